@@ -1,0 +1,1 @@
+"""lossgen: from a formula to a Keras loss and its tests."""

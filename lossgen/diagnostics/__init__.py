@@ -1,0 +1,1 @@
+"""Positions, codes and the rendering of what lossgen has to say."""
