@@ -1,0 +1,1 @@
+"""What can be proved or refuted about a loss."""

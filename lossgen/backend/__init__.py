@@ -1,0 +1,1 @@
+"""From a lowered loss to TensorFlow source text."""

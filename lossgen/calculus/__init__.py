@@ -1,0 +1,1 @@
+"""Derivatives and high-precision evaluation of expression trees."""

@@ -1,0 +1,1 @@
+"""Projects, files and reports around the compiler."""

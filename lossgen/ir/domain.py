@@ -70,11 +70,15 @@ class Domain:
             return False
         if self.labels:
             return any(value == float(label) for label in self.labels)
-        above = value > self.lower.approx if self.lower.open else (
-            value >= self.lower.approx
+        above = (
+            value > self.lower.approx
+            if self.lower.open
+            else (value >= self.lower.approx)
         )
-        below = value < self.upper.approx if self.upper.open else (
-            value <= self.upper.approx
+        below = (
+            value < self.upper.approx
+            if self.upper.open
+            else (value <= self.upper.approx)
         )
         whole = self.kind is not DomainKind.COUNT or float(value).is_integer()
         return above and below and whole

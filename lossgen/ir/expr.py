@@ -257,7 +257,7 @@ def mul(*args: Expr) -> Expr:
 
 def div(left: Expr, right: Expr) -> Expr:
     """``left / right``."""
-    if isinstance(right, Number) and right.value == 1 or left == ZERO:
+    if (isinstance(right, Number) and right.value == 1) or left == ZERO:
         return left
     if isinstance(left, Number) and isinstance(right, Number) and right.value:
         return Number(left.value / right.value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lossgen.ir.expr import Expr, Symbol
-from lossgen.ir.loss import CheckedLoss
 
 
 @dataclass(frozen=True)

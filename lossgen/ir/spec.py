@@ -25,7 +25,8 @@ class Text:
         first = self.offsets[min(start, len(self.value))]
         if stop <= start:
             return Span(self.source, first, first)
-        return Span(self.source, first, self.offsets[min(stop, len(self.value)) - 1] + 1)
+        last = self.offsets[min(stop, len(self.value)) - 1]
+        return Span(self.source, first, last + 1)
 
 
 @dataclass(frozen=True)

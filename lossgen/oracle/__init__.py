@@ -1,0 +1,1 @@
+"""Sample points and reference values at high precision."""

@@ -1,0 +1,1 @@
+"""From a checked loss to the form that is computed."""
