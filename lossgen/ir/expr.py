@@ -11,6 +11,7 @@ neutral elements; derivatives and rewrites are built with them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -179,6 +180,43 @@ def rebuild(expr: Expr, visit: Callable[[Expr], Expr]) -> Expr:
 def substitute(expr: Expr, replacements: Mapping[Expr, Expr]) -> Expr:
     """Replace subexpressions by others."""
     return rebuild(expr, lambda node: replacements.get(node, node))
+
+
+def constant_value(expr: Expr) -> float | None:
+    """The value of arithmetic on numbers and constants, None for anything else.
+
+    Raises:
+        OverflowError: If it leaves the range of a float64 in either direction.
+        ZeroDivisionError: If it divides by 0.
+    """
+    values: dict[Expr, float] = {}
+    for node in walk(expr):
+        if isinstance(node, Number):
+            values[node] = float(node.value)
+            lost = node.value != 0 and values[node] == 0
+        elif isinstance(node, Constant):
+            values[node], lost = (math.pi if node.name == "pi" else math.e), False
+        elif isinstance(node, Apply) and node.op in _ARITHMETIC:
+            args = [values[arg] for arg in node.args]
+            result = _ARITHMETIC[node.op](*args)
+            if isinstance(result, complex) or result != result:
+                return None
+            values[node] = result
+            lost = result == 0 and node.op in ("mul", "div", "pow") and all(args)
+        else:
+            return None
+        if lost or math.isinf(values[node]):
+            raise OverflowError
+    return values[expr]
+
+
+_ARITHMETIC: dict[str, Callable[..., float]] = {
+    "add": lambda *args: math.fsum(args),
+    "neg": lambda arg: -arg,
+    "mul": lambda *args: math.prod(args),
+    "div": lambda left, right: left / right,
+    "pow": lambda base, exponent: base**exponent,
+}
 
 
 # Smart constructors ---------------------------------------------------------------

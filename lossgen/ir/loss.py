@@ -50,9 +50,9 @@ class Variable:
 class Loss:
     """A spec whose names are resolved.
 
-    ``expression``, the definitions, ``mask`` and ``assume`` are the author's trees, with
-    ``where`` names expanded; ``definitions`` remembers, in dependency order, which tree
-    each name stood for.
+    ``expression``, the definitions, ``mask`` and ``assume`` are the author's trees,
+    with ``where`` names expanded; ``definitions`` remembers, in dependency order, which
+    tree each name stood for.
     """
 
     spec: LossSpec
@@ -109,7 +109,7 @@ class Kink:
 
     ``at`` names the locus in the author's words (``y_pred = y_true``). ``left`` and
     ``right`` are the one-sided derivatives there with respect to y_pred, as short
-    texts; ``order`` is the first derivative that differs (1 for a corner, 0 for a jump).
+    texts; ``order`` is the first derivative that differs (1: a corner, 0: a jump).
     """
 
     at: str

@@ -1,0 +1,328 @@
+"""A spec's names to their meanings."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterator, Sequence
+
+from lossgen.diagnostics.diagnostic import Report
+from lossgen.diagnostics.source import Span
+from lossgen.frontend.domains import parse_domain, real
+from lossgen.frontend.parser import build, names_in, parse, suggestion
+from lossgen.frontend.sizes import check_sizes
+from lossgen.ir.domain import Bound, Domain, DomainKind
+from lossgen.ir.expr import ONE, Expr, Role, Symbol, depends_on, symbols
+from lossgen.ir.functions import CALLS
+from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.spec import Default, LossSpec, ParameterSpec, TensorSpec, Text
+
+MAX_CHAIN = 40
+"""How long a chain of names that use one another may be."""
+
+_TAKEN = ("y_true", "y_pred", "e", "pi", "oo")
+
+
+def resolve(spec: LossSpec, report: Report) -> Loss | None:
+    """Give every name of a spec its meaning.
+
+    Args:
+        spec: The spec as written.
+        report: Takes everything that is wrong, not only the first fault.
+
+    Returns:
+        The loss, or None if an error was reported.
+    """
+    variables = tuple(_variables(spec, report))
+    scope = _Scope(spec, variables, report)
+    expression = scope.expression(spec.loss, condition=False)
+    mask = scope.expression(spec.mask, condition=True) if spec.mask else None
+    assume = tuple(scope.expression(text, condition=True) for text in spec.assume)
+    if expression is not None and None not in assume and not (spec.mask and not mask):
+        scope.report_unused()
+    if expression is not None and not depends_on(expression, Role.Y_PRED):
+        report.add("LG216", "the loss does not use y_pred", spec.loss.span())
+    if spec.mask and mask and depends_on(mask, Role.Y_PRED):
+        report.add(
+            "LG209", "a mask depends on y_true and parameters only", spec.mask.span()
+        )
+    _check_defaults(spec, variables, report)
+    if report.has_errors or expression is None:
+        return None
+    loss = Loss(
+        spec=spec,
+        expression=expression,
+        definitions=scope.definitions,
+        variables=variables,
+        mask=mask,
+        assume=tuple(condition for condition in assume if condition is not None),
+    )
+    check_sizes(loss, report)
+    return None if report.has_errors else loss
+
+
+# Variables ------------------------------------------------------------------------
+
+
+def _variables(spec: LossSpec, report: Report) -> Iterator[Variable]:
+    sizes: dict[str, None] = {}
+    for name, role, tensor in (
+        ("y_true", Role.Y_TRUE, spec.y_true),
+        ("y_pred", Role.Y_PRED, spec.y_pred),
+    ):
+        if tensor.unused:
+            continue
+        for variable in _tensor(name, role, tensor, report):
+            if isinstance(variable.size, str):
+                sizes.setdefault(variable.size)
+            yield variable
+    for parameter in spec.params:
+        yield _parameter(parameter, report)
+    counting = Domain(
+        DomainKind.COUNT, Bound(ONE, 1.0, False), Bound(None, math.inf, True), "size"
+    )
+    for size in sizes:
+        yield Variable(Symbol(size, Role.SIZE), counting, "scalar")
+
+
+def _tensor(
+    name: str, role: Role, tensor: TensorSpec, report: Report
+) -> Iterator[Variable]:
+    if not tensor.channels:
+        yield Variable(
+            Symbol(name, role),
+            _domain(tensor.domain, name, role, report),
+            "elements",
+            tensor.size,
+            tensor.description,
+        )
+    for channel in tensor.channels:
+        full = f"{name}.{channel.name.value}"
+        yield Variable(
+            Symbol(full, role),
+            _domain(channel.domain, full, role, report),
+            "elements",
+            channel.size,
+            channel.description,
+        )
+
+
+def _parameter(parameter: ParameterSpec, report: Report) -> Variable:
+    name = parameter.name.value
+    return Variable(
+        Symbol(name, Role.PARAMETER),
+        _domain(parameter.domain, name, Role.PARAMETER, report),
+        parameter.shape or "scalar",
+        description=parameter.description,
+        default=parameter.default,
+    )
+
+
+def _domain(text: Text | None, name: str, role: Role, report: Report) -> Domain:
+    if text is None:
+        return real()
+    return parse_domain(text, name, role, report) or real()
+
+
+def _check_defaults(
+    spec: LossSpec, variables: Sequence[Variable], report: Report
+) -> None:
+    domains = {item.name: item.domain for item in variables}
+    for parameter in spec.params:
+        domain = domains[parameter.name.value]
+        if parameter.default is None:
+            continue
+        for value in _flat(parameter.default):
+            if not domain.contains(value):
+                report.add(
+                    "LG307",
+                    f"the default {value} of `{parameter.name.value}` is outside its "
+                    f"domain {domain.text}",
+                    parameter.default_span,
+                )
+
+
+def _flat(default: Default) -> Iterator[float]:
+    if isinstance(default, tuple):
+        for item in default:
+            yield from _flat(item)
+    else:
+        yield default
+
+
+# Names ----------------------------------------------------------------------------
+
+
+class _Scope:
+    """The names of one spec, resolved on demand."""
+
+    def __init__(
+        self, spec: LossSpec, variables: Sequence[Variable], report: Report
+    ) -> None:
+        self._report = report
+        self._used: set[str] = set()
+        self._spec = spec
+        self._variables = {item.name: item.symbol for item in variables}
+        self._variables.update(self._short_names(variables))
+        self._where = self._declarations(spec)
+        self._trees: dict[str, ast.expr | None] = {
+            name: parse(text, report) for name, (_, text) in self._where.items()
+        }
+        self._resolved: dict[str, Expr | None] = {}
+        self._open: list[str] = []
+        for name in self._where:
+            self._definition(name)
+
+    @property
+    def definitions(self) -> tuple[tuple[str, Expr], ...]:
+        """The ``where`` names in dependency order."""
+        return tuple(
+            (name, expr) for name, expr in self._resolved.items() if expr is not None
+        )
+
+    def expression(self, text: Text, *, condition: bool) -> Expr | None:
+        """Parse and resolve one expression."""
+        tree = parse(text, self._report)
+        if tree is None:
+            return None
+        return build(tree, text, self._lookup, self._report, condition=condition)
+
+    def report_unused(self) -> None:
+        """Report the declared names that no expression reaches."""
+        used = self._reachable()
+        for name, (label, _) in self._where.items():
+            if name not in used:
+                self._unused("where", name, label.span())
+        for parameter in self._spec.params:
+            if parameter.name.value not in used:
+                self._unused("parameter", parameter.name.value, parameter.name.span())
+        for name, tensor in (
+            ("y_true", self._spec.y_true),
+            ("y_pred", self._spec.y_pred),
+        ):
+            for channel in tensor.channels:
+                if f"{name}.{channel.name.value}" not in used:
+                    self._unused("channel", channel.name.value, channel.name.span())
+        y_true = self._spec.y_true
+        if not y_true.unused and not y_true.channels and "y_true" not in used:
+            self._report.add(
+                "LG211",
+                "the loss does not use y_true",
+                y_true.span or self._spec.loss.span(),
+                help="say so with `y_true: unused`",
+            )
+
+    def _reachable(self) -> set[str]:
+        """What the loss, the mask and the assumptions use, also through names."""
+        seen: set[str] = set()
+        queue = sorted(self._used)
+        while queue:
+            name = queue.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            expr = self._resolved.get(name)
+            if expr is not None:
+                seen.update(symbol.name for symbol in symbols(expr))
+            tree = self._trees.get(name)
+            if tree is not None:
+                queue.extend(n for n in names_in(tree) if n in self._where)
+        return seen
+
+    def _unused(self, kind: str, name: str, span: Span) -> None:
+        self._report.add("LG211", f"nothing uses the {kind} name `{name}`", span)
+
+    def _short_names(self, variables: Sequence[Variable]) -> dict[str, Symbol]:
+        """Channels by their own name, where only one tensor has it."""
+        owners: dict[str, list[Symbol]] = {}
+        for item in variables:
+            if item.channel:
+                owners.setdefault(item.channel, []).append(item.symbol)
+        return {name: found[0] for name, found in owners.items() if len(found) == 1}
+
+    def _declarations(self, spec: LossSpec) -> dict[str, tuple[Text, Text]]:
+        found: dict[str, tuple[Text, Text]] = {}
+        taken = {*self._variables, *_TAKEN}
+        for parameter in spec.params:
+            if parameter.name.value in _TAKEN:
+                self._reserved(parameter.name)
+        for label, text in spec.where:
+            if label.value in taken:
+                self._reserved(label)
+            else:
+                found[label.value] = (label, text)
+        names = [item.name.value for item in spec.params]
+        channels = {
+            c.name.value for t in (spec.y_true, spec.y_pred) for c in t.channels
+        }
+        for parameter in spec.params:
+            if (
+                parameter.name.value in channels
+                or names.count(parameter.name.value) > 1
+            ):
+                self._reserved(parameter.name)
+        return found
+
+    def _reserved(self, label: Text) -> None:
+        self._report.add(
+            "LG212", f"the name `{label.value}` has a meaning already", label.span()
+        )
+
+    def _lookup(self, name: str, span: Span) -> Expr | None:
+        if not self._open:
+            self._used.add(name)
+        if name in self._where:
+            if not self._open:
+                self._used.add(name)
+            return self._definition(name, span)
+        symbol = self._variables.get(name)
+        if symbol is not None:
+            if not self._open:
+                self._used.add(symbol.name)
+            return symbol
+        self._report.add("LG203", f"unknown name `{name}`", span, help=self._hint(name))
+        return None
+
+    def _hint(self, name: str) -> str | None:
+        tensors = {n.partition(".")[0] for n in self._variables if "." in n}
+        if name in tensors:
+            return f"{name} is split into channels; use their names"
+        if name == "y_true" and self._spec.y_true.unused:
+            return "the spec says `y_true: unused`"
+        if f"y_true.{name}" in self._variables and f"y_pred.{name}" in self._variables:
+            return f"both tensors have it: write `y_true.{name}` or `y_pred.{name}`"
+        if name in CALLS:
+            return f"`{name}` is a function"
+        return suggestion(name, [*self._variables, *self._where, "pi"])
+
+    def _definition(self, name: str, span: Span | None = None) -> Expr | None:
+        if name in self._resolved:
+            return self._resolved[name]
+        label, text = self._where[name]
+        if len(self._open) > MAX_CHAIN:
+            self._report.add(
+                "LG213", f"more than {MAX_CHAIN} names use one another", label.span()
+            )
+            return None
+        if name in self._open:
+            cycle = " -> ".join([*self._open[self._open.index(name) :], name])
+            self._report.add("LG210", f"cyclic names: {cycle}", span or label.span())
+            return None
+        tree = self._trees[name]
+        if tree is None:
+            self._resolved[name] = None
+            return None
+        self._open.append(name)
+        found = build(tree, text, self._lookup, self._report, condition=_is_test(tree))
+        self._open.pop()
+        self._resolved[name] = found
+        return found
+
+
+def _is_test(tree: ast.expr) -> bool:
+    """Whether a named expression is a condition."""
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        return tree.func.id == "is_finite"
+    return isinstance(tree, (ast.Compare, ast.BoolOp)) or (
+        isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not)
+    )
