@@ -1,0 +1,488 @@
+"""Evaluates formulas on tensors at arbitrary precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.calculus import jets
+from lossgen.calculus.jets import (
+    MAX_ORDER,
+    Element,
+    Jet,
+    OutOfDomainError,
+    TooLargeError,
+)
+from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Symbol, walk
+from lossgen.ir.functions import CONDITIONS, FUNCTIONS, Kind
+
+Array = np.ndarray[Any, Any]
+Environment = Mapping[str, Any]
+
+
+class Undefined(ArithmeticError):  # noqa: N818 (a finding, not a fault)
+    """A formula has no value: ``node`` was applied to ``arguments`` outside its domain.
+
+    ``overflow`` marks a value that exists but is too large to be written down.
+    """
+
+    def __init__(
+        self, node: Apply, arguments: tuple[Element, ...], overflow: bool = False
+    ) -> None:
+        """Keep what was applied to what."""
+        self.node, self.arguments, self.overflow = node, arguments, overflow
+        shown = ", ".join(_show(item) for item in arguments)
+        super().__init__(f"{node.op}({shown})")
+
+
+def evaluate(
+    expr: Expr,
+    environment: Environment,
+    *,
+    mask: Array | None = None,
+    digits: int = 50,
+    tolerance: Any = 0,
+) -> Array:
+    """The value of an expression.
+
+    Args:
+        expr: The expression.
+        environment: Symbol name → number or array of numbers or jets, shaped
+            ``(batch, *spatial, last)``; missing leading axes have length 1.
+        mask: Where false, an element takes part in nothing. Shaped like y_true.
+        digits: Decimal digits to work with.
+        tolerance: Germs whose coefficients differ by no more count as equal.
+
+    Returns:
+        An object array; bool for a condition. Masked elements are None (or False).
+        Collapsed axes have length 1.
+
+    Raises:
+        Undefined: If an element of the result has no value. Branches that ``where``
+            does not take, and the second argument of ``xlogy(0, v)``, do not count.
+    """
+    with mp.workdps(digits):
+        result = Evaluation(environment, mask, tolerance).value(expr)
+    for item in result.flat:
+        if isinstance(item, Undefined):
+            raise item
+    if isinstance(expr, Apply) and expr.op in CONDITIONS:
+        return np.asarray(np.equal(result, True), dtype=bool)
+    return result
+
+
+def germ(
+    expr: Expr,
+    environment: Environment,
+    direction: Mapping[str, Any],
+    *,
+    order: int = 1,
+    mask: Array | None = None,
+    digits: int = 50,
+    tolerance: Any = 0,
+) -> tuple[Array, ...]:
+    """Value and derivatives of ``expr`` along a ray, seen from its start.
+
+    Args:
+        expr: The expression.
+        environment: The start of the ray, as for `evaluate`.
+        direction: Symbol name → direction, broadcast to the symbol's array. The
+            negative of a direction looks at the other side.
+        order: The highest derivative, at most 3.
+        mask: As for `evaluate`.
+        digits: As for `evaluate`.
+        tolerance: As for `evaluate`.
+
+    Returns:
+        The arrays of value, first derivative, … with respect to the ray's parameter at
+        0+. Masked elements are None.
+
+    Raises:
+        Undefined: If a value or a derivative does not exist.
+    """
+    moving = dict(environment)
+    with mp.workdps(digits):
+        for name, slope in direction.items():
+            moving[name] = _ray(environment[name], slope, order)
+    result = evaluate(expr, moving, mask=mask, digits=digits, tolerance=tolerance)
+    with mp.workdps(digits):
+        return tuple(
+            _map(lambda item, k=k: _derivative(item, k, order), result)
+            for k in range(order + 1)
+        )
+
+
+def gradient(
+    expr: Expr,
+    environment: Environment,
+    name: str,
+    *,
+    mask: Array | None = None,
+    digits: int = 50,
+) -> Array:
+    """The derivative of the sum of ``expr`` with respect to each element of a symbol.
+
+    At a kink, the derivative towards larger values. Masked elements are None.
+    """
+    start = _array(environment[name])
+    result = np.empty(start.shape, dtype=object)
+    apart = not _ties_samples(expr) and start.ndim > 1
+    cells = np.ndindex(start.shape[1:] if apart else start.shape)
+    for cell in cells:
+        index = (slice(None), *cell) if apart else cell
+        direction = np.zeros(start.shape, dtype=int)
+        direction[index] = 1
+        slopes = germ(expr, environment, {name: direction}, mask=mask, digits=digits)[1]
+        with mp.workdps(digits):
+            result[index] = (
+                _per_sample(slopes, start.shape[0]) if apart else _total(slopes)
+            )
+    if mask is not None:
+        result[~np.broadcast_to(mask, start.shape)] = None
+    return result
+
+
+class Evaluation:
+    """Expressions evaluated on one environment; shared subexpressions are met once.
+
+    Works at the precision of mpmath's context. An element without a value is an
+    `Undefined`, a masked one None; both travel through the operations.
+    """
+
+    def __init__(
+        self, environment: Environment, mask: Array | None = None, tolerance: Any = 0
+    ) -> None:
+        """Prepare the inputs."""
+        arrays = {name: _array(value) for name, value in environment.items()}
+        if mask is not None:
+            arrays = {name: _masked(value, mask) for name, value in arrays.items()}
+        self._arrays = arrays
+        self._rank = max((item.ndim for item in arrays.values()), default=0)
+        self._tolerance = mpf(tolerance)
+        self._known: dict[Expr, Array] = {}
+
+    def value(self, expr: Expr) -> Array:
+        """The array of elements of an expression."""
+        for node in walk(expr):
+            if node not in self._known:
+                self._known[node] = self._visit(node)
+        return self._known[expr]
+
+    def _visit(self, node: Expr) -> Array:
+        if isinstance(node, Number):
+            return _array(mpf(node.value.numerator) / node.value.denominator)
+        if isinstance(node, Constant):
+            return _array(mp.pi if node.name == "pi" else mp.e)
+        if isinstance(node, Symbol):
+            return self._arrays[node.name]
+        arguments = [self._known[arg] for arg in node.args]
+        if node.op == "where":
+            return _map(_choose, *arguments)
+        if node.op in ("and", "or"):
+            return _map(_all_of if node.op == "and" else _any_of, *arguments)
+        if FUNCTIONS[node.op].takes_axis:
+            return self._along(node, arguments[0])
+        return _map(self._elementwise(node), *arguments)
+
+    def _elementwise(self, node: Apply) -> Callable[..., Element]:
+        function, tolerance = _ELEMENTWISE[node.op], self._tolerance
+
+        def guarded(*elements: Element) -> Element:
+            for item in elements:
+                if item is None or isinstance(item, Undefined):
+                    return item
+            return _attempt(node, elements, lambda: function(elements, tolerance))
+
+        return guarded
+
+    def _along(self, node: Apply, array: Array) -> Array:
+        array = array.reshape((1,) * (self._rank - array.ndim) + array.shape)
+        axes = _axes(node.axis, array.ndim)
+        moved = np.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
+        outer = moved.shape[: moved.ndim - len(axes)]
+        rows = moved.reshape((*outer, -1))
+        collapse = FUNCTIONS[node.op].kind is Kind.COLLAPSE
+        result = np.empty((*outer, 1 if collapse else rows.shape[-1]), dtype=object)
+        for index in np.ndindex(outer):
+            result[index] = self._row(node, list(rows[index]), collapse)
+        shape = (*outer, *((1,) * len(axes))) if collapse else moved.shape
+        target = range(array.ndim - len(axes), array.ndim)
+        return np.moveaxis(result.reshape(shape), target, axes)
+
+    def _row(self, node: Apply, row: list[Element], collapse: bool) -> Array:
+        kept = [item for item in row if item is not None]
+        fault = next((item for item in kept if isinstance(item, Undefined)), None)
+        if not kept:
+            return _filled([None], 1 if collapse else len(row))
+        if collapse:
+            function = _COLLAPSE[node.op]
+            value = fault or _attempt(
+                node, kept, lambda: function(kept, self._tolerance)
+            )
+            return _filled([value], 1)
+        spread = _ALONG[node.op]
+        outcome = fault or _attempt(node, kept, lambda: spread(kept, self._tolerance))
+        if isinstance(outcome, Undefined):
+            outcome = [outcome] * len(kept)
+        values = iter(outcome)
+        return _filled(
+            [None if item is None else next(values) for item in row], len(row)
+        )
+
+
+# Elementwise operations: (elements, tolerance) → element ------------------------------
+
+_Operation = Callable[[Sequence[Element], Any], Element]
+
+
+def _fold(function: Callable[[Element, Element], Element]) -> _Operation:
+    def folded(elements: Sequence[Element], tolerance: Any) -> Element:
+        result = elements[0]
+        for item in elements[1:]:
+            result = function(result, item)
+        return result
+
+    return folded
+
+
+def _plain(function: Callable[..., Element]) -> _Operation:
+    return lambda elements, tolerance: function(*elements)
+
+
+def _smooth(op: str) -> _Operation:
+    return lambda elements, tolerance: jets.smooth(op, elements[0])
+
+
+def _compared(test: Callable[[int], bool]) -> _Operation:
+    return lambda elements, tolerance: test(
+        jets.compare(elements[0], elements[1], tolerance)
+    )
+
+
+def _clip(elements: Sequence[Element], tolerance: Any) -> Element:
+    value, low, high = elements
+    return jets.smallest([jets.largest([value, low], tolerance), high], tolerance)
+
+
+_ELEMENTWISE: dict[str, _Operation] = {
+    "add": _fold(jets.add),
+    "neg": _plain(jets.neg),
+    "mul": _fold(jets.mul),
+    "div": _plain(jets.div),
+    "pow": _plain(jets.power),
+    **{
+        op: _smooth(op)
+        for op, row in FUNCTIONS.items()
+        if row.kind is Kind.SMOOTH
+        and op not in ("logaddexp", "xlogy", "xlog1py", "i0e", "stop_gradient")
+    },
+    "logaddexp": _plain(jets.logaddexp),
+    "xlogy": _plain(jets.xlogy),
+    "xlog1py": lambda elements, tolerance: jets.xlogy(
+        elements[0], elements[1], "log1p"
+    ),
+    "i0e": lambda elements, tolerance: jets.even_bessel(elements[0], tolerance),
+    "stop_gradient": _plain(jets.stop),
+    "abs": lambda elements, tolerance: jets.absolute(elements[0], tolerance),
+    "max": jets.largest,
+    "min": jets.smallest,
+    "relu": lambda elements, tolerance: jets.largest([mpf(0), elements[0]], tolerance),
+    "clip": _clip,
+    "sign": lambda elements, tolerance: mpf(
+        jets.compare(elements[0], mpf(0), tolerance)
+    ),
+    "floor": lambda elements, tolerance: mp.floor(jets.constant_term(elements[0])),
+    "is_finite": lambda elements, tolerance: bool(
+        mp.isfinite(jets.constant_term(elements[0]))
+    ),
+    "lt": _compared(lambda sign: sign < 0),
+    "le": _compared(lambda sign: sign <= 0),
+    "gt": _compared(lambda sign: sign > 0),
+    "ge": _compared(lambda sign: sign >= 0),
+    "eq": _compared(lambda sign: sign == 0),
+    "ne": _compared(lambda sign: sign != 0),
+    "not": _plain(lambda condition: not condition),
+}
+
+
+def _choose(condition: Element, then: Element, otherwise: Element) -> Element:
+    if condition is None or isinstance(condition, Undefined):
+        return condition
+    return then if condition else otherwise
+
+
+def _all_of(*conditions: Element) -> Element:
+    return next((item for item in conditions if item is not True), True)
+
+
+def _any_of(*conditions: Element) -> Element:
+    return next((item for item in conditions if item is not False), False)
+
+
+# Operations along an axis -------------------------------------------------------------
+
+
+def _sum(row: Sequence[Element], tolerance: Any) -> Element:
+    return _ELEMENTWISE["add"](row, tolerance)
+
+
+def _mean(row: Sequence[Element], tolerance: Any) -> Element:
+    return jets.div(_sum(row, tolerance), mpf(len(row)))
+
+
+def _peak(row: Sequence[Element]) -> Any:
+    return max(jets.constant_term(item) for item in row)
+
+
+def _logsumexp(row: Sequence[Element], tolerance: Any) -> Element:
+    peak = _peak(row)
+    shifted = [jets.smooth("exp", jets.sub(item, peak)) for item in row]
+    return jets.add(jets.smooth("log", _sum(shifted, tolerance)), peak)
+
+
+def _log_softmax(row: Sequence[Element], tolerance: Any) -> list[Element]:
+    total = _logsumexp(row, tolerance)
+    return [jets.sub(item, total) for item in row]
+
+
+def _softmax(row: Sequence[Element], tolerance: Any) -> list[Element]:
+    peak = _peak(row)
+    shifted = [jets.smooth("exp", jets.sub(item, peak)) for item in row]
+    total = _sum(shifted, tolerance)
+    return [jets.div(item, total) for item in shifted]
+
+
+def _l2_normalize(row: Sequence[Element], tolerance: Any) -> list[Element]:
+    length = jets.norm(row, tolerance)
+    return [jets.div(item, length) for item in row]
+
+
+def _cumsum(row: Sequence[Element], tolerance: Any) -> list[Element]:
+    sums = [row[0]]
+    for item in row[1:]:
+        sums.append(jets.add(sums[-1], item))
+    return sums
+
+
+_COLLAPSE: dict[str, _Operation] = {
+    "sum": _sum,
+    "mean": _mean,
+    "amax": jets.largest,
+    "amin": jets.smallest,
+    "logsumexp": _logsumexp,
+    "norm": jets.norm,
+}
+
+_ALONG: dict[str, Callable[[Sequence[Element], Any], list[Element]]] = {
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "l2_normalize": _l2_normalize,
+    "cumsum": _cumsum,
+}
+
+COVERED = frozenset(
+    {*_ELEMENTWISE, *_COLLAPSE, *_ALONG, "where", "and", "or"},
+)
+"""The operations that can be evaluated: all of the function table."""
+
+
+def _axes(axis: Axis | None, rank: int) -> tuple[int, ...]:
+    if axis is Axis.LAST:
+        return (rank - 1,) if rank else ()
+    if axis is Axis.SPATIAL:
+        return tuple(range(1, rank - 1))
+    if axis is Axis.SAMPLE:
+        return tuple(range(1, rank))
+    return (0,) if rank else ()
+
+
+# Arrays of elements -----------------------------------------------------------------
+
+
+def _array(value: Any) -> Array:
+    """An object array of mpf, jets and None."""
+    if isinstance(value, Jet):
+        return _filled([value], 1).reshape(())
+    array = np.asarray(value)
+    if array.dtype == object and all(
+        isinstance(item, (mpf, Jet)) or item is None for item in array.flat
+    ):
+        return array
+    return _map(mp.mpmathify, array)
+
+
+def _filled(items: Sequence[Element], length: int) -> Array:
+    array = np.empty(length, dtype=object)
+    for index in range(length):
+        array[index] = items[index % len(items)]
+    return array
+
+
+def _map(function: Callable[..., Element], *arrays: Array) -> Array:
+    if len(arrays) > 1:
+        arrays = np.broadcast_arrays(*arrays)
+    result = np.empty(arrays[0].shape, dtype=object)
+    flat = result.reshape(-1)
+    for index, items in enumerate(zip(*(item.flat for item in arrays), strict=True)):
+        flat[index] = function(*items)
+    return result
+
+
+def _masked(array: Array, mask: Array) -> Array:
+    """The array with None where nothing is kept; scalars are never masked."""
+    if array.ndim == 0:
+        return array
+    if array.shape[-1] == 1 and mask.shape[-1] != 1:
+        mask = np.asarray(mask.any(axis=-1, keepdims=True))
+    shape = np.broadcast_shapes(array.shape, mask.shape)
+    result: Array = np.broadcast_to(array, shape).copy()
+    result[~np.broadcast_to(mask, shape)] = None
+    return result
+
+
+def _attempt(
+    node: Apply, elements: Sequence[Element], compute: Callable[[], Any]
+) -> Any:
+    try:
+        return compute()
+    except OutOfDomainError as fault:
+        return Undefined(node, tuple(elements), isinstance(fault, TooLargeError))
+
+
+def _ray(start: Any, slope: Any, order: int) -> Array:
+    if not 1 <= order <= MAX_ORDER:
+        raise ValueError(f"order {order} is not between 1 and {MAX_ORDER}")
+    array = _array(start)
+    slopes = np.broadcast_to(_array(slope), array.shape)
+    rest = [mpf(0)] * (order - 1)
+    return _map(lambda item, d: Jet((item, d, *rest)) if d else item, array, slopes)
+
+
+def _derivative(element: Element, k: int, order: int) -> Element:
+    if element is None or isinstance(element, bool):
+        return element
+    return jets.coefficients(element, order)[k] * mp.factorial(k)
+
+
+def _ties_samples(expr: Expr) -> bool:
+    return any(
+        isinstance(node, Apply) and node.axis is Axis.BATCH for node in walk(expr)
+    )
+
+
+def _total(array: Array) -> Any:
+    return sum((item for item in array.flat if item is not None), mpf(0))
+
+
+def _per_sample(array: Array, batch: int) -> Array:
+    rows = np.broadcast_to(array, (batch, *array.shape[1:])) if array.ndim else array
+    if not array.ndim:
+        return _filled([_total(array)], batch)
+    return _filled([_total(row) for row in rows], batch)
+
+
+def _show(element: Element) -> str:
+    return str(mp.nstr(jets.constant_term(element), 6))

@@ -1,0 +1,563 @@
+"""Truncated Taylor series at high precision: the elements that formulas work on.
+
+An element is an ``mpf`` or a ``Jet``, the series of a value along a ray. Where a
+function branches, the first coefficient that is not zero decides: a jet is a germ from
+one side, so a formula evaluated on ``p + t`` and on ``p - t`` gives value and
+derivatives from the right and from the left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from mpmath import mp, mpf
+
+Element = Any
+"""An ``mpf``, a ``Jet`` or, where a condition was evaluated, a bool."""
+
+Derivatives = Iterator[Any]
+
+MAX_ORDER = 3
+
+# Beyond these magnitudes (binary exponents) the exact result has no use and would not
+# fit into memory.
+_EXP_MAGNITUDE = 40
+_MAGNITUDE = 2000
+
+
+class OutOfDomainError(ArithmeticError):
+    """A function was applied outside its domain."""
+
+
+class TooLargeError(OutOfDomainError):
+    """A result of astronomic size; nothing is said about the domain."""
+
+
+class Jet:
+    """Taylor coefficients of a value along a ray, constant term first."""
+
+    __slots__ = ("coefficients",)
+
+    def __init__(self, coefficients: Sequence[Any]) -> None:
+        """Keep the coefficients."""
+        self.coefficients = tuple(coefficients)
+
+    def __repr__(self) -> str:
+        return f"Jet({', '.join(mp.nstr(item, 6) for item in self.coefficients)})"
+
+
+def constant_term(element: Element) -> Any:
+    """The value at the start of the ray."""
+    return element.coefficients[0] if isinstance(element, Jet) else element
+
+
+def coefficients(element: Element, order: int) -> tuple[Any, ...]:
+    """The Taylor coefficients up to an order."""
+    if isinstance(element, Jet):
+        return element.coefficients
+    return (element, *([mpf(0)] * order))
+
+
+def order_of(*elements: Element) -> int:
+    """The order to which a result can be known."""
+    return max(
+        (len(item.coefficients) - 1 for item in elements if isinstance(item, Jet)),
+        default=0,
+    )
+
+
+# Arithmetic -----------------------------------------------------------------------
+
+
+def add(left: Element, right: Element) -> Element:
+    """``left + right``."""
+    if isinstance(left, Jet):
+        if isinstance(right, Jet):
+            pairs = zip(left.coefficients, right.coefficients, strict=True)
+            return Jet([a + b for a, b in pairs])
+        return Jet((left.coefficients[0] + right, *left.coefficients[1:]))
+    if isinstance(right, Jet):
+        return add(right, left)
+    return left + right
+
+
+def neg(element: Element) -> Element:
+    """``-element``."""
+    if isinstance(element, Jet):
+        return Jet([-item for item in element.coefficients])
+    return -element
+
+
+def sub(left: Element, right: Element) -> Element:
+    """``left - right``."""
+    return add(left, neg(right))
+
+
+def mul(left: Element, right: Element) -> Element:
+    """``left * right``."""
+    if isinstance(left, Jet):
+        if isinstance(right, Jet):
+            return Jet(_convolve(left.coefficients, right.coefficients))
+        return Jet([item * right for item in left.coefficients])
+    if isinstance(right, Jet):
+        return Jet([item * left for item in right.coefficients])
+    return left * right
+
+
+def div(left: Element, right: Element) -> Element:
+    """``left / right``."""
+    if constant_term(right) == 0:
+        raise OutOfDomainError
+    if not isinstance(right, Jet):
+        if isinstance(left, Jet):
+            return Jet([item / right for item in left.coefficients])
+        return left / right
+    bottom = right.coefficients
+    top = coefficients(left, len(bottom) - 1)
+    quotient: list[Any] = []
+    for k, item in enumerate(top):
+        rest = sum((quotient[i] * bottom[k - i] for i in range(k)), mpf(0))
+        quotient.append((item - rest) / bottom[0])
+    return Jet(quotient)
+
+
+def compose(derivatives: Callable[[Any], Derivatives], element: Element) -> Element:
+    """A function of one argument, given by its derivatives, applied to an element."""
+    if not isinstance(element, Jet):
+        return next(derivatives(element))
+    start, *rest = element.coefficients
+    values = list(islice(derivatives(start), len(rest) + 1))
+    result = [values[0]]
+    # Faà di Bruno's formula, written out to order 3.
+    if len(rest) >= 1:
+        result.append(values[1] * rest[0])
+    if len(rest) >= 2:
+        result.append(values[1] * rest[1] + values[2] * rest[0] ** 2 / 2)
+    if len(rest) >= 3:
+        result.append(
+            values[1] * rest[2]
+            + values[2] * rest[0] * rest[1]
+            + values[3] * rest[0] ** 3 / 6
+        )
+    return Jet(result)
+
+
+def compare(left: Element, right: Element, tolerance: Any) -> int:
+    """The sign of ``left - right`` just behind the start of the ray.
+
+    Between plain numbers the comparison is exact. Between germs, coefficients within
+    ``tolerance`` of one another count as equal, because the start of the ray may be the
+    rounded root of an equation.
+    """
+    if not (isinstance(left, Jet) or isinstance(right, Jet)):
+        return int(left > right) - int(left < right)
+    order = order_of(left, right)
+    for a, b in zip(coefficients(left, order), coefficients(right, order), strict=True):
+        if abs(a - b) > tolerance:
+            return 1 if a > b else -1
+    return 0
+
+
+def _convolve(left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
+    if len(left) == 2:  # the usual case, first derivatives
+        return [left[0] * right[0], left[0] * right[1] + left[1] * right[0]]
+    return [
+        sum((left[i] * right[k - i] for i in range(k + 1)), mpf(0))
+        for k in range(len(left))
+    ]
+
+
+# Derivatives of each function, lazily: a value asks for the first item only ---------
+
+
+def _refuse_large(x: Any, limit: int = _MAGNITUDE) -> None:
+    if x and mp.mag(x) > limit:
+        raise TooLargeError
+
+
+def _exp(x: Any) -> Derivatives:
+    value = exponential(x)
+    while True:
+        yield value
+
+
+def exponential(x: Any) -> Any:
+    """``exp(x)``, 0 where it would be too small to write down."""
+    if x and mp.mag(x) > _EXP_MAGNITUDE:
+        if x > 0:
+            raise TooLargeError
+        return mpf(0)
+    return mp.exp(x)
+
+
+def _expm1(x: Any) -> Derivatives:
+    value = exponential(x)
+    yield mp.expm1(x) if abs(x) < 1 else value - 1
+    while True:
+        yield value
+
+
+def _log(x: Any) -> Derivatives:
+    if x <= 0:
+        raise OutOfDomainError
+    yield mp.log(x)
+    yield from _reciprocal(x)
+
+
+def _log1p(x: Any) -> Derivatives:
+    if x <= -1:
+        raise OutOfDomainError
+    yield mp.log1p(x)
+    yield from _reciprocal(1 + x)
+
+
+def _reciprocal(x: Any) -> Derivatives:
+    y = 1 / x
+    yield y
+    yield -y * y
+    yield 2 * y**3
+
+
+def _sqrt(x: Any) -> Derivatives:
+    if x < 0:
+        raise OutOfDomainError
+    root = mp.sqrt(x)
+    yield root
+    if x == 0:
+        raise OutOfDomainError
+    yield 1 / (2 * root)
+    yield -1 / (4 * x * root)
+    yield 3 / (8 * x * x * root)
+
+
+def _square(x: Any) -> Derivatives:
+    yield x * x
+    yield 2 * x
+    yield mpf(2)
+    yield mpf(0)
+
+
+def _sin(x: Any) -> Derivatives:
+    _refuse_large(x)
+    cosine, sine = mp.cos_sin(x)
+    yield from (sine, cosine, -sine, -cosine)
+
+
+def _cos(x: Any) -> Derivatives:
+    _refuse_large(x)
+    cosine, sine = mp.cos_sin(x)
+    yield from (cosine, -sine, -cosine, sine)
+
+
+def _tanh(x: Any) -> Derivatives:
+    value = _tanh_value(x)
+    yield value
+    yield from _sech_squared(x, value)
+
+
+def _tanh_value(x: Any) -> Any:
+    if x and mp.mag(x) > _EXP_MAGNITUDE:
+        return mp.sign(x)
+    return mp.tanh(x)
+
+
+def _sech_squared(x: Any, tanh: Any) -> Derivatives:
+    # 1 - tanh**2 would cancel for large x.
+    decay = exponential(-2 * abs(x))
+    slope = 4 * decay / (1 + decay) ** 2
+    yield slope
+    yield -2 * tanh * slope
+    yield slope * (4 * tanh**2 - 2 * slope)
+
+
+def _sinh(x: Any) -> Derivatives:
+    _refuse_large(x, _EXP_MAGNITUDE)
+    odd, even = mp.sinh(x), mp.cosh(x)
+    yield from (odd, even, odd, even)
+
+
+def _cosh(x: Any) -> Derivatives:
+    _refuse_large(x, _EXP_MAGNITUDE)
+    odd, even = mp.sinh(x), mp.cosh(x)
+    yield from (even, odd, even, odd)
+
+
+def _atan(x: Any) -> Derivatives:
+    yield mp.atan(x)
+    slope = 1 / (1 + x * x)
+    yield slope
+    yield -2 * x * slope**2
+    yield (6 * x * x - 2) * slope**3
+
+
+def _asinh(x: Any) -> Derivatives:
+    yield mp.asinh(x)
+    slope = 1 / mp.sqrt(1 + x * x)
+    yield slope
+    yield -x * slope**3
+    yield (2 * x * x - 1) * slope**5
+
+
+def _sigmoid(x: Any) -> Derivatives:
+    value, other = _logistic(x), _logistic(-x)
+    yield value
+    slope = value * other
+    yield slope
+    yield slope * (other - value)
+    yield slope * ((other - value) ** 2 - 2 * slope)
+
+
+def _logistic(x: Any) -> Any:
+    decay = exponential(-abs(x))
+    return 1 / (1 + decay) if x >= 0 else decay / (1 + decay)
+
+
+def _softplus(x: Any) -> Derivatives:
+    yield max(x, mpf(0)) + mp.log1p(exponential(-abs(x)))
+    yield from _sigmoid(x)
+
+
+def _log_sigmoid(x: Any) -> Derivatives:
+    yield -next(_softplus(-x))
+    value, other = _logistic(x), _logistic(-x)
+    yield other
+    yield -value * other
+    yield -value * other * (other - value)
+
+
+def _log_cosh(x: Any) -> Derivatives:
+    if abs(x) < 1:  # no cancellation near 0
+        yield mp.log1p(2 * mp.sinh(x / 2) ** 2)
+    else:
+        yield abs(x) + mp.log1p(exponential(-2 * abs(x))) - mp.ln2
+    tanh = _tanh_value(x)
+    yield tanh
+    yield from _sech_squared(x, tanh)
+
+
+def _erf(x: Any) -> Derivatives:
+    yield mp.erf(x) if abs(x) < 2**20 else mp.sign(x)
+    yield from _gauss(x)
+
+
+def _erfc(x: Any) -> Derivatives:
+    yield _erfc_value(x)
+    yield from (-item for item in _gauss(x))
+
+
+def _erfc_value(x: Any) -> Any:
+    if abs(x) < 2**20:
+        return mp.erfc(x)
+    return mpf(0) if x > 0 else mpf(2)
+
+
+def _gauss(x: Any) -> Derivatives:
+    bell = 2 / mp.sqrt(mp.pi) * exponential(-x * x)
+    yield bell
+    yield -2 * x * bell
+    yield (4 * x * x - 2) * bell
+
+
+def _normal_cdf(x: Any) -> Derivatives:
+    yield _erfc_value(-x / mp.sqrt(2)) / 2
+    density = _density(x)
+    yield density
+    yield -x * density
+    yield (x * x - 1) * density
+
+
+def _density(x: Any) -> Any:
+    return exponential(-x * x / 2) / mp.sqrt(2 * mp.pi)
+
+
+def _normal_logcdf(x: Any) -> Derivatives:
+    if abs(x) >= 2**20:
+        raise TooLargeError
+    below = mp.erfc(-x / mp.sqrt(2)) / 2
+    yield mp.log(below) if x < 0 else mp.log1p(-mp.erfc(x / mp.sqrt(2)) / 2)
+    slope = _density(x) / below
+    yield slope
+    bend = -slope * (x + slope)
+    yield bend
+    yield -bend * (x + slope) - slope * (1 + bend)
+
+
+def _lgamma(x: Any) -> Derivatives:
+    if x <= 0:
+        raise OutOfDomainError
+    _refuse_large(x)
+    yield mp.loggamma(x)
+    yield from _digamma(x)
+
+
+def _digamma(x: Any) -> Derivatives:
+    if x <= 0:
+        raise OutOfDomainError
+    _refuse_large(x)
+    for order in range(MAX_ORDER + 1):
+        yield mp.psi(order, x)
+
+
+def _i0e(x: Any) -> Derivatives:
+    # For x >= 0 only: the function is even, with a kink at 0.
+    if x > 2**20:
+        raise TooLargeError
+    decay = exponential(-x)
+    zeroth = decay * mp.besseli(0, x)
+    yield zeroth
+    first = decay * mp.besseli(1, x)
+    yield first - zeroth
+    ratio = first / x if x else decay / 2
+    second = zeroth - ratio
+    yield second - 2 * first + zeroth
+    third = first - (zeroth - 2 * ratio) / x if x else mpf(0)
+    yield third - 3 * second + 3 * first - zeroth
+
+
+def _power(exponent: Any) -> Callable[[Any], Derivatives]:
+    """The derivatives of ``x**exponent`` for a constant exponent; ``0**0`` is 1."""
+    whole = mp.isint(exponent)
+
+    def derivatives(x: Any) -> Derivatives:
+        if x < 0 and not whole:
+            raise OutOfDomainError
+        factor, remaining = mpf(1), exponent
+        while True:
+            yield factor * _power_value(x, remaining) if factor else mpf(0)
+            factor, remaining = factor * remaining, remaining - 1
+
+    return derivatives
+
+
+def _power_value(x: Any, exponent: Any) -> Any:
+    if exponent == 0:
+        return mpf(1)
+    if x == 0:
+        if exponent < 0:
+            raise OutOfDomainError
+        return mpf(0)
+    if mp.mag(exponent) + mp.mag(mp.mag(x)) > _EXP_MAGNITUDE:
+        raise TooLargeError
+    return x**exponent
+
+
+_SMOOTH: dict[str, Callable[[Any], Derivatives]] = {
+    "exp": _exp,
+    "expm1": _expm1,
+    "log": _log,
+    "log1p": _log1p,
+    "sqrt": _sqrt,
+    "square": _square,
+    "sin": _sin,
+    "cos": _cos,
+    "tanh": _tanh,
+    "sinh": _sinh,
+    "cosh": _cosh,
+    "atan": _atan,
+    "asinh": _asinh,
+    "sigmoid": _sigmoid,
+    "log_sigmoid": _log_sigmoid,
+    "softplus": _softplus,
+    "log_cosh": _log_cosh,
+    "erf": _erf,
+    "erfc": _erfc,
+    "normal_cdf": _normal_cdf,
+    "normal_logcdf": _normal_logcdf,
+    "lgamma": _lgamma,
+    "digamma": _digamma,
+}
+
+
+def smooth(op: str, element: Element) -> Element:
+    """A smooth function of one argument."""
+    return compose(_SMOOTH[op], element)
+
+
+def power(base: Element, exponent: Element) -> Element:
+    """``base ** exponent``."""
+    if not isinstance(exponent, Jet):
+        return compose(_power(exponent), base)
+    start, growth = constant_term(base), exponent.coefficients[0]
+    if start == 0 and growth > 0 and not isinstance(base, Jet):
+        return mpf(0)
+    if start <= 0:
+        raise OutOfDomainError
+    return smooth("exp", mul(exponent, smooth("log", base)))
+
+
+def logaddexp(left: Element, right: Element) -> Element:
+    """``log(exp(left) + exp(right))``."""
+    return add(right, smooth("softplus", sub(left, right)))
+
+
+def xlogy(factor: Element, argument: Element, op: str = "log") -> Element:
+    """``factor * log(argument)``, and 0 where the factor is 0.
+
+    A factor that is a constant 0 wins over everything. A factor that passes through 0
+    needs a logarithm that is defined: ``x*log(x)`` has no derivative at 0.
+    """
+    if not isinstance(factor, Jet) and factor == 0:
+        return mpf(0)
+    return mul(factor, smooth(op, argument))
+
+
+def stop(element: Element) -> Element:
+    """The value without its derivatives."""
+    return constant_term(element)
+
+
+# Branches ---------------------------------------------------------------------------
+
+
+def absolute(element: Element, tolerance: Any) -> Element:
+    """``abs(element)``."""
+    return neg(element) if compare(element, mpf(0), tolerance) < 0 else element
+
+
+def even_bessel(element: Element, tolerance: Any) -> Element:
+    """``i0e(element)``."""
+    return compose(_i0e, absolute(element, tolerance))
+
+
+def largest(elements: Sequence[Element], tolerance: Any) -> Element:
+    """The largest element."""
+    best = elements[0]
+    for element in elements[1:]:
+        if compare(element, best, tolerance) > 0:
+            best = element
+    return best
+
+
+def smallest(elements: Sequence[Element], tolerance: Any) -> Element:
+    """The smallest element."""
+    best = elements[0]
+    for element in elements[1:]:
+        if compare(element, best, tolerance) < 0:
+            best = element
+    return best
+
+
+def norm(elements: Sequence[Element], tolerance: Any) -> Element:
+    """The Euclidean norm.
+
+    Where every element vanishes, powers of the ray's parameter are factored out: the
+    norm of ``t*v`` is ``t`` times the norm of ``v``.
+    """
+    order = order_of(*elements)
+    if not order:
+        return mp.sqrt(sum((item * item for item in elements), mpf(0)))
+    rows = [coefficients(item, order) for item in elements]
+    shift = next(
+        (k for k in range(order + 1) if any(abs(row[k]) > tolerance for row in rows)),
+        None,
+    )
+    if shift is None:
+        return Jet([mpf(0)] * (order + 1))
+    shifted = [Jet(row[shift:]) for row in rows]
+    total: Element = mpf(0)
+    for item in shifted:
+        total = add(total, mul(item, item))
+    root = smooth("sqrt", total)
+    return Jet([mpf(0)] * shift + list(root.coefficients))
