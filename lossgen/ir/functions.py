@@ -117,7 +117,20 @@ _ROWS = (
 )
 
 FUNCTIONS: dict[str, Function] = {row.op: row for row in _ROWS}
-"""Every operation, by the compiler's name for it."""
+"""Every operation of the language, by the compiler's name for it."""
+
+LOWERED: dict[str, str] = {
+    "trigamma": "derivative of digamma",
+    "i1e": "exp(-abs(u))*I1(u), modified Bessel function",
+    "ones_like": "1 in the shape of u",
+    "select": "select(y, u, v) = y*u + (1 - y)*v for y in {0, 1}",
+    "take": "take(u, labels): the entry of u that an integer label names",
+    "count": "number of kept elements along the axis",
+    "any": "whether a condition holds anywhere along the axis",
+    "lowest": "the most negative number of the computing type",
+    "highest": "its negative",
+}
+"""Operations that only derivatives and lowering make; a spec cannot call them."""
 
 _CALLABLE = (Kind.SMOOTH, Kind.KINKED, Kind.DATA, Kind.COLLAPSE, Kind.ALONG)
 
