@@ -1,0 +1,83 @@
+"""Many spec files through one compiler, on one or several processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lossgen.diagnostics.diagnostic import SpecError
+from lossgen.diagnostics.source import SourceFile
+from lossgen.driver.discovery import SpecFile, read_spec
+from lossgen.driver.outcome import Outcome, summarize, unreadable
+
+if TYPE_CHECKING:
+    from lossgen.compiler import Compilation
+
+Compile = Callable[[SourceFile], "tuple[Compilation, ...]"]
+"""The compiler, up to some stage. Picklable where there are several processes."""
+
+# A process costs as much to start, imports included, as this many files to compile.
+_FILES_PER_PROCESS = 8
+
+
+class CompilerError(Exception):
+    """The compiler raised something that is no finding about the spec."""
+
+    def __init__(self, spec: str, fault: str) -> None:
+        """Name the spec and the fault; both are strings to survive pickling."""
+        super().__init__(spec, fault)
+        self.spec = spec
+        self.fault = fault
+
+
+def compile_files(
+    files: Sequence[SpecFile], compile_one: Compile, jobs: int | None = None
+) -> Iterator[tuple[Outcome, ...]]:
+    """Compile files, in order.
+
+    Args:
+        files: What to compile.
+        compile_one: What turns one source file into compilations.
+        jobs: The number of processes; None: as many as pay off.
+
+    Yields:
+        For each file the outcomes of its YAML documents.
+
+    Raises:
+        CompilerError: If the compiler is at fault.
+    """
+    step = partial(_compile_file, compile_one)
+    processes = min(len(files), _useful(len(files)) if jobs is None else jobs)
+    if processes <= 1:
+        yield from map(step, files)
+        return
+    pool = ProcessPoolExecutor(processes, initializer=_leave_interrupts_to_parent)
+    try:
+        yield from pool.map(step, files, chunksize=_FILES_PER_PROCESS // 2)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _useful(files: int) -> int:
+    return min(os.cpu_count() or 1, files // _FILES_PER_PROCESS)
+
+
+def _compile_file(compile_one: Compile, file: SpecFile) -> tuple[Outcome, ...]:
+    try:
+        source = read_spec(file)
+    except SpecError as error:
+        return (unreadable(file.shown, error.diagnostics),)
+    try:
+        compilations = compile_one(source)
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error}"
+        raise CompilerError(file.shown, fault) from error
+    return tuple(summarize(file.shown, compilation) for compilation in compilations)
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,100 @@
+"""The commands: each loads the project, does its one thing, and reports.
+
+They return the exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lossgen.driver import build as building
+from lossgen.driver.boundary import FINE, PROBLEMS
+from lossgen.driver.build import BuildMode, has_errors
+from lossgen.driver.catalogue import catalogue_files
+from lossgen.driver.discovery import Selection, find_specs, read_spec
+from lossgen.driver.explain import explain, list_codes
+from lossgen.driver.formats import Format
+from lossgen.driver.project import Overrides, load_project
+from lossgen.driver.report import (
+    report_build,
+    report_catalogue,
+    report_check,
+    report_findings,
+)
+
+
+def run_build(
+    paths: Sequence[Path],
+    mode: BuildMode,
+    overrides: Overrides,
+    *,
+    with_diff: bool,
+    jobs: int | None,
+    format_: Format,
+) -> int:
+    """``lossgen build``."""
+    project = load_project(overrides=overrides)
+    selection = find_specs(project, paths)
+    result = building.build(project, selection, mode, jobs=jobs)
+    report_build(result, mode, format_, with_diff=with_diff)
+    return FINE if result.ok else PROBLEMS
+
+
+def run_check(paths: Sequence[Path], *, jobs: int | None, format_: Format) -> int:
+    """``lossgen check``."""
+    project = load_project()
+    outcomes = building.check(project, find_specs(project, paths), jobs=jobs)
+    report_check(outcomes, format_)
+    return PROBLEMS if any(outcome.failed for outcome in outcomes) else FINE
+
+
+def run_show(spec: str, stage: str | None) -> int:
+    """``lossgen show``."""
+    from lossgen.compiler import compile_source
+    from lossgen.driver.show import find_spec, show
+
+    project = load_project()
+    file = find_spec(project, spec)
+    compilations = compile_source(read_spec(file), options=project.options)
+    texts = [show(item, file.shown, stage) for item in compilations]
+    sys.stdout.write("\n".join(text for text in texts if text))
+    findings = [item for each in compilations for item in each.diagnostics]
+    report_findings(findings, Format.TEXT, sys.stderr)
+    return PROBLEMS if has_errors(findings) else FINE
+
+
+def run_explain(code: str | None) -> int:
+    """``lossgen explain``."""
+    sys.stdout.write(list_codes() if code is None else explain(code))
+    return FINE
+
+
+def run_new(name: str, model: str | None) -> int:
+    """``lossgen new``."""
+    from lossgen.compiler import check_source
+    from lossgen.driver.new import new_spec
+
+    project = load_project()
+    path = new_spec(project, name, model, check_source=check_source)
+    print(f"wrote {project.relative(path)}")
+    return FINE
+
+
+def run_list(*, jobs: int | None, format_: Format) -> int:
+    """``lossgen list``."""
+    outcomes = building.check(
+        load_project(), Selection(catalogue_files(), None), jobs=jobs
+    )
+    report_catalogue(outcomes, format_)
+    return FINE
+
+
+def run_schema() -> int:
+    """``lossgen schema``."""
+    from lossgen.frontend.schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    return FINE

@@ -1,0 +1,96 @@
+"""What ``lossgen show`` prints: one loss, or the result of one stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lossgen.driver.catalogue import catalogue_files
+from lossgen.driver.discovery import SpecFile, UsageError, find_specs
+from lossgen.driver.outcome import summarize
+from lossgen.driver.outline import outline
+from lossgen.driver.project import Project
+from lossgen.driver.summary import certificate_lines
+
+if TYPE_CHECKING:
+    from lossgen.compiler import Compilation
+    from lossgen.ir.spec import LossSpec, TensorSpec
+
+STAGES: dict[str, Callable[[Compilation], str]] = {
+    "read": lambda item: outline(item.spec),
+    "resolve": lambda item: outline(item.checked.loss if item.checked else None),
+    "check": lambda item: outline(item.checked.certificate if item.checked else None),
+    "module": lambda item: _artifact(item, "module"),
+    "test": lambda item: _artifact(item, "test"),
+}
+"""What ``--stage`` takes, in the order of the compiler."""
+
+
+def find_spec(project: Project, spec: str) -> SpecFile:
+    """The file of a spec: a path, or a name among the project's or the catalogue's.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    if Path(spec).is_file():
+        return find_specs(project, [Path(spec)]).files[0]
+    present = [path for path in project.specs if path.exists()]
+    own = find_specs(project, present).files if present else ()
+    for file in (*own, *catalogue_files()):
+        if file.path.stem == spec:
+            return file
+    raise UsageError(f"no spec {spec}")
+
+
+def show(compilation: Compilation, spec_path: str, stage: str | None = None) -> str:
+    """One loss in words, or what one stage made of it.
+
+    Raises:
+        UsageError: If there is no such stage.
+    """
+    if stage is None:
+        return _portrait(compilation, spec_path)
+    if stage not in STAGES:
+        raise UsageError(f"no stage {stage}; there are {', '.join(STAGES)}")
+    return STAGES[stage](compilation)
+
+
+def _artifact(compilation: Compilation, kind: str) -> str:
+    return "".join(item.text for item in compilation.artifacts if item.kind == kind)
+
+
+def _portrait(compilation: Compilation, spec_path: str) -> str:
+    if compilation.spec is None:
+        return ""
+    lines = [
+        *_formula_lines(compilation.spec),
+        "",
+        *certificate_lines(summarize(spec_path, compilation)),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _formula_lines(spec: LossSpec) -> list[str]:
+    lines = [spec.title or spec.name.value]
+    lines += [f"  {reference}" for reference in spec.references]
+    lines += ["", f"  loss = {' '.join(spec.loss.value.split())}"]
+    for name, text in spec.where:
+        lines.append(f"    {name.value} = {' '.join(text.value.split())}")
+    lines += [f"  y_true: {_tensor(spec.y_true)}", f"  y_pred: {_tensor(spec.y_pred)}"]
+    for item in spec.params:
+        domain = item.domain.value if item.domain else "real"
+        default = "" if item.default is None else f", default {item.default}"
+        lines.append(f"  {item.name.value}: {domain}{default}")
+    return lines
+
+
+def _tensor(tensor: TensorSpec) -> str:
+    if tensor.unused:
+        return "unused"
+    if tensor.channels:
+        return ", ".join(
+            f"{item.name.value} {item.domain.value if item.domain else 'real'}"
+            for item in tensor.channels
+        )
+    return tensor.domain.value if tensor.domain else "real"
