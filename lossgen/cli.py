@@ -6,7 +6,9 @@ SymPy nor Black nor NumPy.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -35,6 +37,10 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A console that lacks a character is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="lossgen")
 
 

@@ -96,5 +96,5 @@ def run_schema() -> int:
     """``lossgen schema``."""
     from lossgen.frontend.schema import json_schema
 
-    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
     return FINE

@@ -140,7 +140,7 @@ def _catalogue_row(outcome: Outcome) -> Sequence[str]:
 
 
 def _print_json(record: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(record, indent=2) + "\n")
 
 
 def _print_lines(lines: Iterable[str], stream: TextIO | None = None) -> None:
