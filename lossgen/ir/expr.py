@@ -247,22 +247,35 @@ def neg(arg: Expr) -> Expr:
 
 
 def add(*args: Expr) -> Expr:
-    """The sum; numbers are folded into one, zeros dropped, opposite terms cancelled."""
-    terms: list[Expr] = []
-    constant, position = Fraction(0), None
+    """The sum; numbers are folded into one, like terms collected, zeros dropped."""
+    coefficients: dict[Expr, Fraction] = {}
     for arg in args:
         nested = arg.args if isinstance(arg, Apply) and arg.op == "add" else (arg,)
         for term in nested:
-            if isinstance(term, Number):
-                constant += term.value
-                position = len(terms) if position is None else position
-            elif neg(term) in terms:
-                terms.remove(neg(term))
-            else:
-                terms.append(term)
-    if constant or not terms:
-        terms.insert(min(position or 0, len(terms)), Number(constant))
+            factor, rest = _coefficient(term)
+            coefficients[rest] = coefficients.get(rest, Fraction(0)) + factor
+    terms = [_scaled(factor, rest) for rest, factor in coefficients.items() if factor]
+    if not terms:
+        return ZERO
     return terms[0] if len(terms) == 1 else Apply("add", tuple(terms))
+
+
+def _coefficient(term: Expr) -> tuple[Fraction, Expr]:
+    """A term as a number times the rest; the rest of a number is 1."""
+    if isinstance(term, Number):
+        return term.value, ONE
+    if isinstance(term, Apply) and term.op == "neg":
+        factor, rest = _coefficient(term.args[0])
+        return -factor, rest
+    if isinstance(term, Apply) and term.op == "mul":
+        first, *rest = term.args
+        if isinstance(first, Number):
+            return first.value, mul(*rest)
+    return Fraction(1), term
+
+
+def _scaled(factor: Fraction, rest: Expr) -> Expr:
+    return Number(factor) if rest == ONE else mul(Number(factor), rest)
 
 
 def sub(left: Expr, right: Expr) -> Expr:
@@ -273,8 +286,9 @@ def sub(left: Expr, right: Expr) -> Expr:
 
 
 def mul(*args: Expr) -> Expr:
-    """The product; numbers and signs are pulled to the front, ones dropped."""
+    """The product; numbers and signs go to the front, reciprocals become quotients."""
     factors: list[Expr] = []
+    divisors: list[Expr] = []
     constant = Fraction(1)
     for arg in args:
         if isinstance(arg, Apply) and arg.op == "neg":
@@ -283,14 +297,25 @@ def mul(*args: Expr) -> Expr:
         for factor in nested:
             if isinstance(factor, Number):
                 constant *= factor.value
+            elif isinstance(factor, Apply) and _is_reciprocal(factor):
+                divisors.append(factor.args[1])
             else:
                 factors.append(factor)
-    if constant == 0 or not factors:
+    if constant == 0:
+        return ZERO
+    if divisors:
+        quotient = div(mul(Number(abs(constant)), *factors), mul(*divisors))
+        return neg(quotient) if constant < 0 else quotient
+    if not factors:
         return Number(constant)
     if constant not in (1, -1):
         factors.insert(0, Number(abs(constant)))
     product = factors[0] if len(factors) == 1 else Apply("mul", tuple(factors))
     return neg(product) if constant < 0 else product
+
+
+def _is_reciprocal(expr: Apply) -> bool:
+    return expr.op == "div" and expr.args[0] == ONE
 
 
 def div(left: Expr, right: Expr) -> Expr:
@@ -299,6 +324,8 @@ def div(left: Expr, right: Expr) -> Expr:
         return left
     if isinstance(left, Number) and isinstance(right, Number) and right.value:
         return Number(left.value / right.value)
+    if isinstance(left, Number) and left.value < 0:
+        return neg(div(Number(-left.value), right))
     if isinstance(left, Apply) and left.op == "neg":
         return neg(div(left.args[0], right))
     if isinstance(right, Apply) and right.op == "neg":

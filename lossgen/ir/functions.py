@@ -125,8 +125,11 @@ LOWERED: dict[str, str] = {
     "ones_like": "1 in the shape of u",
     "select": "select(y, u, v) = y*u + (1 - y)*v for y in {0, 1}",
     "take": "take(u, labels): the entry of u that an integer label names",
+    "flat": "a collapsing operation that drops its axis",
     "count": "number of kept elements along the axis",
     "any": "whether a condition holds anywhere along the axis",
+    "above": "smallest number of the computing type above a constant",
+    "below": "largest number of the computing type below a constant",
     "lowest": "the most negative number of the computing type",
     "highest": "its negative",
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lossgen.ir.expr import Expr, Symbol
+from lossgen.ir.extent import Extent
+from lossgen.ir.loss import CheckedLoss
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,27 @@ class Assign:
 
 @dataclass(frozen=True)
 class Block:
-    """Assignments in order, and the expression that they lead to."""
+    """Assignments in order, and the expression that they lead to.
+
+    ``extent`` says along which axes ``result`` still varies; ``flat`` whether the axes
+    it does not vary along are gone, instead of being of length 1.
+    """
 
     assignments: tuple[Assign, ...]
     result: Expr
+    extent: Extent
+    flat: bool
+
+
+@dataclass(frozen=True)
+class LossProgram:
+    """What is emitted: the loss on its declared domain and, if asked for, on logits.
+
+    ``kept`` is the condition of the label mask, in the names of the blocks.
+    """
+
+    checked: CheckedLoss
+    body: Block
+    logits: Block | None
+    kept: Expr | None
+    rules: tuple[str, ...]

@@ -1,0 +1,97 @@
+"""What each operation is in TensorFlow: a row an operation.
+
+A template names the arguments by position, ``{0}``, ``{1}``. ``tight`` arguments are
+printed with parentheses where they are sums or products (``{0}**2``); all others stand
+alone between commas. A name with a leading underscore is a helper that the module
+template supplies.
+"""
+
+from __future__ import annotations
+
+from lossgen.ir.functions import FUNCTIONS, LOWERED
+
+CALLS: dict[str, str] = {
+    "exp": "tf.exp({0})",
+    "expm1": "tf.math.expm1({0})",
+    "log": "tf.math.log({0})",
+    "log1p": "tf.math.log1p({0})",
+    "sqrt": "tf.sqrt({0})",
+    "square": "tf.square({0})",
+    "sin": "tf.sin({0})",
+    "cos": "tf.cos({0})",
+    "tanh": "tf.tanh({0})",
+    "sinh": "tf.sinh({0})",
+    "cosh": "tf.cosh({0})",
+    "atan": "tf.atan({0})",
+    "asinh": "tf.asinh({0})",
+    "sigmoid": "tf.sigmoid({0})",
+    "log_sigmoid": "tf.math.log_sigmoid({0})",
+    "softplus": "tf.nn.softplus({0})",
+    "log_cosh": "_log_cosh({0})",
+    "logaddexp": "_logaddexp({0}, {1})",
+    "erf": "tf.math.erf({0})",
+    "erfc": "tf.math.erfc({0})",
+    "normal_cdf": "_normal_cdf({0})",
+    "normal_logcdf": "_normal_logcdf({0})",
+    "lgamma": "tf.math.lgamma({0})",
+    "digamma": "tf.math.digamma({0})",
+    "trigamma": "_trigamma({0})",
+    "i0e": "tf.math.bessel_i0e({0})",
+    "i1e": "tf.math.bessel_i1e({0})",
+    "xlogy": "tf.math.xlogy({0}, {1})",
+    "xlog1py": "tf.math.xlog1py({0}, {1})",
+    "stop_gradient": "tf.stop_gradient({0})",
+    "abs": "tf.abs({0})",
+    "max": "tf.maximum({0}, {1})",
+    "min": "tf.minimum({0}, {1})",
+    "relu": "tf.nn.relu({0})",
+    "clip": "tf.clip_by_value({0}, {1}, {2})",
+    "where": "tf.where({0}, {1}, {2})",
+    "sign": "tf.sign({0})",
+    "floor": "tf.floor({0})",
+    "is_finite": "tf.math.is_finite({0})",
+    "sum": "tf.reduce_sum({0}, {axis})",
+    "mean": "tf.reduce_mean({0}, {axis})",
+    "amax": "tf.reduce_max({0}, {axis})",
+    "amin": "tf.reduce_min({0}, {axis})",
+    "logsumexp": "tf.reduce_logsumexp({0}, {axis})",
+    "norm": "_norm({0}, {axis})",
+    "any": "tf.reduce_any({0}, {axis})",
+    "count": "tf.math.count_nonzero({0}, {axis}, dtype=y_pred.dtype)",
+    "softmax": "tf.nn.softmax({0}, {axis})",
+    "log_softmax": "tf.nn.log_softmax({0}, {axis})",
+    "l2_normalize": "_l2_normalize({0}, {axis})",
+    "cumsum": "tf.cumsum({0}, {axis})",
+    "ones_like": "tf.ones_like({0})",
+    "take": "_picked({0}, {1})",
+    "above": "_above({0}, y_pred.dtype)",
+    "below": "_below({0}, y_pred.dtype)",
+    "lowest": "y_pred.dtype.min",
+    "highest": "y_pred.dtype.max",
+    "eq": "tf.equal({0}, {1})",
+    "ne": "tf.not_equal({0}, {1})",
+    "not": "~{0}",
+}
+
+INFIX: dict[str, tuple[str, int]] = {
+    "or": (" | ", 2),
+    "and": (" & ", 3),
+    "lt": (" < ", 1),
+    "le": (" <= ", 1),
+    "gt": (" > ", 1),
+    "ge": (" >= ", 1),
+    "add": (" + ", 4),
+    "mul": (" * ", 5),
+    "div": (" / ", 5),
+    "neg": ("-", 6),
+    "pow": ("**", 7),
+}
+"""Operators and how tightly they bind in Python."""
+
+_NOT_PRINTED = {"select", "flat"}  # gone before lowering ends, or printed around
+
+
+def unprintable() -> set[str]:
+    """The operations without a row; a test keeps this empty."""
+    known = {*CALLS, *INFIX, *_NOT_PRINTED}
+    return {*FUNCTIONS, *LOWERED} - known

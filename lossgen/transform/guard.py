@@ -1,0 +1,169 @@
+"""Continue a loss linearly beyond the open ends of the prediction's domain.
+
+Inside the guard points the formula is exact. Beyond them the loss is
+``f(g) + f'(g)*(p - g)``: the gradient is the true derivative at the guard point, finite
+and pointing back, where clipping alone would make it 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from lossgen.calculus.differentiate import directional_derivative
+from lossgen.ir.domain import Bound, DomainKind
+from lossgen.ir.expr import (
+    ONE,
+    Apply,
+    Expr,
+    Number,
+    Role,
+    Symbol,
+    add,
+    mul,
+    substitute,
+    symbols,
+    tree_size,
+    walk,
+)
+from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.program import Assign
+
+_AT_ZERO = Fraction(1, 10**18)
+"""The guard point at an end at 0; its square is still a normal float32."""
+
+
+_SHORT = 6
+"""Slopes of more nodes than this get a name."""
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A guarded expression, what it needs first, and what became of each input."""
+
+    assignments: tuple[Assign, ...]
+    expression: Expr
+    renamed: dict[Expr, Expr]
+    slopes: dict[Expr, str]
+
+
+def guard(expr: Expr, loss: Loss, upper_of_simplex: bool) -> Guarded:
+    """Make ``expr`` linear beyond the guard points of each prediction.
+
+    Args:
+        expr: The loss, in a form that is stable inside the domain.
+        loss: Declares the domains and ``epsilon``.
+        upper_of_simplex: Whether the formula is singular where a component of a
+            simplex is 1, so that this end too needs a guard.
+    """
+    assignments: list[Assign] = []
+    renamed: dict[Expr, Expr] = {}
+    excess: dict[Expr, Expr] = {}
+    for variable in loss.of_role(Role.Y_PRED):
+        inside = _inside(variable, loss, upper_of_simplex)
+        if inside is None:
+            continue
+        suffix = f"_{variable.channel}" if variable.channel else ""
+        clipped = Symbol(f"guarded{suffix}", Role.DERIVED)
+        beyond = Symbol(f"excess{suffix}", Role.DERIVED)
+        renamed[variable.symbol], excess[clipped] = clipped, beyond
+        assignments.append(Assign(clipped, inside, _comment(variable)))
+        assignments.append(Assign(beyond, add(variable.symbol, _minus(clipped))))
+    if not renamed:
+        return Guarded((), expr, {}, {})
+    exact = substitute(expr, renamed)
+    slopes: dict[Expr, str] = {}
+    extended = _extended(exact, excess, loss, slopes)
+    return Guarded(tuple(assignments), extended, renamed, slopes)
+
+
+def _minus(expr: Expr) -> Expr:
+    return Apply("neg", (expr,))
+
+
+def _comment(variable: Variable) -> str:
+    where = variable.domain.text if variable.channel is None else variable.name
+    return f"Beyond the guard points of {where} the loss goes on linearly."
+
+
+def _inside(variable: Variable, loss: Loss, upper_of_simplex: bool) -> Expr | None:
+    domain, epsilon = variable.domain, loss.spec.epsilon
+    lower = _guard_point(domain.lower, +1, epsilon)
+    upper = _guard_point(domain.upper, -1, epsilon)
+    if domain.kind is DomainKind.SIMPLEX and not upper_of_simplex:
+        upper = None
+    if lower is not None and upper is not None:
+        return Apply("clip", (variable.symbol, lower, upper))
+    if lower is not None:
+        return Apply("max", (variable.symbol, lower))
+    if upper is not None:
+        return Apply("min", (variable.symbol, upper))
+    return None
+
+
+def _guard_point(bound: Bound, inward: int, epsilon: float | None) -> Expr | None:
+    if bound.value is None or not bound.open:
+        return None
+    if epsilon is not None:
+        return add(bound.value, Number(inward * Fraction(repr(epsilon))))
+    if bound.rational == 0:
+        return Number(inward * _AT_ZERO)
+    return Apply("above" if inward > 0 else "below", (bound.value,))
+
+
+def _extended(
+    expr: Expr, excess: dict[Expr, Expr], loss: Loss, slopes: dict[Expr, str]
+) -> Expr:
+    """Add the linear part, inside the reductions where the loss is linear in them."""
+    parts = _elementwise_parts(expr, set(excess))
+    places = {
+        part: Symbol(f"?{index}", Role.DERIVED) for index, part in enumerate(parts)
+    }
+    steps = {
+        places[part]: Symbol(f"?step{index}", Role.DERIVED)
+        for index, part in enumerate(parts)
+    }
+    linear: dict[Expr, Expr] = {}
+    for part in parts:
+        terms = []
+        for symbol, beyond in excess.items():
+            slope = _slope(part, symbol, loss)
+            terms.append(mul(slope, beyond))
+            if isinstance(slope, Apply) and tree_size(slope) > _SHORT:
+                slopes[slope] = "slope"
+        linear[part] = add(*terms)
+    outer = substitute(expr, places)
+    change = directional_derivative(outer, dict(steps), loss)
+    if not set(symbols(change)) & set(places.values()):
+        return substitute(
+            outer, {places[part]: add(part, linear[part]) for part in parts}
+        )
+    values: dict[Expr, Expr] = {places[part]: part for part in parts}
+    moves: dict[Expr, Expr] = {steps[places[part]]: linear[part] for part in parts}
+    return add(expr, substitute(change, {**values, **moves}))
+
+
+def _slope(part: Expr, symbol: Expr, loss: Loss) -> Expr:
+    assert isinstance(symbol, Symbol)
+    return directional_derivative(part, {symbol: ONE}, loss)
+
+
+def _elementwise_parts(expr: Expr, moving: set[Expr]) -> list[Expr]:
+    """The largest subexpressions that depend on a prediction through no reduction."""
+    through: dict[Expr, bool] = {}
+    moves: dict[Expr, bool] = {}
+    for node in walk(expr):
+        moves[node] = node in moving or any(moves[arg] for arg in node.children)
+        along_axis = isinstance(node, Apply) and node.axis is not None
+        through[node] = moves[node] and (
+            along_axis or any(through[arg] for arg in node.children)
+        )
+    found: dict[Expr, None] = {}
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        if moves[node] and not through[node]:
+            found.setdefault(node)
+        else:
+            stack.extend(reversed(node.children))
+    return list(found)

@@ -1,0 +1,165 @@
+"""A checked loss to the program that is emitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lossgen.ir.expr import (
+    ONE,
+    ZERO,
+    Apply,
+    Axis,
+    Expr,
+    Role,
+    Symbol,
+    rebuild,
+    substitute,
+    symbols,
+    walk,
+)
+from lossgen.ir.extent import COLLAPSING, FULL, Extent, extents
+from lossgen.ir.loss import CheckedLoss, Loss
+from lossgen.ir.program import Assign, Block, LossProgram
+from lossgen.transform.guard import guard
+from lossgen.transform.masking import mask_reductions
+from lossgen.transform.naming import local_name, name_hints, name_shared
+from lossgen.transform.safe_branches import protect_branches
+from lossgen.transform.stabilize import stabilizer, to_logits
+
+LABELS = Symbol("labels", Role.DERIVED)
+"""The integer labels of a sparse loss, in the names of the blocks."""
+
+KEPT = Symbol("kept", Role.DERIVED)
+"""Where the label mask keeps elements, in the names of the blocks."""
+
+
+def lower(checked: CheckedLoss) -> LossProgram:
+    """Rewrite, guard, mask and name a loss.
+
+    Args:
+        checked: The loss and its certificate.
+
+    Returns:
+        The program, for probabilities and, where the spec says so, for logits.
+    """
+    loss = checked.loss
+    fired: dict[str, None] = {}
+    stable = stabilizer(loss, fired)
+    body = _block(loss, stable, guarded=True)
+    logits = None
+    if loss.spec.y_pred.logits:
+        substituted = to_logits(loss)
+        logits = _block(loss, lambda expr: stable(substituted(expr)), guarded=False)
+    kept = None if loss.mask is None else stable(loss.mask)
+    return LossProgram(checked, body, logits, kept, tuple(fired))
+
+
+def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Block:
+    written = dict(loss.definitions)
+    names = {rewrite(expr): name for name, expr in written.items()}
+    names = {expr: name for expr, name in names.items() if isinstance(expr, Apply)}
+    hints = name_hints(
+        [loss.expression, *written.values()],
+        {expr: name for name, expr in written.items()},
+        rewrite,
+    )
+    expr = rewrite(loss.expression)
+    assignments: tuple[Assign, ...] = ()
+    if guarded:
+        with_guard = guard(expr, loss, upper_of_simplex=False)
+        assignments, expr = with_guard.assignments, with_guard.expression
+        names = {**_renamed(names, with_guard.renamed), **with_guard.slopes}
+        hints = _renamed(hints, with_guard.renamed)
+    steps: list[Callable[[Expr], Expr]] = [protect_branches]
+    if loss.spec.y_true.sparse:
+        steps.append(take_labels)
+    if loss.mask is not None:
+        steps.append(lambda e: mask_reductions(e, KEPT, loss))
+    for step in steps:
+        expr = step(expr)
+        names = {step(key): name for key, name in names.items()}
+        hints = {step(key): name for key, name in hints.items()}
+    extent = extents(loss, expr)[expr]
+    leaves = flat_leaves(expr, extent, loss)
+    flat: dict[Expr, Expr] = {leaf: Apply("flat", (leaf,)) for leaf in leaves}
+    expr = _replaced(expr, flat)
+    names = {_replaced(key, flat): name for key, name in names.items()}
+    hints = {_replaced(key, flat): name for key, name in hints.items()}
+    used = {local_name(symbol) for symbol in symbols(expr)}
+    taken = {*used, *_LOCALS, *(item.target.name for item in assignments)}
+    shared, result = name_shared(expr, names, hints, taken - set(names.values()))
+    return Block((*assignments, *shared), result, extent, bool(leaves))
+
+
+def _replaced(expr: Expr, replacements: dict[Expr, Expr]) -> Expr:
+    """Replace without looking inside what was put in."""
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        new = node
+        if isinstance(node, Apply):
+            new = Apply(node.op, tuple(done[arg] for arg in node.args), node.axis)
+        done[node] = replacements.get(node, new)
+    return done[expr]
+
+
+_LOCALS = frozenset({"tf", "keras", "self", "y_true", "y_pred", "from_logits"})
+
+
+def _renamed(words: dict[Expr, str], renamed: dict[Expr, Expr]) -> dict[Expr, str]:
+    return {substitute(expr, renamed): name for expr, name in words.items()}
+
+
+def take_labels(expr: Expr) -> Expr:
+    """Replace sums over one-hot y_true by the entry that the label names.
+
+    ``sum(u, axis=last)`` with u = 0 wherever y_true is 0 is u at the label, with
+    y_true = 1 there.
+    """
+
+    def visit(node: Expr) -> Expr:
+        if not isinstance(node, Apply) or (node.op, node.axis) != ("sum", Axis.LAST):
+            return node
+        labels = [s for s in symbols(node) if s.role is Role.Y_TRUE]
+        if not labels or rebuild_with(node.args[0], labels[0], ZERO) != ZERO:
+            return node
+        return Apply("take", (rebuild_with(node.args[0], labels[0], ONE), LABELS))
+
+    return rebuild(expr, visit)
+
+
+def rebuild_with(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
+    """``expr`` with a symbol set to a value, constants folded."""
+    return rebuild(expr, lambda node: value if node == symbol else node)
+
+
+def flat_leaves(result: Expr, extent: Extent, loss: Loss) -> tuple[Apply, ...]:
+    """The collapsing operations that need not keep their axis as length 1.
+
+    They are all of those that the result is made of elementwise, provided that they
+    collapse the same axis and nothing broadcasts them back.
+    """
+    wanted = {FULL - {"last"}: Axis.LAST, frozenset({"batch"}): Axis.SAMPLE}.get(extent)
+    if wanted is None:
+        return ()
+    found = extents(loss, result)
+    above: dict[Expr, None] = {}
+    leaves: dict[Apply, None] = {}
+    stack = [result]
+    while stack:
+        node = stack.pop()
+        if node in above or node in leaves or not found[node]:
+            continue
+        if not isinstance(node, Apply):
+            return ()
+        taken = node.op == "take" and wanted is Axis.LAST
+        if taken or (node.op in COLLAPSING and node.axis is wanted):
+            leaves.setdefault(node)
+        elif node.axis is not None or node.op == "take":
+            return ()
+        else:
+            above.setdefault(node)
+            stack.extend(node.args)
+    for node in walk(result):
+        if node not in above and any(child in leaves for child in node.children):
+            return ()
+    return tuple(leaves)

@@ -1,0 +1,167 @@
+"""Name the shared subexpressions of a lowered loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from lossgen.ir.expr import (
+    ONE,
+    Apply,
+    Constant,
+    Expr,
+    Number,
+    Role,
+    Symbol,
+    neg,
+    walk,
+)
+from lossgen.ir.functions import FUNCTIONS, Kind
+from lossgen.ir.program import Assign
+
+_CHEAP = ("neg", "add", "mul")
+_NOUNS = {
+    "add": "sum",
+    "mul": "product",
+    "div": "ratio",
+    "pow": "power",
+    "where": "branch",
+    "sum": "total",
+    "mean": "average",
+    "any": "some",
+    "amax": "largest",
+    "amin": "smallest",
+    "ones_like": "ones",
+}
+
+
+def local_name(symbol: Symbol) -> str:
+    """The name of a symbol in generated code: a channel goes by its own name."""
+    return symbol.name.rpartition(".")[2]
+
+
+def name_hints(
+    exprs: Sequence[Expr],
+    names: Mapping[Expr, str],
+    rewrite: Callable[[Expr], Expr],
+) -> dict[Expr, str]:
+    """Names for what became of ``f(name)`` and ``1 - name`` in the author's trees.
+
+    ``log(p_t)`` may be rewritten beyond recognition; its new form is still the
+    logarithm of ``p_t``, and is called so.
+    """
+    hints: dict[Expr, str] = {}
+    for expr in exprs:
+        for node in walk(expr):
+            words = _words(node, names)
+            if words is not None:
+                hints.setdefault(rewrite(node), words)
+    return hints
+
+
+def name_shared(
+    result: Expr, names: Mapping[Expr, str], hints: Mapping[Expr, str], taken: set[str]
+) -> tuple[list[Assign], Expr]:
+    """Assign names to what the author named and to costly terms used twice.
+
+    Args:
+        result: The expression to take apart.
+        names: The author's names, which are always kept.
+        hints: Names to prefer for other shared terms.
+        taken: Names that cannot be used; grows by those given.
+
+    Returns:
+        The assignments in order, and what is left of the result.
+    """
+    uses: dict[Expr, int] = {}
+    for node in walk(result):
+        for child in node.children:
+            uses[child] = uses.get(child, 0) + 1
+    assignments: list[Assign] = []
+    replaced: dict[Expr, Expr] = {}
+    given: dict[Expr, str] = dict(names)
+    for node in walk(result):
+        if not isinstance(node, Apply) or node == result:
+            continue
+        named = node in names
+        if not named and (uses[node] < 2 or not _is_costly(node)):
+            continue
+        word = names.get(node) or hints.get(node) or _words(node, given) or _noun(node)
+        target = Symbol(fresh(word, taken), Role.DERIVED)
+        given[node] = target.name
+        assignments.append(Assign(target, _inner(node, replaced)))
+        replaced[node] = target
+    return assignments, _inner(result, replaced)
+
+
+def fresh(word: str, taken: set[str]) -> str:
+    """A name like ``word`` that is not taken; it is taken from then on."""
+    name, count = word, 1
+    while name in taken:
+        count += 1
+        name = f"{word}_{count}"
+    taken.add(name)
+    return name
+
+
+def _inner(node: Expr, replaced: Mapping[Expr, Expr]) -> Expr:
+    """The node with named terms inside it replaced by their names."""
+    if not isinstance(node, Apply):
+        return node
+    return _replace(node, {key: to for key, to in replaced.items() if key != node})
+
+
+def _replace(node: Apply, replaced: Mapping[Expr, Expr]) -> Expr:
+    done: dict[Expr, Expr] = {}
+    for part in walk(node):
+        if part in replaced:
+            done[part] = replaced[part]
+        elif isinstance(part, Apply):
+            done[part] = Apply(part.op, tuple(done[a] for a in part.args), part.axis)
+        else:
+            done[part] = part
+    return done[node]
+
+
+def _is_costly(node: Apply) -> bool:
+    """Whether a term is worth a name when it is used twice."""
+    if node.op in ("lowest", "highest", "above", "below", "ones_like", "any"):
+        return False
+    if not any(isinstance(part, Symbol) for part in walk(node)):
+        return False
+    kind = FUNCTIONS[node.op].kind if node.op in FUNCTIONS else None
+    if kind in (Kind.COMPARISON, Kind.LOGIC):
+        return False
+    if node.op in _CHEAP:
+        return sum(isinstance(part, Apply) for part in walk(node)) > 3
+    return True
+
+
+def _noun(node: Apply) -> str:
+    if node.op == "flat":
+        (inner,) = node.args
+        assert isinstance(inner, Apply)
+        return _noun(inner)
+    return _NOUNS.get(node.op, node.op)
+
+
+def _words(node: Expr, names: Mapping[Expr, str]) -> str | None:
+    """A name such as ``log_p_t``, if the argument has a name."""
+    if not isinstance(node, Apply):
+        return None
+    if node.op == "add" and len(node.args) == 2 and node.args[0] == ONE:
+        inner = _called(neg(node.args[1]), names)
+        return f"one_minus_{inner}" if inner else None
+    inner = _called(node.args[0], names) if node.args else None
+    if inner is None or node.op in _CHEAP:
+        return None
+    if len(node.args) == 1:
+        return f"{_noun(node)}_{inner}"
+    return None
+
+
+def _called(node: Expr, names: Mapping[Expr, str]) -> str | None:
+    if isinstance(node, Symbol):
+        return local_name(node)
+    if isinstance(node, (Number, Constant)):
+        return None
+    return names.get(node)

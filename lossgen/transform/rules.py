@@ -1,0 +1,225 @@
+"""Rewrite rules: one row a rule.
+
+Each row turns a form that loses digits, overflows or wastes work into an equal one that
+does not. A side condition, where there is one, is on the domain of a bound variable.
+Rows are tried in order, bottom up, until none applies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+
+from lossgen.ir.expr import (
+    ONE,
+    TWO,
+    Apply,
+    Axis,
+    Expr,
+    Number,
+    add,
+    apply,
+    div,
+    mul,
+    neg,
+    power,
+    sub,
+)
+from lossgen.transform.patterns import wildcard
+
+U, V, W, Y = wildcard("u"), wildcard("v"), wildcard("w"), wildcard("y")
+
+
+class Condition(Enum):
+    """What a rule needs to be true."""
+
+    NONE = "nothing"
+    Y_BINARY = "y takes the values 0 and 1 only"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rewrite: ``pattern`` becomes ``replacement`` where ``condition`` holds."""
+
+    name: str
+    pattern: Expr
+    replacement: Expr
+    reason: str
+    condition: Condition = Condition.NONE
+
+
+def _f(op: str, *args: Expr, axis: Axis | None = None) -> Expr:
+    return apply(op, *args, axis=axis)
+
+
+def _select(y: Expr, one: Expr, zero: Expr) -> Expr:
+    return Apply("select", (y, one, zero))
+
+
+_HALF = Number(Fraction(1, 2))
+_SIGNED = sub(mul(TWO, Y), ONE)
+
+RULES: tuple[Rule, ...] = (
+    # Labels 0 and 1 select one of two forms, so a function of the mixture is the
+    # mixture of the function: what follows then sees each form alone.
+    Rule(
+        "binary-mixture",
+        add(mul(Y, U), mul(sub(ONE, Y), V)),
+        _select(Y, U, V),
+        "with y in {0, 1} this is u or v",
+        Condition.Y_BINARY,
+    ),
+    Rule(
+        "binary-complement",
+        sub(ONE, _select(Y, U, V)),
+        _select(Y, sub(ONE, U), sub(ONE, V)),
+        "1 - (1 - p) loses the digits of a small p",
+    ),
+    Rule(
+        "log-of-binary-mixture",
+        _f("log", _select(Y, U, V)),
+        _select(Y, _f("log", U), _f("log", V)),
+        "log(1 - p) becomes log1p(-p)",
+    ),
+    Rule(
+        "sigmoid-mixture",
+        _select(Y, _f("sigmoid", U), _f("sigmoid", neg(U))),
+        _f("sigmoid", mul(_SIGNED, U)),
+        "one sigmoid instead of two",
+    ),
+    Rule(
+        "sigmoid-mixture-reversed",
+        _select(Y, _f("sigmoid", neg(U)), _f("sigmoid", U)),
+        _f("sigmoid", neg(mul(_SIGNED, U))),
+        "one sigmoid instead of two",
+    ),
+    Rule(
+        "log-sigmoid-mixture",
+        _select(Y, _f("log_sigmoid", U), _f("log_sigmoid", neg(U))),
+        _f("log_sigmoid", mul(_SIGNED, U)),
+        "one log_sigmoid instead of two",
+    ),
+    Rule(
+        "double-complement",
+        Apply("add", (ONE, Apply("neg", (Apply("add", (ONE, neg(U))),)))),
+        U,
+        "1 - (1 - p) loses the digits of a small p",
+    ),
+    # Sigmoid and softmax.
+    Rule(
+        "sigmoid-complement",
+        sub(ONE, _f("sigmoid", U)),
+        _f("sigmoid", neg(U)),
+        "1 - sigmoid(u) is 0 from u = 17 on in float32",
+    ),
+    Rule(
+        "log-sigmoid",
+        _f("log", _f("sigmoid", U)),
+        _f("log_sigmoid", U),
+        "sigmoid(u) underflows below u = -87 in float32",
+    ),
+    Rule(
+        "xlogy-sigmoid",
+        _f("xlogy", V, _f("sigmoid", U)),
+        mul(V, _f("log_sigmoid", U)),
+        "log_sigmoid is finite, so 0 times it is 0",
+    ),
+    Rule(
+        "log-softmax-last",
+        _f("log", _f("softmax", U, axis=Axis.LAST)),
+        _f("log_softmax", U, axis=Axis.LAST),
+        "softmax underflows",
+    ),
+    Rule(
+        "xlogy-softmax",
+        _f("xlogy", V, _f("softmax", U, axis=Axis.LAST)),
+        mul(V, _f("log_softmax", U, axis=Axis.LAST)),
+        "log_softmax is finite, so 0 times it is 0",
+    ),
+    Rule(
+        "reciprocal-logistic",
+        div(ONE, add(ONE, _f("exp", neg(U)))),
+        _f("sigmoid", U),
+        "exp(-u) overflows below u = -88",
+    ),
+    # Logarithms and exponentials.
+    Rule(
+        "softplus",
+        _f("log", add(ONE, _f("exp", U))),
+        _f("softplus", U),
+        "exp(u) overflows above u = 88",
+    ),
+    Rule(
+        "softplus-log1p",
+        _f("log1p", _f("exp", U)),
+        _f("softplus", U),
+        "exp(u) overflows above u = 88",
+    ),
+    Rule(
+        "log-cosh",
+        _f("log", _f("cosh", U)),
+        _f("log_cosh", U),
+        "cosh(u) overflows above u = 89 and is 1 near 0",
+    ),
+    Rule(
+        "logaddexp",
+        _f("log", add(_f("exp", U), _f("exp", V))),
+        _f("logaddexp", U, V),
+        "exp overflows",
+    ),
+    Rule(
+        "logsumexp-last",
+        _f("log", _f("sum", _f("exp", U), axis=Axis.LAST)),
+        _f("logsumexp", U, axis=Axis.LAST),
+        "exp overflows",
+    ),
+    Rule("log-exp", _f("log", _f("exp", U)), U, "exp overflows"),
+    Rule(
+        "log1p",
+        _f("log", add(ONE, U)),
+        _f("log1p", U),
+        "1 + u loses the digits of a small u",
+    ),
+    Rule(
+        "xlog1py",
+        _f("xlogy", V, add(ONE, U)),
+        _f("xlog1py", V, U),
+        "1 + u loses the digits of a small u",
+    ),
+    Rule(
+        "expm1",
+        sub(_f("exp", U), ONE),
+        _f("expm1", U),
+        "exp(u) - 1 loses the digits of a small u",
+    ),
+    Rule(
+        "expm1-negated",
+        sub(ONE, _f("exp", U)),
+        neg(_f("expm1", U)),
+        "1 - exp(u) loses the digits of a small u",
+    ),
+    # Special functions.
+    Rule(
+        "erfc",
+        sub(ONE, _f("erf", U)),
+        _f("erfc", U),
+        "1 - erf(u) is 0 from u = 4 on in float32",
+    ),
+    Rule(
+        "normal-logcdf",
+        _f("log", _f("normal_cdf", U)),
+        _f("normal_logcdf", U),
+        "normal_cdf underflows below u = -14",
+    ),
+    # Powers.
+    Rule("square", power(U, TWO), _f("square", U), "cheaper than a power"),
+    Rule("sqrt", power(U, _HALF), _f("sqrt", U), "cheaper than a power"),
+    Rule(
+        "reciprocal",
+        power(U, Number(Fraction(-1))),
+        div(ONE, U),
+        "cheaper than a power",
+    ),
+    Rule("sqrt-of-square", _f("sqrt", _f("square", U)), _f("abs", U), "gradient at 0"),
+)

@@ -1,0 +1,78 @@
+"""Keep the branch that is not taken from spoiling the gradient.
+
+The gradient of ``where(c, f(u), v)`` multiplies the derivative of f by 0 where c is
+false: 0 times infinity is NaN. The arguments of operations that can leave the finite
+numbers there are replaced by a harmless constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lossgen.ir.expr import ONE, ZERO, Apply, Expr, Number, Role, depends_on, walk
+
+_SAFE: dict[str, Expr] = {
+    "exp": ZERO,
+    "expm1": ZERO,
+    "sinh": ZERO,
+    "cosh": ZERO,
+    "log1p": ZERO,
+    "log": ONE,
+    "sqrt": ONE,
+    "lgamma": ONE,
+    "digamma": ONE,
+    "trigamma": ONE,
+    "pow": ONE,
+}
+"""Operations whose first argument can make them infinite or undefined."""
+
+_SAFE_SECOND: dict[str, Expr] = {"div": ONE, "xlogy": ONE, "xlog1py": ZERO}
+"""The same for the second argument."""
+
+
+def protect_branches(expr: Expr) -> Expr:
+    """Make both branches of every choice finite everywhere."""
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        if isinstance(node, Apply):
+            args = tuple(done[arg] for arg in node.args)
+            if node.op == "where":
+                args = (args[0], *_branches(args[0], args[1], args[2]))
+            done[node] = Apply(node.op, args, node.axis)
+        else:
+            done[node] = node
+    return done[expr]
+
+
+def _branches(condition: Expr, then: Expr, otherwise: Expr) -> tuple[Expr, Expr]:
+    return (
+        _protect(then, lambda arg, safe: Apply("where", (condition, arg, safe))),
+        _protect(otherwise, lambda arg, safe: Apply("where", (condition, safe, arg))),
+    )
+
+
+def _protect(branch: Expr, wrap: Callable[[Expr, Expr], Expr]) -> Expr:
+    done: dict[Expr, Expr] = {}
+    for node in walk(branch):
+        if not isinstance(node, Apply):
+            done[node] = node
+            continue
+        args = [done[arg] for arg in node.args]
+        if node.op in _SAFE and _varies(node.args[0]) and not _is_tame(node):
+            args[0] = wrap(args[0], _SAFE[node.op])
+        if node.op in _SAFE_SECOND and _varies(node.args[1]):
+            args[1] = wrap(args[1], _SAFE_SECOND[node.op])
+        done[node] = Apply(node.op, tuple(args), node.axis)
+    return done[branch]
+
+
+def _varies(arg: Expr) -> bool:
+    return depends_on(arg, Role.Y_TRUE, Role.Y_PRED, Role.DERIVED)
+
+
+def _is_tame(node: Apply) -> bool:
+    """Whether it is a power that stays finite for every input below 1e18."""
+    if node.op != "pow" or not isinstance(node.args[1], Number):
+        return False
+    exponent = node.args[1].value
+    return exponent.denominator == 1 and 0 <= exponent <= 2

@@ -1,0 +1,93 @@
+"""Rewrite a loss into the form that is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from lossgen.ir.expr import (
+    ONE,
+    Apply,
+    Axis,
+    Expr,
+    Symbol,
+    add,
+    mul,
+    rebuild,
+    sub,
+    substitute,
+)
+from lossgen.ir.loss import Loss
+from lossgen.transform.patterns import instantiate, match
+from lossgen.transform.rules import RULES, Condition, Rule, Y
+
+Rewriter = Callable[[Expr], Expr]
+
+_LIMIT = 50
+"""How often one node may be rewritten; reached only if rules undo one another."""
+
+
+def stabilizer(loss: Loss, fired: dict[str, None]) -> Rewriter:
+    """The function that stabilises any expression of a loss.
+
+    Args:
+        loss: Declares the domains that side conditions speak of.
+        fired: Takes the names of the rules that were used, in order.
+    """
+
+    def visit(node: Expr) -> Expr:
+        for _ in range(_LIMIT):
+            found = _first(node, loss)
+            if found is None:
+                return node
+            rule, node = found
+            fired.setdefault(rule.name)
+            node = rebuild(node, visit)
+        return node
+
+    def stabilize(expr: Expr) -> Expr:
+        normal = rebuild(expr, lambda node: node)
+        return rebuild(rebuild(normal, visit), _without_select)
+
+    return stabilize
+
+
+def to_logits(loss: Loss) -> Rewriter:
+    """The substitution that makes logits of probabilities.
+
+    ``y_pred`` becomes ``sigmoid(y_pred)`` or ``softmax(y_pred)``; the rules then remove
+    the function where they can.
+    """
+    kind = loss.spec.y_pred.logits
+    (y_pred,) = (item.symbol for item in loss.variables if item.name == "y_pred")
+    axis = Axis.LAST if kind == "softmax" else None
+    head = Apply(kind or "sigmoid", (y_pred,), axis)
+    return lambda expr: substitute(expr, {y_pred: head})
+
+
+def _first(node: Expr, loss: Loss) -> tuple[Rule, Expr] | None:
+    if not isinstance(node, Apply):
+        return None
+    for rule in RULES:
+        bindings = match(rule.pattern, node)
+        if bindings is None:
+            continue
+        if rule.condition is Condition.Y_BINARY and not _binary(bindings[Y], loss):
+            continue
+        return rule, instantiate(rule.replacement, bindings)
+    return None
+
+
+def _binary(expr: Expr, loss: Loss) -> bool:
+    return isinstance(expr, Symbol) and loss.variable(expr.name).domain.labels == (
+        Fraction(0),
+        Fraction(1),
+    )
+
+
+def _without_select(node: Expr) -> Expr:
+    """Write the choice between two forms as the author would: y*u + (1 - y)*v."""
+    if isinstance(node, Apply) and node.op == "select":
+        y, one, zero = node.args
+        return add(mul(y, one), mul(sub(ONE, y), zero))
+    return node
