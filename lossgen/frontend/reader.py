@@ -105,7 +105,8 @@ def read(source: SourceFile, report: Report) -> tuple[Node, ...]:
 
 
 def _structure(text: str) -> int:
-    return sum(text.count(char) for char in "\n\r:,[]{}")
+    # A document costs as much as a few keys.
+    return sum(text.count(char) for char in "\n\r:,[]{}") + 5 * text.count("---")
 
 
 _DOCUMENT = re.compile(r"^---(?=\s|\Z)", re.M)
@@ -354,6 +355,8 @@ def _report_syntax(
         report.add("LG107", fault[0], fault[1], help=fault[2])
         return
     message, remedy = _plain_words(error)
+    if message.endswith("is not closed"):
+        place = begin
     report.add("LG101", message, Span(source, place, place + 1), help=remedy)
 
 
@@ -425,5 +428,7 @@ def _plain_words(error: MarkedYAMLError) -> tuple[str, str | None]:
         return problem, "in double quotes a backslash starts an escape: use single ones"
     if "found unexpected end of stream" in problem and error.context:
         return "a quoted value is not closed", None
+    if "<stream end>" in problem and "flow" in (error.context or ""):
+        return "a bracket is not closed", None
     context = f"{error.context}: " if error.context else ""
     return f"{context}{problem}", None

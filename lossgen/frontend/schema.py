@@ -586,12 +586,19 @@ def _report_fault(fault: ErrorDetails, document: Node, report: Report) -> None:
         details = fault["ctx"]
         message = details["message"]
         if message.startswith(_PREDICATES):
-            message = f"{_subject(location)} {message}"
+            message = f"{_subject(_as_written(location, document))} {message}"
         report.add(fault["type"], message, details["span"], help=details["remedy"])
 
 
 _PREDICATES = ("must ", "has ", "takes ")
 _Location = tuple[int | str, ...]
+
+
+def _as_written(location: _Location, document: Node) -> _Location:
+    """Without the key that a lone value is short for."""
+    parent = _find(document, location[:-1])
+    short = location[-1:] in (("domain",), ("default",))
+    return location[:-1] if short and not isinstance(parent, Mapping) else location
 
 
 def _subject(location: _Location) -> str:
@@ -609,8 +616,8 @@ def _report_unknown(location: _Location, document: Node, report: Report) -> None
     parent = _find(document, tuple(parents))
     fields = _model_at(tuple(parents)).model_fields
     close = _closest(str(name), fields)
-    remedy = f"did you mean `{close}`?" if close else _elsewhere(str(name))
-    remedy = remedy or f"the keys are {', '.join(fields)}"
+    guess = f"did you mean `{close}`?" if close else f"the keys are {', '.join(fields)}"
+    remedy = _elsewhere(str(name)) or guess
     place = f" in `{parents[-1]}`" if parents else ""
     message = f"unknown key `{shorten(str(name))}`{place}"
     report.add("LG103", message, _key_span(parent, str(name)), help=remedy)
