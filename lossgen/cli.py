@@ -18,7 +18,7 @@ from lossgen.driver.formats import Format
 
 _Paths = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[PATH]...", help="Specs or folders of specs."),
+    typer.Argument(metavar="PATH", help="Specs or folders of specs."),
 ]
 _Format = Annotated[Format, typer.Option("--format", help="How findings are printed.")]
 _Jobs = Annotated[

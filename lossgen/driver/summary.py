@@ -31,7 +31,7 @@ def build_line(result: BuildResult, mode: BuildMode) -> str:
     """A build in a line."""
     counts = _counts(result, mode)
     files = ", ".join(f"{count} {what}" for what, count in counts if count)
-    specs = _plural(len(result.outcomes), "loss", "losses")
+    specs = _plural(len(result.outcomes), "spec", "specs")
     return f"{specs}: {files or 'no files'}{_problem_words(result.diagnostics)}"
 
 
@@ -39,7 +39,7 @@ def check_line(outcomes: tuple[Outcome, ...]) -> str:
     """A check in a line."""
     verdicts = Counter(outcome.verdict for outcome in outcomes)
     words = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
-    specs = _plural(len(outcomes), "loss", "losses")
+    specs = _plural(len(outcomes), "spec", "specs")
     findings = (item for outcome in outcomes for item in outcome.diagnostics)
     return f"{specs}{': ' if words else ''}{words}{_problem_words(findings)}"
 
