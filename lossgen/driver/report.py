@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic
-from lossgen.diagnostics.render import colourize, render, to_github, to_json
+from lossgen.diagnostics.render import render_github, render_text, to_record
 from lossgen.driver.build import BuildMode, BuildResult, shown_changes
 from lossgen.driver.catalogue import family
 from lossgen.driver.formats import Format
@@ -75,22 +76,15 @@ def report_findings(
     found = list(findings)
     target = stream or sys.stdout
     if format_ is Format.JSON:
-        _print_json({"specs": [], "diagnostics": [to_json(item) for item in found]})
-    elif format_ is Format.GITHUB:
-        _print_lines(map(to_github, found), target)
-    elif target.isatty():
-        _print_coloured(found, target)
-    else:
-        _print_lines((f"{render(item)}\n" for item in found), target)
+        _print_json({"specs": [], "diagnostics": [to_record(item) for item in found]})
+    elif found and format_ is Format.GITHUB:
+        target.write(render_github(found))
+    elif found:
+        target.write(render_text(found, color=_has_color(target)))
 
 
-def _print_coloured(findings: Iterable[Diagnostic], stream: TextIO) -> None:
-    from rich.console import Console
-
-    console = Console(file=stream, highlight=False)  # honours NO_COLOR
-    for item in findings:
-        console.print(colourize(item), soft_wrap=True)
-        console.print()
+def _has_color(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _of(outcomes: Iterable[Outcome]) -> list[Diagnostic]:
@@ -116,7 +110,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
             for kink in outcome.kinks
         ],
         "properties": {item.name: item.status for item in outcome.properties},
-        "diagnostics": [to_json(item) for item in outcome.diagnostics],
+        "diagnostics": [to_record(item) for item in outcome.diagnostics],
     }
 
 
@@ -127,7 +121,7 @@ def _build_record(result: BuildResult) -> dict[str, Any]:
             {"path": change.shown, "state": change.state.value}
             for change in result.plan.changes
         ],
-        "diagnostics": [to_json(item) for item in result.findings],
+        "diagnostics": [to_record(item) for item in result.findings],
     }
 
 
