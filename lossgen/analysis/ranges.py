@@ -1,0 +1,722 @@
+"""Ranges of expressions over the declared domains, for every length of every axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import reduce
+from math import inf
+
+from lossgen.analysis import intervals, polynomials
+from lossgen.analysis.intervals import (
+    EMPTY,
+    EVERYTHING,
+    Interval,
+    exactly,
+    hull,
+    intersect,
+)
+from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
+from lossgen.ir.domain import Bound, Domain
+from lossgen.ir.expr import (
+    ONE,
+    TWO,
+    Apply,
+    Axis,
+    Constant,
+    Expr,
+    Number,
+    Role,
+    Symbol,
+    mul,
+    power,
+    sub,
+    symbols,
+)
+from lossgen.ir.expr import add as sum_of
+from lossgen.ir.extent import COVERED, Extent, extents
+from lossgen.ir.loss import Loss, Variable
+
+_ZERO, _ONE = Fraction(0), Fraction(1)
+_Form = tuple[tuple[polynomials.Monomial, Fraction], ...]
+
+
+def range_of(
+    expr: Expr, loss: Loss, facts: tuple[tuple[Expr, bool], ...] = ()
+) -> Interval:
+    """An interval that holds every value of an expression where it is defined.
+
+    Args:
+        expr: The expression.
+        loss: Says where the symbols come from; its mask and assumptions hold.
+        facts: Conditions and whether each is true.
+    """
+    ranges = Ranges.of_loss(loss)
+    for condition, truth in facts:
+        ranges = ranges.given(condition, truth)
+    return ranges.of(expr)
+
+
+def domain_interval(domain: Domain) -> Interval:
+    """The hull of one component of a domain."""
+    return Interval(
+        _end(domain.lower, -inf),
+        _end(domain.upper, inf),
+        domain.lower.open or domain.lower.value is None,
+        domain.upper.open or domain.upper.value is None,
+    )
+
+
+def _end(bound: Bound, towards: float) -> intervals.End:
+    if bound.value is None:
+        return math.copysign(inf, bound.approx)
+    if bound.rational is not None:
+        return bound.rational
+    return Fraction(math.nextafter(bound.approx, towards))
+
+
+@dataclass
+class _Atoms:
+    """What all the ranges of one loss share: polynomials and extents."""
+
+    loss: Loss
+    order: dict[Expr, int] = field(default_factory=dict)
+    nodes: list[Expr] = field(default_factory=list)
+    polynomials: dict[Expr, Polynomial] = field(default_factory=dict)
+    extents: dict[Expr, Extent] = field(default_factory=dict)
+    idempotent: frozenset[int] = frozenset()
+
+    def index(self, node: Expr) -> int:
+        """The number of an atom."""
+        if node not in self.order:
+            self.order[node] = len(self.nodes)
+            if self._is_zero_or_one(node):
+                self.idempotent |= {len(self.nodes)}
+            self.nodes.append(node)
+        return self.order[node]
+
+    def extent(self, node: Expr) -> Extent:
+        """Along which axes a node varies."""
+        if node not in self.extents:
+            self.extents.update(extents(self.loss, node))
+        return self.extents[node]
+
+    def _is_zero_or_one(self, node: Expr) -> bool:
+        if not isinstance(node, Symbol) or node.role is Role.DERIVED:
+            return False
+        domain = self.loss.variable(node.name).domain
+        return domain.labels == (_ZERO, _ONE)
+
+    def polynomial(self, node: Expr) -> Polynomial:
+        """An expression as a polynomial over what is not one."""
+        if node not in self.polynomials:
+            try:
+                self.polynomials[node] = self._expand(node)
+            except TooManyTermsError:
+                self.polynomials[node] = polynomials.atom(self.index(node))
+        return self.polynomials[node]
+
+    def _expand(self, node: Expr) -> Polynomial:
+        if isinstance(node, Number):
+            return polynomials.constant(node.value)
+        if isinstance(node, Apply):
+            expand = _EXPANSIONS.get(node.op)
+            expanded = expand(self, node.args) if expand else None
+            if expanded is not None:
+                return expanded
+        return polynomials.atom(self.index(node))
+
+    def expression(self, polynomial: Polynomial) -> Expr:
+        """The polynomial spelt out."""
+        return sum_of(
+            *(
+                mul(
+                    Number(coefficient),
+                    *(
+                        power(self.nodes[index], Number(Fraction(exponent)))
+                        for index, exponent in monomial
+                    ),
+                )
+                for monomial, coefficient in sorted(polynomial.items())
+            )
+        )
+
+
+_Expansion = Callable[[_Atoms, tuple[Expr, ...]], "Polynomial | None"]
+
+
+def _expand_mul(atoms: _Atoms, args: tuple[Expr, ...]) -> Polynomial:
+    return reduce(
+        lambda x, y: polynomials.times(x, y, atoms.idempotent),
+        (atoms.polynomial(arg) for arg in args),
+    )
+
+
+def _expand_div(atoms: _Atoms, args: tuple[Expr, ...]) -> Polynomial | None:
+    top, bottom = args
+    if isinstance(bottom, Number):
+        if not bottom.value:
+            return None
+        return _expand_mul(atoms, (top, Number(1 / bottom.value)))
+    if top == ONE:
+        return None
+    return _expand_mul(atoms, (top, Apply("div", (ONE, bottom))))
+
+
+def _expand_pow(atoms: _Atoms, args: tuple[Expr, ...]) -> Polynomial | None:
+    base, exponent = args
+    value = exponent.value if isinstance(exponent, Number) else None
+    if value is None or value.denominator != 1 or not 1 <= value <= 8:
+        return None
+    return _expand_mul(atoms, (base,) * int(value))
+
+
+_EXPANSIONS: dict[str, _Expansion] = {
+    "add": lambda atoms, args: reduce(
+        polynomials.plus, (atoms.polynomial(arg) for arg in args)
+    ),
+    "neg": lambda atoms, args: polynomials.plus({}, atoms.polynomial(args[0]), -1),
+    "mul": _expand_mul,
+    "div": _expand_div,
+    "pow": _expand_pow,
+    "square": lambda atoms, args: _expand_mul(atoms, args * 2),
+    "stop_gradient": lambda atoms, args: atoms.polynomial(args[0]),
+}
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """Where the form ``sum of coefficient*monomial`` lies.
+
+    ``local`` facts hold for the element at hand only, not for its whole axis.
+    """
+
+    values: Interval
+    local: bool
+
+
+class Ranges:
+    """The ranges of expressions under a set of facts; immutable, with a memory."""
+
+    def __init__(
+        self,
+        atoms: _Atoms,
+        facts: dict[_Form, _Fact],
+        excluded: dict[_Form, tuple[Fraction, ...]],
+    ) -> None:
+        """Keep what is known. Use `of_loss` and `given`."""
+        self._atoms, self._facts, self._excluded = atoms, facts, excluded
+        self._known: dict[Expr, Interval] = {}
+        self._inner: dict[Axis, Ranges] = {}
+
+    @staticmethod
+    def of_loss(loss: Loss) -> Ranges:
+        """The ranges where the mask and the assumptions of a loss hold."""
+        ranges = Ranges(_Atoms(loss), {}, {})
+        for condition in (*((loss.mask,) if loss.mask else ()), *loss.assume):
+            ranges = ranges.given(condition, True, local=False)
+        return ranges
+
+    @property
+    def loss(self) -> Loss:
+        """The loss whose symbols these are."""
+        return self._atoms.loss
+
+    def of(self, expr: Expr) -> Interval:
+        """An interval that holds every value of an expression where it is defined."""
+        known = self._known.get(expr)
+        if known is None:
+            known = self._known[expr] = self._compute(expr)
+        return known
+
+    def nonzero(self, expr: Expr) -> bool:
+        """Whether an expression is never 0."""
+        if self.of(expr).nonzero:
+            return True
+        form, scale, offset = polynomials.canonical(self._atoms.polynomial(expr))
+        return -offset / scale in self._excluded.get(tuple(form.items()), ())
+
+    def polynomial(self, expr: Expr) -> Polynomial:
+        """An expression as a polynomial over atoms."""
+        return self._atoms.polynomial(expr)
+
+    def expression(self, polynomial: Polynomial) -> Expr:
+        """A polynomial as an expression."""
+        return self._atoms.expression(polynomial)
+
+    def extent(self, expr: Expr) -> Extent:
+        """Along which axes an expression varies."""
+        return self._atoms.extent(expr)
+
+    def inside(self, axis: Axis | None) -> Ranges:
+        """The ranges inside a reduction: facts about one element do not hold there."""
+        if axis is None:
+            return self
+        if axis not in self._inner:
+            kept = {
+                form: fact
+                for form, fact in self._facts.items()
+                if not (fact.local and self._varies(form, axis))
+            }
+            excluded = {
+                form: values
+                for form, values in self._excluded.items()
+                if not self._varies(form, axis)
+            }
+            same = len(kept) == len(self._facts) and len(excluded) == len(
+                self._excluded
+            )
+            self._inner[axis] = self if same else Ranges(self._atoms, kept, excluded)
+        return self._inner[axis]
+
+    def given(self, condition: Expr, truth: bool, *, local: bool = True) -> Ranges:
+        """The ranges where a condition is true, or false."""
+        child = Ranges(self._atoms, dict(self._facts), dict(self._excluded))
+        for op, left, right in _comparisons(condition, truth):
+            if op == "ne":
+                child._exclude(left, right)
+                continue
+            for form, values in child._bounds(op, left, right):
+                child._restrict(form, values, local)
+        return child
+
+    # Facts ------------------------------------------------------------------------
+
+    def _bounds(self, op: str, left: Expr, right: Expr) -> list[tuple[Expr, Interval]]:
+        """What ``left < right`` (lt, le) or ``left == right`` says of expressions."""
+        low, high = self.of(left), self.of(right)
+        difference = sub(left, right)
+        if op == "eq":
+            return [(difference, exactly(0)), (left, high), (right, low)]
+        strict = op == "lt"
+        below = Interval(-inf, high.upper, True, high.upper_open or strict)
+        above = Interval(low.lower, inf, low.lower_open or strict, True)
+        found = [
+            (difference, Interval(-inf, _ZERO, True, strict)),
+            (left, below),
+            (right, above),
+        ]
+        for smaller in _parts_below(left):
+            found.append((sub(smaller, right), Interval(-inf, _ZERO, True, strict)))
+            found.append((smaller, below))
+        for larger in _parts_above(right):
+            found.append((sub(left, larger), Interval(-inf, _ZERO, True, strict)))
+            found.append((larger, above))
+        base = _even_root(left)
+        if base is not None and high.upper >= 0:
+            reach = intervals.increasing("sqrt", Interval(_ZERO, high.upper))
+            bound = Interval(-reach.upper, reach.upper, strict, strict)
+            found.append((base, bound))
+        return found
+
+    def _restrict(self, expr: Expr, values: Interval, local: bool) -> None:
+        form, scale, offset = polynomials.canonical(self._atoms.polynomial(expr))
+        if not form:
+            return
+        key = tuple(form.items())
+        moved = intervals.multiply(
+            intervals.add(values, exactly(-offset)), exactly(1 / scale)
+        )
+        known = self._facts.get(key)
+        if known is not None:
+            moved = intersect(moved, known.values)
+            local = local or known.local
+        self._facts[key] = _Fact(moved, local)
+        self._known.clear()
+
+    def _exclude(self, left: Expr, right: Expr) -> None:
+        difference = self._atoms.polynomial(sub(left, right))
+        form, scale, offset = polynomials.canonical(difference)
+        if form:
+            key = tuple(form.items())
+            known = self._excluded.get(key, ())
+            self._excluded[key] = (*known, -offset / scale)
+            self._known.clear()
+
+    def _varies(self, form: _Form, axis: Axis) -> bool:
+        return any(
+            self._atoms.extent(self._atoms.nodes[index]) & COVERED[axis]
+            for monomial, _ in form
+            for index, _ in monomial
+        )
+
+    def _from_facts(self, expr: Expr) -> Interval:
+        form, scale, offset = polynomials.canonical(self._atoms.polynomial(expr))
+        key = tuple(form.items())
+        fact = self._facts.get(key)
+        values = fact.values if fact else EVERYTHING
+        for hole in self._excluded.get(key, ()):
+            values = replace(
+                values,
+                lower_open=values.lower_open or values.lower == hole,
+                upper_open=values.upper_open or values.upper == hole,
+            )
+        if values == EVERYTHING:
+            return EVERYTHING
+        scaled = intervals.multiply(values, exactly(scale))
+        return intervals.add(scaled, exactly(offset))
+
+    def _open_holes(self, expr: Expr, values: Interval) -> Interval:
+        form, scale, offset = polynomials.canonical(self._atoms.polynomial(expr))
+        for hole in self._excluded.get(tuple(form.items()), ()):
+            value = scale * hole + offset
+            values = replace(
+                values,
+                lower_open=values.lower_open or values.lower == value,
+                upper_open=values.upper_open or values.upper == value,
+            )
+        return EMPTY if values.empty else values
+
+    # Ranges -----------------------------------------------------------------------
+
+    def _compute(self, expr: Expr) -> Interval:
+        result = self._structural(expr)
+        if result.empty:
+            return EMPTY
+        if self._facts:
+            result = intersect(result, self._from_facts(expr))
+        if isinstance(expr, Apply) and expr.op in _EXPANSIONS:
+            result = intersect(result, self._polynomial_range(expr))
+        if self._excluded:
+            result = self._open_holes(expr, result)
+        return result
+
+    def _structural(self, expr: Expr) -> Interval:
+        if isinstance(expr, Number):
+            return exactly(expr.value)
+        if isinstance(expr, Constant):
+            return _CONSTANTS[expr.name]
+        if isinstance(expr, Symbol):
+            return self._symbol(expr)
+        if expr.axis is not None:
+            return self._reduction(expr)
+        if expr.op == "where":
+            condition, then, otherwise = expr.args
+            return hull(
+                self.given(condition, True).of(then),
+                self.given(condition, False).of(otherwise),
+            )
+        args = [self.of(arg) for arg in expr.args]
+        if any(arg.empty for arg in args):
+            return EMPTY
+        if expr.op == "div":
+            return intersect(intervals.divide(*args), self._ratio(expr))
+        rule = _RULES.get(expr.op)
+        return rule(*args) if rule else intervals.apply(expr.op, args[0])
+
+    def _symbol(self, symbol: Symbol) -> Interval:
+        if symbol.role is Role.SIZE:
+            return Interval(_ONE, inf, False, True)
+        if symbol.role is Role.DERIVED:
+            return EVERYTHING
+        return domain_interval(self.loss.variable(symbol.name).domain)
+
+    def _ratio(self, expr: Apply) -> Interval:
+        """``u/v`` lies within [-1, 1] where v is positive and at least abs(u)."""
+        top, bottom = expr.args
+        if isinstance(top, Number) or not self.of(bottom).positive:
+            return EVERYTHING
+        above, below = self.of(sub(bottom, top)), self.of(sum_of(bottom, top))
+        result = EVERYTHING
+        if above.nonnegative:
+            result = intersect(result, Interval(-inf, _ONE, True, above.positive))
+        if below.nonnegative:
+            result = intersect(result, Interval(-_ONE, inf, below.positive, True))
+        return result
+
+    def _polynomial_range(self, expr: Expr) -> Interval:
+        polynomial = self._atoms.polynomial(expr)
+        if polynomial == {((self._atoms.order.get(expr, -1), 1),): _ONE}:
+            return EVERYTHING
+        return self.of_polynomial(polynomial)
+
+    def of_polynomial(self, polynomial: Polynomial) -> Interval:
+        """The range of a polynomial over this loss's atoms."""
+        nodes = self._atoms.nodes
+        box = {i: self.of(nodes[i]) for i in polynomials.atoms_of(polynomial)}
+        result = polynomials.range_over(polynomial, box)
+        merged = self._merged(polynomial)
+        return intersect(result, merged) if merged is not None else result
+
+    def _merged(self, polynomial: Polynomial) -> Interval | None:
+        """``a*sum(u) + b*sum(v)`` as ``sum(a*u + b*v)``: u and v stay together."""
+        terms = [(key, value) for key, value in sorted(polynomial.items()) if key]
+        if len(terms) < 2:
+            return None
+        reduction, inner = self._linear_reduction(terms[0][0])
+        parts: list[Expr] = []
+        for key, value in terms:
+            found, inner = self._linear_reduction(key)
+            if found is None or reduction is None or inner is None:
+                return None
+            if (found.op, found.axis) != (reduction.op, reduction.axis):
+                return None
+            parts.append(mul(Number(value), inner))
+        if reduction is None:
+            return None
+        total = Apply(reduction.op, (sum_of(*parts),), reduction.axis)
+        offset = polynomial.get((), _ZERO)
+        return intervals.add(self.of(total), exactly(offset))
+
+    def _linear_reduction(
+        self, monomial: polynomials.Monomial
+    ) -> tuple[Apply | None, Expr | None]:
+        """The one sum or mean in a monomial, and what goes inside it."""
+        nodes = [(self._atoms.nodes[i], exponent) for i, exponent in monomial]
+        linear = [
+            node
+            for node, exponent in nodes
+            if isinstance(node, Apply) and node.op in ("sum", "mean") and exponent == 1
+        ]
+        if len(linear) != 1 or linear[0].axis is None:
+            return None, None
+        rest = [(node, exponent) for node, exponent in nodes if node != linear[0]]
+        if any(self.extent(node) & COVERED[linear[0].axis] for node, _ in rest):
+            return None, None
+        factors = (power(node, Number(Fraction(exponent))) for node, exponent in rest)
+        return linear[0], mul(*factors, linear[0].args[0])
+
+    # Reductions -------------------------------------------------------------------
+
+    def _reduction(self, expr: Apply) -> Interval:
+        inner = self.inside(expr.axis)
+        (arg,) = expr.args
+        values = inner.of(arg)
+        if values.empty:
+            return EMPTY
+        assert expr.axis is not None
+        if expr.op in ("sum", "cumsum"):
+            if not self.extent(arg) & COVERED[expr.axis]:
+                return values
+            total = _any_sum(values)
+            if expr.op == "sum":
+                return intersect(total, inner._weighted(arg, expr.axis))
+            return (
+                intersect(total, Interval(_ZERO, _ONE))
+                if (self._is_simplex(arg, expr.axis))
+                else total
+            )
+        if expr.op in ("softmax", "log_softmax"):
+            share = Interval(_ZERO, _ONE, True, self._has_classes(expr))
+            return share if expr.op == "softmax" else intervals.apply("log", share)
+        return _REDUCTIONS[expr.op](values)
+
+    def _weighted(self, arg: Expr, axis: Axis) -> Interval:
+        """``sum(w*u)`` with w in the simplex lies in the hull of u; term by term."""
+        groups: dict[int, dict[polynomials.Monomial, Fraction]] = {}
+        for key, value in sorted(self._atoms.polynomial(arg).items()):
+            weights = [
+                index
+                for index, exponent in key
+                if exponent == 1 and self._is_simplex(self._atoms.nodes[index], axis)
+            ]
+            weight = weights[0] if weights else -1
+            rest = tuple(item for item in key if item[0] != weight)
+            groups.setdefault(weight, {})[rest] = value
+        total = exactly(0)
+        for weight, polynomial in groups.items():
+            part = self.of_polynomial(polynomial)
+            if weight < 0:
+                part = self._unweighted(polynomial, part, axis)
+            total = intervals.add(total, part)
+        return total
+
+    def _unweighted(
+        self, polynomial: Polynomial, values: Interval, axis: Axis
+    ) -> Interval:
+        if len(polynomial) == 1:
+            ((key, value),) = polynomial.items()
+            nodes = [(self._atoms.nodes[i], exponent) for i, exponent in key]
+            units = sum(
+                exponent
+                for node, exponent in nodes
+                if isinstance(node, Apply)
+                and (node.op, node.axis) == ("l2_normalize", axis)
+            )
+            if units == 2 and sum(exponent for _, exponent in nodes) == 2:
+                # The Cauchy-Schwarz inequality.
+                reach = abs(value)
+                return exactly(value) if len(key) == 1 else Interval(-reach, reach)
+        return _any_sum(values)
+
+    def _is_simplex(self, node: Expr, axis: Axis) -> bool:
+        """Whether the elements along the axis are nonnegative with sum 1."""
+        if axis is not Axis.LAST or self.loss.mask is not None:
+            return False
+        if isinstance(node, Apply):
+            return node.op == "softmax" and node.axis is Axis.LAST
+        if not isinstance(node, Symbol) or node.role in (Role.DERIVED, Role.SIZE):
+            return False
+        return self.loss.variable(node.name).domain.along_last_axis
+
+    def _has_classes(self, expr: Apply) -> bool:
+        """Whether the last axis is known to have at least two elements."""
+        if expr.axis is not Axis.LAST or self.loss.mask is not None:
+            return False
+        sizes = {
+            item.size
+            for item in self.loss.variables
+            if item.shape == "elements" and item.domain.along_last_axis
+        }
+        return any(item.size in sizes for item in self._tensors(expr))
+
+    def _tensors(self, expr: Expr) -> Iterator[Variable]:
+        for symbol in symbols(expr):
+            if symbol.role in (Role.Y_TRUE, Role.Y_PRED):
+                yield self.loss.variable(symbol.name)
+
+
+_CONSTANTS = {
+    "pi": Interval(
+        Fraction(314159265358979323846, 10**20),
+        Fraction(314159265358979323847, 10**20),
+        True,
+        True,
+    ),
+    "e": Interval(
+        Fraction(271828182845904523536, 10**20),
+        Fraction(271828182845904523537, 10**20),
+        True,
+        True,
+    ),
+}
+
+# Elementwise rules for more than one argument, and for branches -----------------------
+
+
+def _clip(value: Interval, low: Interval, high: Interval) -> Interval:
+    return intervals.smallest(intervals.largest(value, low), high)
+
+
+def _logaddexp(left: Interval, right: Interval) -> Interval:
+    lower = max(left.lower, right.lower)
+    wide = intervals.apply("softplus", intervals.add(left, intervals.negate(right)))
+    upper = intervals.add(right, wide).upper
+    return Interval(lower, upper, True, True)
+
+
+def _xlogy(factor: Interval, argument: Interval) -> Interval:
+    return hull(
+        intervals.multiply(factor, intervals.apply("log", argument)),
+        exactly(0) if factor.contains(_ZERO) else EMPTY,
+    )
+
+
+def _sign(arg: Interval) -> Interval:
+    if arg.positive or arg.negative:
+        return exactly(1 if arg.positive else -1)
+    lower = _ZERO if arg.lower >= 0 else -_ONE
+    return Interval(lower, _ZERO if arg.upper <= 0 else _ONE)
+
+
+def _floor(arg: Interval) -> Interval:
+    lower = arg.lower if isinstance(arg.lower, float) else Fraction(arg.lower // 1)
+    upper = arg.upper if isinstance(arg.upper, float) else Fraction(arg.upper // 1)
+    return Interval(lower, upper, lower == -inf, upper == inf)
+
+
+_RULES: dict[str, Callable[..., Interval]] = {
+    "add": lambda *args: reduce(intervals.add, args),
+    "neg": intervals.negate,
+    "mul": lambda *args: reduce(intervals.multiply, args),
+    "pow": intervals.power,
+    "logaddexp": _logaddexp,
+    "xlogy": _xlogy,
+    "xlog1py": lambda factor, arg: _xlogy(factor, intervals.add(arg, exactly(1))),
+    "stop_gradient": lambda arg: arg,
+    "abs": intervals.absolute,
+    "max": lambda *args: reduce(intervals.largest, args),
+    "min": lambda *args: reduce(intervals.smallest, args),
+    "relu": lambda arg: intervals.largest(arg, exactly(0)),
+    "clip": _clip,
+    "sign": _sign,
+    "floor": _floor,
+}
+
+
+def _any_sum(values: Interval) -> Interval:
+    """The sum of any number, at least one, of values."""
+    lower, upper = values.lower, values.upper
+    return Interval(
+        lower if lower >= 0 else -inf,
+        upper if upper <= 0 else inf,
+        values.lower_open if lower >= 0 else True,
+        values.upper_open if upper <= 0 else True,
+    )
+
+
+def _logsumexp(values: Interval) -> Interval:
+    return Interval(values.lower, inf, values.lower_open, True)
+
+
+def _norm(values: Interval) -> Interval:
+    size = intervals.absolute(values)
+    if size.point == 0:
+        return size
+    return Interval(size.lower, inf, size.lower_open, True)
+
+
+def _unit(values: Interval) -> Interval:
+    below = -_ONE if values.lower < 0 else _ZERO
+    above = _ONE if values.upper > 0 else _ZERO
+    return Interval(below, above, values.positive, values.negative)
+
+
+_REDUCTIONS: dict[str, Callable[[Interval], Interval]] = {
+    "mean": lambda values: values,
+    "amax": lambda values: values,
+    "amin": lambda values: values,
+    "logsumexp": _logsumexp,
+    "norm": _norm,
+    "l2_normalize": _unit,
+}
+
+# Conditions ---------------------------------------------------------------------------
+
+_NEGATED = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "eq"}
+_SWAPPED = {"gt": "lt", "ge": "le"}
+
+
+def _comparisons(condition: Expr, truth: bool) -> Iterator[tuple[str, Expr, Expr]]:
+    """The comparisons lt, le, eq, ne that hold if the condition has a truth value."""
+    if not isinstance(condition, Apply):
+        return
+    if condition.op == "not":
+        yield from _comparisons(condition.args[0], not truth)
+    elif condition.op == ("and" if truth else "or"):
+        for arg in condition.args:
+            yield from _comparisons(arg, truth)
+    elif condition.op in _NEGATED:
+        op = condition.op if truth else _NEGATED[condition.op]
+        left, right = condition.args
+        if op in _SWAPPED:
+            yield _SWAPPED[op], right, left
+        else:
+            yield op, left, right
+
+
+def _parts_below(expr: Expr) -> tuple[Expr, ...]:
+    """Expressions that are nowhere above this one."""
+    if isinstance(expr, Apply):
+        if expr.op == "abs":
+            return (expr.args[0], Apply("neg", expr.args))
+        if expr.op == "max":
+            return expr.args
+    return ()
+
+
+def _parts_above(expr: Expr) -> tuple[Expr, ...]:
+    """Expressions that are nowhere below this one."""
+    if isinstance(expr, Apply) and expr.op == "min":
+        return expr.args
+    return ()
+
+
+def _even_root(expr: Expr) -> Expr | None:
+    """u, if the expression is ``u**2``."""
+    if not isinstance(expr, Apply):
+        return None
+    squared = expr.op == "square" or (expr.op == "pow" and expr.args[1] == TWO)
+    return expr.args[0] if squared else None
