@@ -80,7 +80,7 @@ def report_findings(
     elif found and format_ is Format.GITHUB:
         target.write(render_github(found))
     elif found:
-        target.write(render_text(found, color=_has_color(target)))
+        target.write(render_text(found, color=_has_color(target)) + "\n")
 
 
 def _has_color(stream: TextIO) -> bool:
