@@ -43,20 +43,21 @@ _DOCUMENT = re.compile(r"name: (\w+)\n(.*?)(?=^name: |\Z)", re.DOTALL | re.MULTI
 
 def _compile_document(source: SourceFile, match: re.Match[str]) -> FakeCompilation:
     name, body = match[1], match[2]
+    words = body.split()
     span = Span(source, match.start(1), match.end(1))
     found = []
-    if "error" in body:
+    if "error" in words:
         found.append(diagnostic("LG203", "an error", span))
-    if "warning" in body:
+    if "warning" in words:
         found.append(diagnostic("LG407", "a warning", span))
-    if "note" in body:
+    if "note" in words:
         found.append(diagnostic("LG402", "a note", span))
     digest = fingerprint(match[0], OPTIONS, [])
     artifacts = tuple(
         Artifact(path, kind, write_header(f"{body!r}\n", source.path, digest))
         for path, kind in ((f"{name}.py", "module"), (f"test_{name}.py", "test"))
     )
-    failed = "error" in body
+    failed = "error" in words
     spec = _spec(source, name, match.start(1), span)
     return FakeCompilation(name, spec, None, () if failed else artifacts, tuple(found))
 
