@@ -46,9 +46,12 @@ def locate(source: SourceFile, start: int, style: str | None, value: str) -> Tex
         a fold at the line break that it replaces.
     """
     start = content_start(source, start)
+    inside = start + (style in ("'", '"'))
     for placed in _readings(source.text, start, style, len(value)):
         if "".join(char for char, _, _ in placed) == value:
-            return _text(source, start, placed, value)
+            end = placed[-1][2] if placed else inside
+            offsets = (*(begin for _, begin, _ in placed), end)
+            return Text(value, source, offsets)
     # Whatever YAML does beyond the rules above: the right neighbourhood is enough.
     limit = len(source.text)
     near = tuple(min(start + i, limit) for i in range(len(value) + 1))
@@ -65,11 +68,6 @@ def verbatim(source: SourceFile, start: int, end: int) -> Text:
     """A stretch of the file as it stands, with line breaks as spaces."""
     value = re.sub(r"[\n\r\t]", " ", source.text[start:end])
     return Text(value, source, tuple(range(start, end + 1)))
-
-
-def _text(source: SourceFile, start: int, placed: list[_Placed], value: str) -> Text:
-    end = placed[-1][2] if placed else start
-    return Text(value, source, (*(begin for _, begin, _ in placed), end))
 
 
 def _readings(
@@ -138,11 +136,10 @@ def _indents(text: str, header: re.Match[str]) -> Iterator[int]:
         return
     for line in _LINE.finditer(text, header.end()):
         content = line["content"]
-        if content.strip(" "):
+        if content.strip(" ") or not line["end"]:
             yield len(content) - len(content.lstrip(" "))
-            return
-        if not line["end"]:
             break
+    # Where all lines are blank, none shows the indentation.
     yield _WIDEST_INDENT
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Union
 
 from ruamel.yaml import YAML
@@ -73,6 +74,11 @@ class Mapping:
     entries: tuple[tuple[Scalar, Node], ...]
     span: Span
     is_set: bool
+
+    @cached_property
+    def index(self) -> dict[str, tuple[Scalar, Node]]:
+        """Keys and values by the text of the key."""
+        return {key.text.value: (key, value) for key, value in self.entries}
 
 
 Node = Union[Scalar, Sequence, Mapping]
@@ -356,7 +362,7 @@ def _report_syntax(
         return
     message, remedy = _plain_words(error)
     if message.endswith("is not closed"):
-        place = begin
+        place = min(begin, len(source.text[:place].rstrip()) - 1)
     report.add("LG101", message, Span(source, place, place + 1), help=remedy)
 
 

@@ -95,7 +95,7 @@ def validate(document: Node, report: Report) -> LossSpec | None:
         found.add("LG108", "the document is empty", document.span)
     else:
         try:
-            spec = _build(_Spec.model_validate(document), document)
+            spec = _build(SpecKeys.model_validate(document), document)
         except ValidationError as error:
             for fault in error.errors(include_url=False, include_input=False):
                 _report_fault(fault, document, found)
@@ -107,7 +107,7 @@ def validate(document: Node, report: Report) -> LossSpec | None:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one spec document, for editors."""
-    schema = _Spec.model_json_schema(schema_generator=_SchemaGenerator)
+    schema = SpecKeys.model_json_schema(schema_generator=_SchemaGenerator)
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, **schema, "title": "lossgen spec"}
 
@@ -194,7 +194,8 @@ def _documentation(node: Node) -> str:
         hidden = unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
         if (hidden and char not in _LAYOUT) or char in _BIDIRECTIONAL:
             message = f"must not hold the control character U+{ord(char):04X}"
-            raise _fault("LG105", message, node.text.span(i, i + 1))
+            span = Span(node.text.source, *node.text.offsets[i : i + 2])
+            raise _fault("LG105", message, span)
     return node.text.value.strip()
 
 
@@ -408,6 +409,12 @@ def _or_one(item: object) -> WithJsonSchema:
 _NAME_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
 _LOSS_NAME_PATTERN = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 _STRING = {"type": "string"}
+_SET = {
+    "type": "object",
+    "patternProperties": {"[^A-Za-z_]": {"type": "null"}},
+    "additionalProperties": False,
+}
+_SHORT_DOMAIN = ({"type": ["string", "number", "array"]}, _SET)
 _CLAIM = {"type": "string", "enum": list(PROPERTIES)}
 _ALLOWABLE = [c.id for c in CODES.values() if c.severity is not Severity.ERROR]
 _VERDICTS = [item.value for item in Smoothness if item is not Smoothness.REFUSED]
@@ -443,6 +450,9 @@ class _Model(BaseModel):
     short_for: ClassVar[str | None] = None
     """The key that a value without a mapping stands for."""
 
+    short_forms: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """What JSON Schema says of such a value."""
+
     @model_validator(mode="before")
     @classmethod
     def _open(cls, node: Any) -> Any:
@@ -456,34 +466,37 @@ class _Model(BaseModel):
         described.pop("title", None)
         for field in described.get("properties", {}).values():
             field.pop("title", None)
-        if cls.short_for is None:
-            return described
-        short = {"type": ["string", "number", "array"]}
-        return {"anyOf": [short, described]}
+            if "patternProperties" in field:
+                field["additionalProperties"] = False
+        return {"anyOf": [*cls.short_forms, described]} if cls.short_for else described
 
 
-class _Channel(_Model):
+class ChannelKeys(_Model):
     """A named component of the last axis: its domain, or a mapping."""
 
     short_for = "domain"
+    short_forms = _SHORT_DOMAIN
 
     domain: _Domain = Field(None, description="The set its values come from.")
     size: _Size = Field(None, description="Length of its last axis: number or name.")
     description: _Prose = Field(None, description="What it holds.")
 
 
-class _Tensor(_Model):
+class TensorKeys(_Model):
+    """What y_true and y_pred have in common."""
+
     short_for = "domain"
+    short_forms = _SHORT_DOMAIN
 
     domain: _Domain = Field(None, description="The set the values come from.")
-    channels: Annotated[dict[_Name, _Channel], BeforeValidator(_opened)] = Field(
+    channels: Annotated[dict[_Name, ChannelKeys], BeforeValidator(_opened)] = Field(
         default_factory=dict, description="Named components of the last axis."
     )
     size: _Size = Field(None, description="Length of the last axis: number or name.")
     description: _Prose = Field(None, description="What it holds, for the docstring.")
 
 
-class _Target(_Tensor):
+class TargetKeys(TensorKeys):
     """y_true: a domain, `unused`, or a mapping."""
 
     sparse: _Flag = Field(False, description="Takes class indices, not one-hot rows.")
@@ -493,7 +506,7 @@ class _Target(_Tensor):
     gradient: _Flag = Field(False, description="y_true gets a gradient too.")
 
 
-class _Prediction(_Tensor):
+class PredictionKeys(TensorKeys):
     """y_pred: a domain, or a mapping."""
 
     logits: Annotated[Text | None, _words("sigmoid", "softmax")] = Field(
@@ -501,10 +514,11 @@ class _Prediction(_Tensor):
     )
 
 
-class _Parameter(_Model):
+class ParameterKeys(_Model):
     """A default, or a mapping; nothing at all for a required argument."""
 
     short_for = "default"
+    short_forms = ({"type": ["number", "array", "null"]},)
 
     default: Annotated[
         _Default | None, _Leaf(_default, type=["number", "array"], minItems=1)
@@ -525,7 +539,7 @@ class _Parameter(_Model):
         return {"default": node}
 
 
-class _Spec(_Model):
+class SpecKeys(_Model):
     """A loss function: a formula, and what its inputs are."""
 
     name: Annotated[
@@ -535,13 +549,13 @@ class _Spec(_Model):
     where: Annotated[dict[_Name, _Expression], BeforeValidator(_opened)] = Field(
         default_factory=dict, description="Named sub-expressions."
     )
-    y_true: _Target = Field(
-        default_factory=_Target.model_construct, description="The target."
+    y_true: TargetKeys = Field(
+        default_factory=TargetKeys.model_construct, description="The target."
     )
-    y_pred: _Prediction = Field(
-        default_factory=_Prediction.model_construct, description="The prediction."
+    y_pred: PredictionKeys = Field(
+        default_factory=PredictionKeys.model_construct, description="The prediction."
     )
-    params: Annotated[dict[_ParameterName, _Parameter], BeforeValidator(_opened)] = (
+    params: Annotated[dict[_ParameterName, ParameterKeys], BeforeValidator(_opened)] = (
         Field(default_factory=dict, description="Arguments of the loss.")
     )
     mask: Annotated[Text | None, _Leaf(_expression, type="string")] = Field(
@@ -626,10 +640,10 @@ def _report_unknown(location: _Location, document: Node, report: Report) -> None
 def _elsewhere(name: str) -> str | None:
     """Where a key belongs that stands on the wrong level."""
     for model, place in (
-        (_Spec, "at the top of the spec"),
-        (_Target, "under `y_true`"),
-        (_Prediction, "under `y_pred`"),
-        (_Parameter, "under a parameter"),
+        (SpecKeys, "at the top of the spec"),
+        (TargetKeys, "under `y_true`"),
+        (PredictionKeys, "under `y_pred`"),
+        (ParameterKeys, "under a parameter"),
     ):
         if name in model.model_fields:
             return f"`{name}` stands {place}"
@@ -638,24 +652,27 @@ def _elsewhere(name: str) -> str | None:
 
 def _model_at(location: _Location) -> type[_Model]:
     if not location:
-        return _Spec
+        return SpecKeys
     if "channels" in location:
-        return _Channel
-    tensors: dict[int | str, type[_Model]] = {"y_true": _Target, "y_pred": _Prediction}
-    return tensors.get(location[0], _Parameter)
+        return ChannelKeys
+    tensors: dict[int | str, type[_Model]] = {
+        "y_true": TargetKeys,
+        "y_pred": PredictionKeys,
+    }
+    return tensors.get(location[0], ParameterKeys)
 
 
 def _find(document: Node, location: _Location) -> Node:
     node = document
     for name in location:
-        if isinstance(node, Mapping):
-            node = next((v for k, v in node.entries if k.text.value == name), node)
+        if isinstance(node, Mapping) and name in node.index:
+            node = node.index[str(name)][1]
     return node
 
 
 def _key_span(node: Node, name: str) -> Span:
-    entries = node.entries if isinstance(node, Mapping) else ()
-    return next((key.span for key, _ in entries if key.text.value == name), node.span)
+    found = node.index.get(name) if isinstance(node, Mapping) else None
+    return found[0].span if found else node.span
 
 
 def _first_key(node: Node) -> Span:
@@ -667,15 +684,15 @@ def _first_key(node: Node) -> Span:
 # The spec -------------------------------------------------------------------------
 
 
-def _build(model: _Spec, document: Node) -> LossSpec:
+def _build(model: SpecKeys, document: Node) -> LossSpec:
     return LossSpec(
         source=document.span.source,
         span=document.span,
         name=model.name,
         loss=model.loss,
         where=tuple(model.where.items()),
-        y_true=_tensor(model.y_true, _find(document, ("y_true",)).span),
-        y_pred=_tensor(model.y_pred, _find(document, ("y_pred",)).span),
+        y_true=_tensor(model.y_true, _span_of(document, "y_true")),
+        y_pred=_tensor(model.y_pred, _span_of(document, "y_pred")),
         params=tuple(_parameter(*item) for item in model.params.items()),
         mask=model.mask,
         smoothness=model.smoothness.value if model.smoothness else "continuous",
@@ -689,10 +706,15 @@ def _build(model: _Spec, document: Node) -> LossSpec:
     )
 
 
-def _tensor(model: _Target | _Prediction, span: Span) -> TensorSpec:
+def _span_of(document: Node, key: str) -> Span | None:
+    found = document.index.get(key) if isinstance(document, Mapping) else None
+    return found[1].span if found else None
+
+
+def _tensor(model: TargetKeys | PredictionKeys, span: Span | None) -> TensorSpec:
     unused = model.domain is not None and model.domain.value.strip() == "unused"
-    target = model if isinstance(model, _Target) else _Target.model_construct()
-    logits = model.logits if isinstance(model, _Prediction) else None
+    target = model if isinstance(model, TargetKeys) else TargetKeys.model_construct()
+    logits = model.logits if isinstance(model, PredictionKeys) else None
     return TensorSpec(
         domain=None if unused else model.domain,
         channels=tuple(_channel(*item) for item in model.channels.items()),
@@ -707,11 +729,11 @@ def _tensor(model: _Target | _Prediction, span: Span) -> TensorSpec:
     )
 
 
-def _channel(name: Text, model: _Channel) -> ChannelSpec:
+def _channel(name: Text, model: ChannelKeys) -> ChannelSpec:
     return ChannelSpec(name, model.domain, model.size, model.description, name.span())
 
 
-def _parameter(name: Text, model: _Parameter) -> ParameterSpec:
+def _parameter(name: Text, model: ParameterKeys) -> ParameterSpec:
     return ParameterSpec(
         name=name,
         default=model.default.value if model.default else None,
