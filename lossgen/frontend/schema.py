@@ -1,57 +1,30 @@
-"""The keys of a spec: one set of models validates a document and describes it."""
+"""Documents to specs, with every fault reported where it stands."""
 
 from __future__ import annotations
 
-import difflib
-import math
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterator
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 from pydantic_core import core_schema as core
 
-from lossgen.diagnostics.codes import CODES, Severity
+from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.source import SourceFile, Span
 from lossgen.frontend.conflicts import report_conflicts
-from lossgen.frontend.names import RESERVED_PARAMETERS, loss_name_fault, name_fault
-from lossgen.frontend.positions import verbatim
-from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, Sequence, read, shorten
-from lossgen.ir.loss import Smoothness
-from lossgen.ir.spec import (
-    ChannelSpec,
-    Default,
-    LossSpec,
-    ParameterSpec,
-    TensorSpec,
-    Text,
+from lossgen.frontend.keys import (
+    ChannelKeys,
+    Keys,
+    ParameterKeys,
+    PredictionKeys,
+    SpecKeys,
+    TargetKeys,
 )
-
-PROPERTIES = (
-    "nonnegative",
-    "zero_at_target",
-    "convex",
-    "symmetric",
-    "bounded_gradient",
-    "mean_consistent",
-    "proper",
-)
-"""What a spec can claim."""
+from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, read, shorten
+from lossgen.frontend.values import closest
+from lossgen.ir.spec import ChannelSpec, LossSpec, ParameterSpec, TensorSpec, Text
 
 
 def read_specs(source: SourceFile, report: Report) -> tuple[LossSpec, ...]:
@@ -121,471 +94,6 @@ class _SchemaGenerator(GenerateJsonSchema):
         return super().default_schema(schema)
 
 
-# Values ---------------------------------------------------------------------------
-
-
-def _fault(
-    code: str, message: str, span: Span, remedy: str | None = None
-) -> PydanticCustomError:
-    context = {"message": message, "span": span, "remedy": remedy}
-    return PydanticCustomError(code, "{message}", context)
-
-
-def _wrong(expected: str, node: Node) -> PydanticCustomError:
-    """A value of the wrong type; the report puts the name of its key in front."""
-    message = f"must be {expected}, not {_described(node)}"
-    return _fault("LG105", message, node.span)
-
-
-def _described(node: Node) -> str:
-    if isinstance(node, Sequence):
-        return "a list"
-    if isinstance(node, Mapping):
-        return "a mapping"
-    value = shorten(node.text.value)
-    names = {
-        Kind.TEXT: f"the text '{value}'",
-        Kind.BOOLEAN: f"the truth value {value}",
-        Kind.NULL: "empty",
-    }
-    return names.get(node.kind, f"the number {value}")
-
-
-def _expression(node: Node) -> Text:
-    """Text in which a number is as good as any other expression."""
-    if isinstance(node, Scalar) and node.kind not in (Kind.BOOLEAN, Kind.NULL):
-        return node.text
-    raise _wrong("an expression", node)
-
-
-def _domain(node: Node) -> Text:
-    """A domain; ``[0, 1]`` and ``{0, 1}`` are taken for what they look like."""
-    if isinstance(node, Scalar) and node.kind not in (Kind.BOOLEAN, Kind.NULL):
-        return node.text
-    if (isinstance(node, Sequence) and node.flow) or _is_finite_set(node):
-        return verbatim(node.span.source, node.span.start, node.span.end)
-    raise _wrong("a domain", node)
-
-
-def _is_finite_set(node: Node) -> bool:
-    return (
-        isinstance(node, Mapping)
-        and node.is_set
-        and not any(key.text.value.isidentifier() for key, _ in node.entries)
-    )
-
-
-_LAYOUT = "\n\t"
-_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_GLUED = re.compile(r"(?:[ \t]*:)?[ \t]+(#[^\s#]\S*)")
-
-
-def _documentation(node: Node) -> str:
-    """Text for readers: anything but what could not be seen."""
-    if isinstance(node, Scalar) and node.plain:
-        comment = _GLUED.match(node.span.source.text, node.span.end)
-        if comment:
-            message = f"YAML takes `{shorten(comment[1])}` for a comment"
-            span = Span(node.span.source, *comment.span(1))
-            raise _fault("LG107", message, span, "put the whole text in quotes")
-    if not isinstance(node, Scalar) or node.kind is Kind.NULL:
-        raise _wrong("text", node)
-    for i, char in enumerate(node.text.value):
-        hidden = unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
-        if (hidden and char not in _LAYOUT) or char in _BIDIRECTIONAL:
-            message = f"must not hold the control character U+{ord(char):04X}"
-            span = Span(node.text.source, *node.text.offsets[i : i + 2])
-            raise _fault("LG105", message, span)
-    return node.text.value.strip()
-
-
-def _title(node: Node) -> str:
-    text = _documentation(node)
-    if "\n" in text:
-        raise _fault("LG105", "must be a single line", node.span)
-    return text
-
-
-def _name(node: Node) -> Text:
-    return _checked_name(node, name_fault)
-
-
-def _loss_name(node: Node) -> Text:
-    return _checked_name(node, loss_name_fault)
-
-
-def _checked_name(node: Node, find_fault: Callable[[str], str | None]) -> Text:
-    if not isinstance(node, Scalar) or node.kind in (Kind.BOOLEAN, Kind.NULL):
-        raise _wrong("a name", node)
-    fault = find_fault(node.text.value)
-    if fault:
-        message = f"`{shorten(node.text.value)}` {fault}"
-        raise _fault("LG106", message, node.span)
-    return node.text
-
-
-class _Key(str):
-    """A key, with the node that it was read from."""
-
-    __slots__ = ("node",)
-    node: Scalar
-
-
-def _name_key(key: _Key) -> Text:
-    return _name(key.node)
-
-
-def _parameter_key(key: _Key) -> Text:
-    if key in RESERVED_PARAMETERS:
-        message = f"every loss has an argument `{key}` already"
-        raise _fault("LG212", message, key.node.span)
-    return _name(key.node)
-
-
-def _code_key(key: _Key) -> Text:
-    span = key.node.span
-    code = CODES.get(key)
-    if code is None:
-        names = {item.name: item.id for item in CODES.values()}
-        close = names.get(key) or _closest(key, CODES)
-        remedy = f"did you mean `{close}`?" if close else None
-        raise _fault("LG103", f"there is no diagnostic `{shorten(key)}`", span, remedy)
-    if code.severity is Severity.ERROR:
-        message = f"{key} is an error: only warnings and notes can be allowed"
-        raise _fault("LG103", message, span)
-    return key.node.text
-
-
-_YES_OR_NO = frozenset(["yes", "no", "on", "off", "y", "n"])
-
-
-def _flag(node: Node) -> bool:
-    if isinstance(node, Scalar) and node.kind is Kind.BOOLEAN:
-        return node.text.value.lower() == "true"
-    if isinstance(node, Scalar) and node.text.value.lower() in _YES_OR_NO:
-        message = f"YAML 1.2 reads `{node.text.value}` as text"
-        raise _fault("LG107", message, node.span, "write `true` or `false`")
-    raise _wrong("true or false", node)
-
-
-def _whole(node: Node) -> int:
-    value = _number(node)
-    if isinstance(value, int):
-        return value
-    raise _wrong("a whole number", node)
-
-
-def _size(node: Node) -> int | str:
-    value = _number(node)
-    if isinstance(value, int) and value >= 1:
-        return value
-    if isinstance(node, Scalar) and node.kind is Kind.TEXT:
-        return _name(node).value
-    raise _wrong("a whole number from 1 or a name", node)
-
-
-def _epsilon(node: Node) -> float:
-    value = _number(node)
-    if value is not None and 0 < value < 1:
-        return float(value)
-    raise _wrong("a number between 0 and 1", node)
-
-
-def _number(node: Node) -> int | float | None:
-    """A finite number, or None."""
-    if not isinstance(node, Scalar) or node.kind not in (Kind.INTEGER, Kind.FLOAT):
-        return None
-    text = node.text.value.replace("_", "")
-    try:
-        value = _integer(text) if node.kind is Kind.INTEGER else float(text)
-        return value if math.isfinite(float(value)) else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _integer(text: str) -> int:
-    prefixed = text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b")
-    return int(text, 0 if prefixed else 10)
-
-
-@dataclass(frozen=True)
-class _Default:
-    value: Default
-    span: Span
-
-
-def _default(node: Node) -> _Default:
-    return _Default(_numbers(node, node), node.span)
-
-
-def _numbers(node: Node, whole: Node) -> Default:
-    if isinstance(node, Sequence) and node.items:
-        rows = tuple(_numbers(item, whole) for item in node.items)
-        if len({_shape(row) for row in rows}) > 1:
-            message = "has rows of different lengths"
-            raise _fault("LG105", message, node.span)
-        return rows
-    value = _number(node)
-    if value is None:
-        raise _wrong("a finite number or a nested list of numbers", node)
-    return value
-
-
-def _shape(value: Default) -> tuple[int, ...]:
-    return (len(value), *_shape(value[0])) if isinstance(value, tuple) else ()
-
-
-def _choice(options: tuple[str, ...]) -> Callable[[Node], Text]:
-    """A reader for one of a few words."""
-
-    def choose(node: Node) -> Text:
-        if not isinstance(node, Scalar) or node.kind is Kind.NULL:
-            raise _wrong(_either(options), node)
-        if node.text.value in options:
-            return node.text
-        close = _closest(node.text.value, options)
-        remedy = f"did you mean `{close}`?" if close else f"write {_either(options)}"
-        message = f"takes no `{shorten(node.text.value)}`"
-        raise _fault("LG103", message, node.span, remedy)
-
-    return choose
-
-
-def _either(options: Iterable[str]) -> str:
-    *rest, last = (f"`{option}`" for option in options)
-    return f"{', '.join(rest)} or {last}" if rest else last
-
-
-def _closest(word: str, options: Iterable[str]) -> str | None:
-    by_folded = {option.lower(): option for option in options}
-    close = difflib.get_close_matches(word.lower()[:60], by_folded, n=1)
-    return by_folded[close[0]] if close else None
-
-
-def _as_list(node: Node) -> list[Node]:
-    return list(node.items) if isinstance(node, Sequence) else [node]
-
-
-def _opened(node: Node) -> dict[str, Node]:
-    """The entries of a mapping, for the model of its values to check."""
-    if not isinstance(node, Mapping):
-        raise _wrong("a mapping", node)
-    return {_key(key): value for key, value in node.entries}
-
-
-def _key(scalar: Scalar) -> _Key:
-    key = _Key(scalar.text.value)
-    key.node = scalar
-    return key
-
-
-class _Leaf:
-    """How a value is read, and what JSON Schema says of it."""
-
-    def __init__(self, read_value: Callable[[Any], object], **described: Any) -> None:
-        self._read_value = read_value
-        self._described = described
-
-    def __get_pydantic_core_schema__(
-        self, _type: object, _handler: GetCoreSchemaHandler
-    ) -> core.CoreSchema:
-        return core.no_info_plain_validator_function(self._read_value)
-
-    def __get_pydantic_json_schema__(
-        self, _schema: core.CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return dict(self._described)
-
-
-def _words(*options: str) -> _Leaf:
-    return _Leaf(_choice(options), type="string", enum=list(options))
-
-
-def _or_one(item: object) -> WithJsonSchema:
-    """A list, or its single entry."""
-    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item}]})
-
-
-_NAME_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
-_LOSS_NAME_PATTERN = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
-_STRING = {"type": "string"}
-_SET = {
-    "type": "object",
-    "patternProperties": {"[^A-Za-z_]": {"type": "null"}},
-    "additionalProperties": False,
-}
-_SHORT_DOMAIN = ({"type": ["string", "number", "array"]}, _SET)
-_CLAIM = {"type": "string", "enum": list(PROPERTIES)}
-_ALLOWABLE = [c.id for c in CODES.values() if c.severity is not Severity.ERROR]
-_VERDICTS = [item.value for item in Smoothness if item is not Smoothness.REFUSED]
-
-# YAML reads `loss: 1` as a number.
-_EXPRESSION = _Leaf(_expression, type=["string", "number"])
-_DOMAIN = _Leaf(_domain, type=["string", "number", "array", "object"])
-_PROSE = _Leaf(_documentation, type="string")
-_SIZE = _Leaf(_size, type=["integer", "string"], minimum=1, pattern=_NAME_PATTERN)
-
-_Expression = Annotated[Text, _EXPRESSION]
-_Domain = Annotated[Text | None, _DOMAIN]
-_Prose = Annotated[str | None, _PROSE]
-_Line = Annotated[str, _PROSE]
-_Flag = Annotated[bool, _Leaf(_flag, type="boolean")]
-_Size = Annotated[int | str | None, _SIZE]
-_Name = Annotated[Text, _Leaf(_name_key, type="string", pattern=_NAME_PATTERN)]
-_ParameterName = Annotated[
-    Text, _Leaf(_parameter_key, type="string", pattern=_NAME_PATTERN)
-]
-_AllowedCode = Annotated[Text, _Leaf(_code_key, type="string", enum=_ALLOWABLE)]
-_Claim = Annotated[Text, _words(*PROPERTIES)]
-
-
-# Models ---------------------------------------------------------------------------
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, title=None
-    )
-
-    short_for: ClassVar[str | None] = None
-    """The key that a value without a mapping stands for."""
-
-    short_forms: ClassVar[tuple[dict[str, Any], ...]] = ()
-    """What JSON Schema says of such a value."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _open(cls, node: Any) -> Any:
-        if cls.short_for and (not isinstance(node, Mapping) or _is_finite_set(node)):
-            return {cls.short_for: node}
-        return _opened(node)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
-        described = handler.resolve_ref_schema(handler(schema))
-        described.pop("title", None)
-        for field in described.get("properties", {}).values():
-            field.pop("title", None)
-            if "patternProperties" in field:
-                field["additionalProperties"] = False
-        return {"anyOf": [*cls.short_forms, described]} if cls.short_for else described
-
-
-class ChannelKeys(_Model):
-    """A named component of the last axis: its domain, or a mapping."""
-
-    short_for = "domain"
-    short_forms = _SHORT_DOMAIN
-
-    domain: _Domain = Field(None, description="The set its values come from.")
-    size: _Size = Field(None, description="Length of its last axis: number or name.")
-    description: _Prose = Field(None, description="What it holds.")
-
-
-class TensorKeys(_Model):
-    """What y_true and y_pred have in common."""
-
-    short_for = "domain"
-    short_forms = _SHORT_DOMAIN
-
-    domain: _Domain = Field(None, description="The set the values come from.")
-    channels: Annotated[dict[_Name, ChannelKeys], BeforeValidator(_opened)] = Field(
-        default_factory=dict, description="Named components of the last axis."
-    )
-    size: _Size = Field(None, description="Length of the last axis: number or name.")
-    description: _Prose = Field(None, description="What it holds, for the docstring.")
-
-
-class TargetKeys(TensorKeys):
-    """y_true: a domain, `unused`, or a mapping."""
-
-    sparse: _Flag = Field(False, description="Takes class indices, not one-hot rows.")
-    ignore: Annotated[int | None, _Leaf(_whole, type="integer")] = Field(
-        None, description="The class index that takes part in nothing."
-    )
-    gradient: _Flag = Field(False, description="y_true gets a gradient too.")
-
-
-class PredictionKeys(TensorKeys):
-    """y_pred: a domain, or a mapping."""
-
-    logits: Annotated[Text | None, _words("sigmoid", "softmax")] = Field(
-        None, description="The activation that from_logits stands for."
-    )
-
-
-class ParameterKeys(_Model):
-    """A default, or a mapping; nothing at all for a required argument."""
-
-    short_for = "default"
-    short_forms = ({"type": ["number", "array", "null"]},)
-
-    default: Annotated[
-        _Default | None, _Leaf(_default, type=["number", "array"], minItems=1)
-    ] = Field(None, description="Default; without one the argument is required.")
-    domain: _Domain = Field(None, description="The set its values come from.")
-    shape: Annotated[Text | None, _words("last", "elements")] = Field(
-        None, description="`last`: a value per class; `elements`: a tensor."
-    )
-    description: _Prose = Field(None, description="What it does, for the docstring.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _open(cls, node: Any) -> Any:
-        if isinstance(node, Scalar) and node.kind is Kind.NULL:
-            return {}
-        if isinstance(node, Mapping):
-            return _opened(node)
-        return {"default": node}
-
-
-class SpecKeys(_Model):
-    """A loss function: a formula, and what its inputs are."""
-
-    name: Annotated[
-        Text, _Leaf(_loss_name, type="string", pattern=_LOSS_NAME_PATTERN)
-    ] = Field(description="Names the module, the function and the class.")
-    loss: _Expression = Field(description="The formula, in y_true and y_pred.")
-    where: Annotated[dict[_Name, _Expression], BeforeValidator(_opened)] = Field(
-        default_factory=dict, description="Named sub-expressions."
-    )
-    y_true: TargetKeys = Field(
-        default_factory=TargetKeys.model_construct, description="The target."
-    )
-    y_pred: PredictionKeys = Field(
-        default_factory=PredictionKeys.model_construct, description="The prediction."
-    )
-    params: Annotated[dict[_ParameterName, ParameterKeys], BeforeValidator(_opened)] = (
-        Field(default_factory=dict, description="Arguments of the loss.")
-    )
-    mask: Annotated[Text | None, _Leaf(_expression, type="string")] = Field(
-        None, description="A condition; an element where it is false takes no part."
-    )
-    smoothness: Annotated[Text | None, _words(*_VERDICTS)] = Field(
-        None, description="The weakest class accepted (default: continuous)."
-    )
-    properties: Annotated[list[_Claim], BeforeValidator(_as_list), _or_one(_CLAIM)] = (
-        Field(default_factory=list, description="Claims that must not be refuted.")
-    )
-    assume: Annotated[
-        list[_Expression], BeforeValidator(_as_list), _or_one(_STRING)
-    ] = Field(default_factory=list, description="Preconditions taken as true.")
-    epsilon: Annotated[
-        float | None,
-        _Leaf(_epsilon, type="number", exclusiveMinimum=0, exclusiveMaximum=1),
-    ] = Field(None, description="How far inside an open end the guard lies.")
-    allow: Annotated[dict[_AllowedCode, _Line], BeforeValidator(_opened)] = Field(
-        default_factory=dict, description="Diagnostics silenced, each with a reason."
-    )
-    title: Annotated[str | None, _Leaf(_title, type="string")] = Field(
-        None, description="One line for readers."
-    )
-    description: _Prose = Field(None, description="More for readers.")
-    reference: Annotated[list[_Line], BeforeValidator(_as_list), _or_one(_STRING)] = (
-        Field(default_factory=list, description="Where the formula comes from.")
-    )
-
-
 # Faults ---------------------------------------------------------------------------
 
 
@@ -629,7 +137,7 @@ def _report_unknown(location: _Location, document: Node, report: Report) -> None
     *parents, name = location
     parent = _find(document, tuple(parents))
     fields = _model_at(tuple(parents)).model_fields
-    close = _closest(str(name), fields)
+    close = closest(str(name), fields)
     guess = f"did you mean `{close}`?" if close else f"the keys are {', '.join(fields)}"
     remedy = _elsewhere(str(name)) or guess
     place = f" in `{parents[-1]}`" if parents else ""
@@ -650,12 +158,12 @@ def _elsewhere(name: str) -> str | None:
     return None
 
 
-def _model_at(location: _Location) -> type[_Model]:
+def _model_at(location: _Location) -> type[Keys]:
     if not location:
         return SpecKeys
     if "channels" in location:
         return ChannelKeys
-    tensors: dict[int | str, type[_Model]] = {
+    tensors: dict[int | str, type[Keys]] = {
         "y_true": TargetKeys,
         "y_pred": PredictionKeys,
     }

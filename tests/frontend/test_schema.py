@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.source import SourceFile
-from lossgen.frontend.schema import PROPERTIES, json_schema, read_specs
+from lossgen.frontend.keys import PROPERTIES
+from lossgen.frontend.schema import json_schema, read_specs
 from lossgen.ir.spec import LossSpec
 
 FOCAL = """\
