@@ -1,0 +1,35 @@
+"""The command line in a process of its own, as users run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+START = ("-c", "from lossgen.cli import main; main()")
+
+
+def run_lossgen(
+    *args: str | Path,
+    cwd: Path,
+    python: str | Path = sys.executable,
+    python_options: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run ``lossgen`` with arguments in a folder."""
+    return subprocess.run(
+        [str(python), *python_options, *START, *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """The files of a folder and their bytes."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.py"))}
