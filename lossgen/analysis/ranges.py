@@ -246,6 +246,23 @@ class Ranges:
         """A polynomial as an expression."""
         return self._atoms.expression(polynomial)
 
+    def quotient(self, top: Expr, bottom: Expr) -> Expr | None:
+        """``top/bottom`` where the bottom is one term that divides each of the top."""
+        divisor = self._atoms.polynomial(bottom)
+        if len(divisor) != 1:
+            return None
+        ((key, scale),) = divisor.items()
+        result: dict[polynomials.Monomial, Fraction] = {}
+        for monomial, value in self._atoms.polynomial(top).items():
+            exponents = dict(monomial)
+            for index, exponent in key:
+                exponents[index] = exponents.get(index, 0) - exponent
+            if any(exponent < 0 for exponent in exponents.values()):
+                return None
+            rest = tuple(item for item in sorted(exponents.items()) if item[1])
+            result[rest] = value / scale
+        return self._atoms.expression(result)
+
     def extent(self, expr: Expr) -> Extent:
         """Along which axes an expression varies."""
         return self._atoms.extent(expr)

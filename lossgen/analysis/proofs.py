@@ -1,0 +1,161 @@
+"""Signs of expressions: by ranges, and once more in factored form."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache, reduce
+
+from sympy import QQ, Poly, Rational, factor_list
+from sympy import Symbol as SympySymbol
+
+from lossgen.analysis import polynomials
+from lossgen.analysis.intervals import (
+    Interval,
+    add,
+    exactly,
+    intersect,
+    multiply,
+    power,
+)
+from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
+from lossgen.analysis.ranges import Ranges
+from lossgen.ir.expr import Apply, Expr, Number
+
+_MAX_FACTOR_TERMS = 24
+
+
+def is_positive(expr: Expr, ranges: Ranges) -> bool:
+    """Whether an expression is proved to be above 0."""
+    return ranges.of(expr).positive or _factored(expr, ranges).positive
+
+
+def is_nonnegative(expr: Expr, ranges: Ranges) -> bool:
+    """Whether an expression is proved to be nowhere below 0."""
+    return ranges.of(expr).nonnegative or _factored(expr, ranges).nonnegative
+
+
+def is_nonzero(expr: Expr, ranges: Ranges) -> bool:
+    """Whether an expression is proved to be nowhere 0."""
+    return ranges.nonzero(expr) or _factored(expr, ranges).nonzero
+
+
+def _factored(expr: Expr, ranges: Ranges) -> Interval:
+    """The sign of an expression as that of its numerator times its denominator."""
+    try:
+        top, bottom = _quotient(expr, ranges)
+    except TooManyTermsError:
+        return ranges.of(expr)
+    above = _by_factors(top, ranges)
+    return multiply(above, _by_factors(bottom, ranges))
+
+
+def _quotient(expr: Expr, ranges: Ranges) -> tuple[Polynomial, Polynomial]:
+    """Numerator and denominator, over a common denominator."""
+    one = polynomials.constant(Fraction(1))
+    if not isinstance(expr, Apply) or expr.op not in _STEPS:
+        return ranges.polynomial(expr), one
+    if expr.op == "neg":
+        top, bottom = _quotient(expr.args[0], ranges)
+        return polynomials.plus({}, top, -1), bottom
+    if expr.op in ("pow", "square"):
+        times = _repetitions(expr)
+        if times is None:
+            return ranges.polynomial(expr), one
+        return reduce(_multiply, [_quotient(expr.args[0], ranges)] * times)
+    parts = [_quotient(arg, ranges) for arg in expr.args]
+    if expr.op == "div":
+        return _multiply(parts[0], (parts[1][1], parts[1][0]))
+    return reduce(_multiply if expr.op == "mul" else _add, parts)
+
+
+_STEPS = ("add", "mul", "neg", "div", "pow", "square")
+_Ratio = tuple[Polynomial, Polynomial]
+
+
+def _repetitions(expr: Apply) -> int | None:
+    if expr.op == "square":
+        return 2
+    exponent = expr.args[1]
+    if isinstance(exponent, Number) and exponent.value in (2, 3, 4):
+        return int(exponent.value)
+    return None
+
+
+def _multiply(left: _Ratio, right: _Ratio) -> _Ratio:
+    return (
+        polynomials.times(left[0], right[0]),
+        polynomials.times(left[1], right[1]),
+    )
+
+
+def _add(left: _Ratio, right: _Ratio) -> _Ratio:
+    if left[1] == right[1]:
+        return polynomials.plus(left[0], right[0]), left[1]
+    return (
+        polynomials.plus(
+            polynomials.times(left[0], right[1]), polynomials.times(right[0], left[1])
+        ),
+        polynomials.times(left[1], right[1]),
+    )
+
+
+def _by_factors(polynomial: Polynomial, ranges: Ranges) -> Interval:
+    direct = ranges.of_polynomial(polynomial)
+    if direct.nonzero or not 1 < len(polynomial) <= _MAX_FACTOR_TERMS:
+        return direct
+    result = intersect(direct, _product(polynomial, ranges))
+    offset = polynomial.get(polynomials.ONE)
+    if offset is None or result.nonzero:
+        return result
+    # A square plus a constant.
+    rest = {key: value for key, value in polynomial.items() if key}
+    return intersect(result, add(_product(rest, ranges), exactly(offset)))
+
+
+def _product(polynomial: Polynomial, ranges: Ranges) -> Interval:
+    scale, factors = _factors(tuple(sorted(polynomial.items())))
+    result = exactly(scale)
+    for factor, exponent in factors:
+        values = ranges.of_polynomial(dict(factor))
+        result = multiply(result, power(values, exactly(exponent)))
+    return result
+
+
+_Terms = tuple[tuple[polynomials.Monomial, Fraction], ...]
+
+
+@lru_cache(maxsize=1024)
+def _factors(terms: _Terms) -> tuple[Fraction, tuple[tuple[_Terms, int], ...]]:
+    atoms = polynomials.atoms_of(dict(terms))
+    symbols = [SympySymbol(f"a{index}") for index in atoms]
+    table = {
+        tuple(dict(key).get(index, 0) for index in atoms): Rational(
+            value.numerator, value.denominator
+        )
+        for key, value in terms
+    }
+    content, found = factor_list(Poly(table, *symbols, domain=QQ))
+    return _fraction(content), tuple(
+        (_terms(factor, atoms), int(exponent)) for factor, exponent in found
+    )
+
+
+def _terms(factor: Poly, atoms: tuple[int, ...]) -> _Terms:
+    return tuple(
+        sorted(
+            (
+                tuple(
+                    (index, power)
+                    for index, power in zip(atoms, exponents, strict=True)
+                    if power
+                ),
+                _fraction(value),
+            )
+            for exponents, value in factor.terms()
+        )
+    )
+
+
+def _fraction(value: object) -> Fraction:
+    rational = Rational(value)
+    return Fraction(int(rational.p), int(rational.q))

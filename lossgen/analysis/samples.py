@@ -1,0 +1,264 @@
+"""Points of the declared domain to evaluate a loss at.
+
+Deterministic: the same loss gives the same points. Values are short decimals, so that a
+witness reads well.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from lossgen.analysis.intervals import Interval
+from lossgen.analysis.ranges import domain_interval
+from lossgen.calculus.evaluate import Undefined, evaluate
+from lossgen.ir.domain import DomainKind
+from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
+from lossgen.ir.loss import Loss, Variable
+
+Array = np.ndarray[Any, Any]
+Pick = Callable[[random.Random, Variable], Fraction]
+
+_SEED = 20240229
+_NAMED_SIZE = 2
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A batch of points: each row is one, unless an axis=batch ties them."""
+
+    environment: Mapping[str, Array]
+    rows: int
+    last: int
+
+    def describe(self, row: int, names: tuple[str, ...]) -> str:
+        """The values of some inputs in one row, ``y_pred = 1, y_true = (0, 2)``."""
+        return ", ".join(
+            f"{name} = {_shown(_row(self.environment[name], row))}"
+            for name in names
+            if name in self.environment
+        )
+
+    def only(self, keep: Array) -> Sample:
+        """The rows for which ``keep`` is true."""
+        chosen = {
+            name: value[keep] if value.ndim and value.shape[0] == self.rows else value
+            for name, value in self.environment.items()
+        }
+        return Sample(chosen, int(keep.sum()), self.last)
+
+
+def witnesses(loss: Loss) -> Iterator[Sample]:
+    """Points where definedness fails if it does: ends, zeros, the diagonal, others."""
+    for last in (1, 2, 3, 6):
+        sample = _sample(loss, last, 32, _special)
+        if sample is not None:
+            yield sample
+
+
+def generic(loss: Loss, *, last: int, rows: int, salt: int = 0) -> Sample | None:
+    """Random interior points at which nothing coincides by accident."""
+    return _sample(loss, last, rows, _interior, salt)
+
+
+def satisfying(loss: Loss, sample: Sample) -> Sample:
+    """The rows that satisfy the assumptions and whose elements are all kept."""
+    keep = np.ones(sample.rows, dtype=bool)
+    for condition in (*loss.assume, *((loss.mask,) if loss.mask else ())):
+        keep &= _row_truth(condition, sample)
+    return sample if keep.all() else sample.only(keep)
+
+
+def uses_axis(expr: Expr, axis: Axis) -> bool:
+    """Whether a reduction over the axis occurs."""
+    return any(isinstance(node, Apply) and node.axis is axis for node in walk(expr))
+
+
+def shortest(loss: Loss) -> int:
+    """The smallest length of the last axis that the domains allow."""
+    return 2 if any(item.domain.along_last_axis for item in loss.variables) else 1
+
+
+def number_text(value: Any) -> str:
+    """A number as a reader would write it."""
+    if value == int(value):
+        return str(int(value))
+    return f"{float(value):.6g}"
+
+
+def _sample(
+    loss: Loss, last: int, rows: int, pick: Pick, salt: int = 0
+) -> Sample | None:
+    if last < shortest(loss):
+        return None
+    generator = random.Random(_SEED + 1009 * last + salt)
+    rank = 3 if uses_axis(loss.expression, Axis.SPATIAL) else 2
+    tied = uses_axis(loss.expression, Axis.BATCH)
+    environment: dict[str, Array] = {}
+    for variable in loss.variables:
+        shape = _shape(variable, rows, last, rank, tied)
+        if variable.role is Role.SIZE:
+            size = np.array(Fraction(max(_NAMED_SIZE, last)), dtype=object)
+            environment[variable.name] = size
+            continue
+        environment[variable.name] = _fill(variable, shape, generator, pick)
+    if pick is _special:
+        _make_diagonal(loss, environment, rows)
+    sample = satisfying(loss, Sample(environment, rows, last))
+    return sample if sample.rows else None
+
+
+def _shape(
+    variable: Variable, rows: int, last: int, rank: int, tied: bool
+) -> tuple[int, ...]:
+    size = variable.size
+    if isinstance(size, str):
+        size = max(_NAMED_SIZE, last)
+    length = size or last
+    if variable.shape == "scalar":
+        return () if tied else (rows, *(1,) * (rank - 1))
+    if variable.shape == "last":
+        return (length,) if tied else (rows, *(1,) * (rank - 2), length)
+    return (rows, *(2,) * (rank - 2), length)
+
+
+def _fill(
+    variable: Variable, shape: tuple[int, ...], generator: random.Random, pick: Pick
+) -> Array:
+    array = np.empty(shape, dtype=object)
+    if variable.domain.along_last_axis:
+        for index in np.ndindex(shape[:-1]):
+            array[index] = _composition(variable, shape[-1], generator)
+        return array
+    for index in np.ndindex(shape):
+        array[index] = pick(generator, variable)
+    return array
+
+
+def _composition(
+    variable: Variable, length: int, generator: random.Random
+) -> list[Fraction]:
+    """A point of the simplex, or a vertex of it."""
+    closed = not variable.domain.lower.open
+    if variable.domain.kind is DomainKind.ONE_HOT or (
+        closed and generator.random() < 0.3
+    ):
+        chosen = generator.randrange(length)
+        return [Fraction(int(index == chosen)) for index in range(length)]
+    parts = [Fraction(generator.randint(1, 9)) for _ in range(length)]
+    return [part / sum(parts) for part in parts]
+
+
+def _interior(generator: random.Random, variable: Variable) -> Fraction:
+    """A value inside the domain, with six decimals."""
+    domain = variable.domain
+    if domain.labels:
+        return generator.choice(domain.labels)
+    if domain.kind is DomainKind.COUNT:
+        return Fraction(generator.randint(0, 6))
+    low, high = _window(domain_interval(domain))
+    return low + (high - low) * Fraction(generator.randint(1, 999_999), 10**6)
+
+
+def _window(values: Interval) -> tuple[Fraction, Fraction]:
+    """A finite part of an interval, where most of what matters happens."""
+    if values.lower == -inf and values.upper == inf:
+        return Fraction(-3), Fraction(3)
+    if isinstance(values.lower, float):
+        return Fraction(values.upper) - 4, Fraction(values.upper)
+    if isinstance(values.upper, float):
+        return values.lower, values.lower + 4
+    return values.lower, values.upper
+
+
+def _special(generator: random.Random, variable: Variable) -> Fraction:
+    """A value where something may go wrong, or any other."""
+    domain = variable.domain
+    if domain.labels:
+        return generator.choice(domain.labels)
+    values = domain_interval(domain)
+    whole = domain.kind is DomainKind.COUNT
+    candidates = [Fraction(item) for item in (0, 1, -1, 2, 0, -3, 10, -100, 1000)]
+    if not whole:
+        candidates += [Fraction(1, 2), Fraction(-1, 2), Fraction(3, 2)]
+    for end in (values.lower, values.upper):
+        if isinstance(end, Fraction):
+            candidates += [end] * 3
+    if not whole:
+        candidates += [round(_interior(generator, variable), 3) for _ in range(3)]
+    allowed = [item for item in candidates if values.contains(item)]
+    return generator.choice(allowed or [_interior(generator, variable)])
+
+
+def _make_diagonal(loss: Loss, environment: dict[str, Array], rows: int) -> None:
+    """Rows where y_pred equals y_true, and rows where an input is constant."""
+    for variable in loss.of_role(Role.Y_PRED):
+        name = variable.name
+        partner = name.replace("y_pred", "y_true", 1)
+        if partner in environment:
+            twin = environment[partner]
+            inside = np.array(
+                [_all_inside(variable, twin[row]) for row in range(rows)], dtype=bool
+            )
+            if twin.shape == environment[name].shape:
+                equal = inside & (np.arange(rows) % 4 == 1)
+                environment[name][equal] = twin[equal]
+    for variable in loss.of_role(Role.Y_TRUE, Role.Y_PRED):
+        if not variable.domain.along_last_axis:
+            array = environment[variable.name]
+            for row in range(2, rows, 3):
+                array[row] = array[row].reshape(-1)[0]
+
+
+def _all_inside(variable: Variable, values: Array) -> bool:
+    domain = variable.domain
+    if domain.along_last_axis:
+        return not domain.lower.open or all(0 < item < 1 for item in values.flat)
+    if domain.labels:
+        return all(item in domain.labels for item in values.flat)
+    interval = domain_interval(domain)
+    whole = domain.kind is DomainKind.COUNT
+    return all(
+        interval.contains(item) and not (whole and item.denominator > 1)
+        for item in values.flat
+    )
+
+
+def _row_truth(condition: Expr, sample: Sample) -> Array:
+    try:
+        truth = evaluate(condition, sample.environment, digits=30)
+    except Undefined:
+        return _truth_by_row(condition, sample)
+    if not truth.ndim or truth.shape[0] != sample.rows:
+        return np.full(sample.rows, bool(truth.all()))
+    return np.asarray(truth.reshape(sample.rows, -1).all(axis=1))
+
+
+def _truth_by_row(condition: Expr, sample: Sample) -> Array:
+    """As above, where some rows leave the condition undefined: they fail it."""
+    truth = np.zeros(sample.rows, dtype=bool)
+    for row in range(sample.rows):
+        keep = np.arange(sample.rows) == row
+        try:
+            found = evaluate(condition, sample.only(keep).environment, digits=30)
+        except Undefined:
+            continue
+        truth[row] = bool(found.all())
+    return truth
+
+
+def _row(array: Array, row: int) -> Array:
+    return array[row] if array.ndim > 1 else array
+
+
+def _shown(values: Array) -> str:
+    flat = [number_text(item) for item in values.flat]
+    if len(set(flat)) == 1 and values.size == 1:
+        return flat[0]
+    return f"({', '.join(flat)})"

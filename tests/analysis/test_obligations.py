@@ -1,0 +1,168 @@
+import pytest
+from writing import write
+
+from lossgen.analysis.obligations import discharge
+from lossgen.diagnostics.diagnostic import Report
+
+PROBABILITIES = {"y_true": "unit", "y_pred": "probability"}
+ONE_HOT = {"y_true": "one_hot", "y_pred": "probability"}
+BARE = {"y_true": "unused"}
+LAST = "axis=last"
+
+P_T = {"p_t": "y_true*y_pred + (1 - y_true)*(1 - y_pred)"}
+GAMMA = {"gamma": {"default": 2.0, "domain": "gamma >= 0"}}
+ALPHA = {"alpha": {"default": 0.5, "domain": "(0, oo)"}}
+
+
+def findings(loss, **keys):
+    report = Report()
+    discharge(write(loss, **keys), report)
+    return list(report)
+
+
+FINE = {
+    "mse": ("(y_pred - y_true)**2", {}),
+    "bce": (
+        "-y_true*log(y_pred) - (1 - y_true)*log(1 - y_pred)",
+        PROBABILITIES,
+    ),
+    "mixture": ("-log(p_t)", {**PROBABILITIES, "where": P_T}),
+    "focal": (
+        "-(1 - p_t)**gamma * log(p_t)",
+        {**PROBABILITIES, "where": P_T, "params": GAMMA},
+    ),
+    "cce": (f"-sum(y_true*log(y_pred), {LAST})", ONE_HOT),
+    "chosen": (f"-log(sum(y_true*y_pred, {LAST}))", ONE_HOT),
+    "poisson": (
+        "y_pred - y_true*log(y_pred)",
+        {"y_true": "count", "y_pred": "positive"},
+    ),
+    "kl": ("xlogy(y_true, y_true/y_pred)", {"y_true": "unit", "y_pred": "positive"}),
+    "entropy": ("xlogy(y_true, y_true) - y_true*y_pred", {"y_true": "unit"}),
+    "dice": (
+        f"1 - (2*sum(y_true*y_pred, {LAST}) + 1)"
+        f"/(sum(y_true, {LAST}) + sum(y_pred, {LAST}) + 1)",
+        PROBABILITIES,
+    ),
+    "log dice": (
+        f"-log((2*sum(y_true*y_pred, {LAST}) + 1)"
+        f"/(sum(y_true, {LAST}) + sum(y_pred, {LAST}) + 1))",
+        PROBABILITIES,
+    ),
+    "focal tversky": (
+        f"(1 - (sum(y_true*y_pred, {LAST}) + 1)/(sum(y_true*y_pred, {LAST})"
+        f" + 0.7*sum((1 - y_true)*y_pred, {LAST})"
+        f" + 0.3*sum(y_true*(1 - y_pred), {LAST}) + 1))**0.75",
+        PROBABILITIES,
+    ),
+    "charbonnier": ("sqrt((y_pred - y_true)**2 + 0.001)", {}),
+    "guarded": ("log(y_pred) if y_pred > 0 else y_pred - 1", BARE),
+    "guarded chain": ("sqrt(1 - y_pred) if -1 < y_pred < 1 else 2", BARE),
+    "denied": ("1 if y_pred <= 0 else log(y_pred)", BARE),
+    "and": ("1/y_pred if y_pred > 0 and log(y_pred) > 1 else y_pred", BARE),
+    "assumed": ("log(y_pred - y_true)", {"assume": ["y_pred > y_true"]}),
+    "normalized": (
+        f"-sum(l2_normalize(y_true, {LAST})*l2_normalize(y_pred, {LAST}), {LAST})",
+        {"assume": [f"norm(y_true, {LAST}) > 0", f"norm(y_pred, {LAST}) > 0"]},
+    ),
+    "norm": (f"norm(y_pred - y_true, {LAST})", {}),
+    "parameter": ("(y_pred - y_true)**2/alpha", {"params": ALPHA}),
+    "factored": ("log(y_pred**2 - 2*y_pred*y_true + y_true**2 + 1)", {}),
+    "sine guard": ("y_pred/(2 + sin(y_pred))", BARE),
+    "cauchy": ("log(1 + ((y_pred - y_true)/alpha)**2)", {"params": ALPHA}),
+    "tweedie": (
+        "y_pred**(2 - alpha)/(2 - alpha) - y_true*y_pred**(1 - alpha)/(1 - alpha)",
+        {
+            "y_true": "nonnegative",
+            "y_pred": "positive",
+            "params": {"alpha": {"default": 1.5, "domain": "(1, 2)"}},
+        },
+    ),
+    "softmax": (
+        f"-sum(y_true*log(softmax(y_pred, {LAST})), {LAST})",
+        {"y_true": "one_hot"},
+    ),
+    "pair": (
+        "log(1 - softmax(y_pred, axis=last))*y_true",
+        {"y_true": "one_hot"},
+    ),
+    "masked label": ("y_pred/y_true", {"y_true": "nonnegative", "mask": "y_true != 0"}),
+    "adaptive wing power": (
+        "log1p(abs(y_pred - y_true)**(2.1 - y_true))",
+        {"y_true": "unit"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(FINE))
+def test_defined(name):
+    loss, keys = FINE[name]
+    assert [
+        (item.code.id, item.message, item.notes) for item in findings(loss, **keys)
+    ] == []
+
+
+REFUSED = {
+    "LG301 open sum": (
+        f"log(5 - sum(y_pred, {LAST}))",
+        {**BARE, "y_pred": "probability"},
+    ),
+    "LG301 log": ("log(y_pred)*y_true", {}),
+    "LG301 exp log": ("exp(log(y_pred))", BARE),
+    "LG301 zero times": ("0*log(y_pred) + y_pred", BARE),
+    "LG301 closed": ("-y_true*log(y_pred)", {"y_true": "unit", "y_pred": "unit"}),
+    "LG301 log1p": ("log1p(y_pred)", BARE),
+    "LG301 xlogy": ("xlogy(y_true, y_pred)", {"y_true": "unit", "y_pred": "unit"}),
+    "LG301 one class": ("log(1 - softmax(y_pred, axis=last))", BARE),
+    "LG301 local fact": (
+        f"where(y_pred > 0, sum(log(y_pred), {LAST}), y_pred)",
+        BARE,
+    ),
+    "LG302 difference": ("1/(y_true - y_pred)", {}),
+    "LG302 same": ("y_pred/y_pred", BARE),
+    "LG302 power": ("y_pred**-2", BARE),
+    "LG302 direction": (f"sum(l2_normalize(y_pred, {LAST}), {LAST})", BARE),
+    "LG302 parameter": ("y_pred/alpha", {**BARE, "params": {"alpha": 1.0}}),
+    "LG303 root": ("sqrt(y_pred)", BARE),
+    "LG303 power": ("y_pred**1.5", BARE),
+    "LG303 exponent": ("y_pred**alpha", {**BARE, "params": ALPHA}),
+    "LG304 lgamma": ("lgamma(y_pred)", {**BARE, "y_pred": "nonnegative"}),
+    "LG304 digamma": ("digamma(y_pred)", BARE),
+    "LG308 root of squares": (f"sqrt(mean((y_pred - y_true)**2, {LAST}))", {}),
+    "LG308 abs": ("abs(y_pred - y_true)**0.5", {}),
+    "LG308 sqrt": ("sqrt(y_pred)", {**BARE, "y_pred": "nonnegative"}),
+    "LG308 gamma": ("(1 - y_pred)**gamma", {**BARE, "y_pred": "unit", "params": GAMMA}),
+    "LG308 entropy": ("xlogy(y_pred, y_pred)", {**BARE, "y_pred": "unit"}),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_refused(name):
+    loss, keys = REFUSED[name]
+    found = findings(loss, **keys)
+    assert [item.code.id for item in found] == [name.split()[0]]
+    assert found[0].span is not None
+    assert " at " in found[0].notes[0]
+
+
+def test_witness_in_words():
+    (found,) = findings("log(y_pred)", **BARE)
+    assert found.message == "log of a value that can be 0 or negative"
+    assert found.notes == ("y_pred is declared real; at y_pred = 0 this is log(0)",)
+    assert found.span.start == 0
+    (found,) = findings("1 + 2/(y_true - y_pred)", y_true="unit")
+    assert found.notes == (
+        "y_pred is declared real; y_true is declared unit; "
+        "at y_pred = 0, y_true = 0 this is 2/0",
+    )
+
+
+def test_neither_proved_nor_refuted():
+    (found,) = findings("log(exp(y_pred) - y_pred)", **BARE)
+    assert found.code.id == "LG305"
+    assert "assume" in found.help
+
+
+def test_each_argument_is_reported_once():
+    assert len(findings("log(y_pred) + log(y_pred)", **BARE)) == 2
+    assert len(findings("sqrt(y_pred)", **BARE)) == 1
