@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lossgen
+
+PACKAGE_ROOT = Path(lossgen.__file__).resolve().parent.parent
 ROOT = Path(__file__).resolve().parent.parent
 START = ("-c", "from lossgen.cli import main; main()")
 
@@ -19,10 +22,12 @@ def run_lossgen(
     env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``lossgen`` with arguments in a folder."""
+    # The same lossgen as the tests import, installed or not.
+    own = {"PYTHONPATH": str(PACKAGE_ROOT)} if python == sys.executable else {}
     return subprocess.run(
         [str(python), *python_options, *START, *map(str, args)],
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, **own, **(env or {})},
         capture_output=True,
         text=True,
         encoding="utf-8",
