@@ -44,7 +44,7 @@ def _lines(value: object) -> Iterator[str]:
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _item(item)
-    else:
+    elif value is not None:
         yield str(value)
 
 

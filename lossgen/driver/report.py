@@ -40,13 +40,14 @@ def report_build(
     result: BuildResult, mode: BuildMode, format_: Format, *, with_diff: bool = False
 ) -> None:
     """Print what ``lossgen build`` found and did; notes are for ``check``."""
+    changes = diff(shown_changes(result, mode)) if with_diff else ""
     if format_ is Format.JSON:
-        _print_json(_build_record(result))
+        extra = {"diff": changes} if with_diff else {}
+        _print_json({**_build_record(result), **extra})
         return
     # A diff has the standard output to itself, so that it can be piped to patch.
     stream = sys.stderr if with_diff else sys.stdout
-    if with_diff:
-        sys.stdout.write(diff(shown_changes(result, mode)))
+    sys.stdout.write(changes)
     report_findings(_grave(_of(result.outcomes)), format_, stream)
     if format_ is Format.GITHUB:
         report_findings(result.findings, format_, stream)

@@ -29,3 +29,7 @@ def test_nested_data() -> None:
         "    comment: twice",
         "result: y_pred",
     ]
+
+
+def test_nothing_to_show() -> None:
+    assert outline(None) == ""

@@ -124,6 +124,8 @@ def test_build_as_json(built, capsys: Capture) -> None:
     assert data["files"][0] == {"path": "generated/a.py", "state": "create"}
     assert [item["code"] for item in data["diagnostics"]] == ["LG504"] * 2
     assert data["specs"][0]["name"] == "a"
+    built(BuildMode(dry=True), Format.JSON, with_diff=True)
+    assert "+++ b/generated/a.py" in json.loads(capsys.readouterr().out)["diff"]
 
 
 def test_catalogue_in_columns(outcome: Outcome, capsys: Capture) -> None:
