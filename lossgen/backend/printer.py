@@ -140,8 +140,7 @@ class Printer:
         args = [self._tight(arg, level) for arg in expr.args]
         if expr.op == "where":
             args[1:] = [self._branch(arg) for arg in expr.args[1:]]
-        text = pattern.format(*args, axis=self._axis(expr, flat))
-        return text if flat or expr.op != "take" else f"{text}[..., tf.newaxis]"
+        return pattern.format(*args, axis=self._axis(expr, flat))
 
     def _branch(self, arg: Expr) -> str:
         """A branch of ``tf.where``, which makes an integer of an integer."""

@@ -268,9 +268,9 @@ def _coefficient(term: Expr) -> tuple[Fraction, Expr]:
         factor, rest = _coefficient(term.args[0])
         return -factor, rest
     if isinstance(term, Apply) and term.op == "mul":
-        first, *rest = term.args
+        first = term.args[0]
         if isinstance(first, Number):
-            return first.value, mul(*rest)
+            return first.value, mul(*term.args[1:])
     return Fraction(1), term
 
 

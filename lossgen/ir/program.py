@@ -44,3 +44,11 @@ class LossProgram:
     logits: Block | None
     kept: Expr | None
     rules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Placeholders:
+    """Values for dropped elements at which the loss and its gradient are finite."""
+
+    y_true: float
+    y_pred: float

@@ -73,7 +73,7 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     steps: list[Callable[[Expr], Expr]] = [protect_branches]
     if loss.spec.y_true.sparse:
         steps.append(take_labels)
-    if loss.mask is not None:
+    if _leaves_elements_out(expr, loss):
         steps.append(lambda e: mask_reductions(e, KEPT, loss))
     for step in steps:
         expr = step(expr)
@@ -100,6 +100,19 @@ def _replaced(expr: Expr, replacements: dict[Expr, Expr]) -> Expr:
             new = Apply(node.op, tuple(done[arg] for arg in node.args), node.axis)
         done[node] = replacements.get(node, new)
     return done[expr]
+
+
+def _leaves_elements_out(expr: Expr, loss: Loss) -> bool:
+    """Whether reductions must skip elements.
+
+    A label mask may drop any element. Samples that Keras drops matter only where the
+    batch is reduced, ignored labels only where more than their own row is.
+    """
+    axes = {node.axis for node in walk(expr) if isinstance(node, Apply)}
+    if loss.mask is not None or Axis.BATCH in axes:
+        return True
+    ignoring = loss.spec.y_true.ignore is not None
+    return ignoring and bool(axes & {Axis.SAMPLE, Axis.SPATIAL})
 
 
 _LOCALS = frozenset({"tf", "keras", "self", "y_true", "y_pred", "from_logits"})
@@ -151,8 +164,7 @@ def flat_leaves(result: Expr, extent: Extent, loss: Loss) -> tuple[Apply, ...]:
             continue
         if not isinstance(node, Apply):
             return ()
-        taken = node.op == "take" and wanted is Axis.LAST
-        if taken or (node.op in COLLAPSING and node.axis is wanted):
+        if node.op in COLLAPSING and node.axis is wanted:
             leaves.setdefault(node)
         elif node.axis is not None or node.op == "take":
             return ()

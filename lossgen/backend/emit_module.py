@@ -1,0 +1,390 @@
+"""The Keras module of a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from lossgen.backend.formatting import format_source
+from lossgen.backend.layout import Layout, channel_names, layout
+from lossgen.backend.printer import Printer, literal
+from lossgen.backend.prose import (
+    function_docstring,
+    module_docstring,
+    parameter_arguments,
+    safe,
+)
+from lossgen.backend.shape import Shape, result_shape
+from lossgen.backend.templating import render
+from lossgen.ir.domain import Bound, Domain, DomainKind
+from lossgen.ir.expr import Axis, Role, symbols
+from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.options import Options
+from lossgen.ir.program import Block, LossProgram, Placeholders
+from lossgen.ir.spec import Default
+
+TEMPLATE = "loss_module.py.jinja"
+
+_HELPERS = (
+    *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
+    *("_picked", "_per_class", "_check", "_plain"),
+    *("_above", "_below", "_log_cosh", "_logaddexp", "_normal_cdf"),
+    *("_normal_logcdf", "_trigamma", "_norm", "_l2_normalize"),
+)
+"""The helper functions that the template can supply, in the order it places them."""
+
+HELPER_TEMPLATES = tuple(f"helpers/{name}.py.jinja" for name in _HELPERS)
+"""The templates that `TEMPLATE` includes."""
+
+
+def emit_module(
+    program: LossProgram, placeholders: Placeholders, options: Options
+) -> str:
+    """The source of the module, formatted, without the header.
+
+    Args:
+        program: The lowered loss.
+        placeholders: What stands in for dropped elements.
+        options: The registration name and the template directories.
+    """
+    return format_source(
+        render(
+            TEMPLATE, _Module(program, placeholders).context(options), options.templates
+        )
+    )
+
+
+def default_source(default: Default) -> str:
+    """A parameter's default as Python source."""
+    if isinstance(default, tuple):
+        inner = ", ".join(default_source(item) for item in default)
+        return f"({inner},)" if len(default) == 1 else f"({inner})"
+    return repr(float(default))
+
+
+class _Module:
+    """Collects what the template places."""
+
+    def __init__(self, program: LossProgram, placeholders: Placeholders) -> None:
+        self.program = program
+        self.loss: Loss = program.checked.loss
+        self.placeholders = placeholders
+        self.shape: Shape = result_shape(self.loss, program.body.extent)
+        self.layout: Layout = layout(self.loss)
+        self.printer = Printer(channel_names(self.loss))
+        self.helpers: set[str] = {"_inputs", "_kept", "_spread"}
+        if self.loss.spec.y_true.unused:
+            self.helpers |= {"_prediction"}
+            self.helpers -= {"_inputs"}
+
+    def context(self, options: Options) -> dict[str, object]:
+        """Everything that the template places."""
+        loss = self.loss
+        body = list(self._body())
+        self.helpers |= self.printer.helpers - {"math"}
+        if loss.parameters:
+            self.helpers |= {"_check", "_plain"}
+        if "_inputs" in self.helpers:
+            self.helpers |= {"_prediction", "_matched"}
+        if self.program.kept is not None or loss.spec.y_true.ignore is not None:
+            self.helpers.add("_labelled")
+        return {
+            "name": loss.name,
+            "class_name": loss.class_name,
+            "package": options.package,
+            "module_docstring": module_docstring(loss),
+            "function_docstring": function_docstring(self.program.checked, self.shape),
+            "parameter_docs": parameter_arguments(loss),
+            "uses_math": "math" in self.printer.helpers,
+            "uses_callable": bool(loss.parameters),
+            "uses_sequence": any(p.shape != "scalar" for p in loss.parameters),
+            "function_parameters": self._function_parameters(),
+            "constructor_parameters": self._constructor_parameters(),
+            "parameters": [p.name for p in loss.parameters],
+            "checks": [_check(p) for p in loss.parameters],
+            "logits": bool(loss.spec.y_pred.logits),
+            "unused_target": loss.spec.y_true.unused,
+            "sparse": loss.spec.y_true.sparse,
+            "prepare": self._prepare(),
+            "like": self.layout.like,
+            "stops_gradient": not loss.spec.y_true.gradient,
+            "body": body,
+            "kept_shape": self._kept_shape(),
+            "kept_lines": self._kept_lines(),
+            "labelled": self._labelled_source(),
+            "kept_inputs": self._kept_inputs(),
+            "labelled_parameters": self._labelled_parameters(),
+            "masks_labels": "_labelled" in self.helpers,
+            "target_placeholder": repr(self.placeholders.y_true),
+            "prediction_placeholder": repr(self.placeholders.y_pred),
+            "repeated": self.shape.repeated,
+            "helpers": [name for name in _HELPERS if name in self.helpers],
+            "ignore": loss.spec.y_true.ignore,
+        }
+
+    # Signatures -------------------------------------------------------------------
+
+    def _function_parameters(self) -> list[str]:
+        return [_parameter(p) for p in self.loss.parameters] + self._from_logits()
+
+    def _constructor_parameters(self) -> list[str]:
+        required = [p for p in self.loss.parameters if p.default is None]
+        optional = [p for p in self.loss.parameters if p.default is not None]
+        return [_parameter(p) for p in (*required, *optional)] + self._from_logits()
+
+    def _from_logits(self) -> list[str]:
+        return ["from_logits: bool = False"] if self.loss.spec.y_pred.logits else []
+
+    # The function's body ----------------------------------------------------------
+
+    def _prepare(self) -> str:
+        if self.loss.spec.y_true.unused:
+            return "y_pred = _prediction(y_pred)"
+        return "y_true, y_pred = _inputs(y_true, y_pred)"
+
+    def _body(self) -> Iterator[str]:
+        if self.loss.spec.y_pred.logits:
+            yield 'if getattr(y_pred, "_keras_logits", None) is not None:'
+            yield "    y_pred, from_logits = y_pred._keras_logits, True"
+        taken = "y_pred" if self.loss.spec.y_true.unused else "y_true, y_pred"
+        if self.shape.repeated:
+            yield 'kept = getattr(y_pred, "_kept", None)'
+        yield f"{taken} = {self._prepare().partition(' = ')[2]}"
+        yield from self._parameters()
+        yield from self._masking()
+        computed = self._computation()
+        for axis, line in self._axes():
+            if axis in self.printer.axes:
+                yield line
+        yield from computed
+
+    def _parameters(self) -> Iterator[str]:
+        for p in self.loss.parameters:
+            yield f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_pred.dtype)"
+            if p.shape == "last":
+                self.helpers.add("_per_class")
+                yield f'{p.name} = _per_class("{p.name}", {p.name}, {self._element()})'
+            elif p.shape == "elements":
+                shape = f"tf.shape({self._element()})"
+                yield f"{p.name} = tf.broadcast_to({p.name}, {shape})"
+
+    def _element(self) -> str:
+        """A tensor of the shape of one channel of y_pred."""
+        if not self.loss.spec.y_pred.channels:
+            return "y_pred"
+        return channel_names(self.loss)[self.loss.of_role(Role.Y_PRED)[0].name]
+
+    def _axes(self) -> Iterator[tuple[Axis, str]]:
+        yield Axis.SAMPLE, "sample_axes = list(range(1, y_pred.shape.rank))"
+        yield Axis.SPATIAL, "spatial_axes = list(range(1, y_pred.shape.rank - 1))"
+
+    def _split(self) -> Iterator[str]:
+        yield from self.layout.sizes
+        yield from self.layout.split_true
+        yield from self.layout.split_pred
+        for size in self.loss.of_role(Role.SIZE):
+            owner = next(
+                item
+                for item in self.loss.of_role(Role.Y_PRED, Role.Y_TRUE)
+                if item.size == size.name
+            )
+            tensor = channel_names(self.loss)[owner.name]
+            if self._uses(size.name):
+                yield f"{size.name} = tf.cast(tf.shape({tensor})[-1], y_pred.dtype)"
+
+    def _uses(self, name: str) -> bool:
+        blocks = [self.program.body, self.program.logits]
+        return any(_mentions(block, name) for block in blocks if block is not None)
+
+    def _masking(self) -> Iterator[str]:
+        """Where elements take part, and harmless values for those that do not."""
+        ignoring = self.loss.spec.y_true.ignore is not None
+        yield from self._split()
+        if self.program.kept is not None or ignoring:
+            labelled = f"_labelled(y_true{self._labelled_arguments('')})"
+            if self.shape.repeated:
+                yield f"labelled = {labelled}"
+                yield "kept = labelled if kept is None else labelled & kept"
+            else:
+                yield f"kept = {labelled}"
+            yield from self._sanitized()
+        elif self.shape.repeated:
+            shape = f"tf.shape({self._element()})"
+            yield f"kept = tf.broadcast_to(True if kept is None else kept, {shape})"
+        yield from self._some()
+
+    def _sanitized(self) -> Iterator[str]:
+        names = channel_names(self.loss)
+        for item in self.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
+            name = names[item.name]
+            is_target = item.role is Role.Y_TRUE
+            value = self.placeholders.y_true if is_target else self.placeholders.y_pred
+            yield f"{name} = tf.where(kept, {name}, {value!r})"
+        sizes = {item.size for item in self.loss.of_role(Role.Y_TRUE, Role.Y_PRED)}
+        if len(sizes) > 1 and self.program.kept is not None:
+            yield f"kept = tf.broadcast_to(kept, tf.shape({self._element()}))"
+
+    def _some(self) -> Iterator[str]:
+        """Rows in which nothing is kept are computed on placeholders, then dropped."""
+        if self.shape.repeated:
+            yield "some = tf.reduce_any(kept)"
+        elif self.program.kept is not None and self.shape.kind != "elements":
+            axes = "-1" if self.shape.kind == "rows" else "sample_axes"
+            if axes == "sample_axes":
+                self.printer.axes.add(Axis.SAMPLE)
+            yield f"some = tf.reduce_any(kept, axis={axes}, keepdims=True)"
+        else:
+            return
+        yield "# Where nothing is kept, all is computed on placeholders, then dropped."
+        yield "kept |= ~some"
+
+    def _computation(self) -> list[str]:
+        logits = self.program.logits
+        lines: list[str] = []
+        if logits is not None:
+            lines += ["if from_logits:"]
+            lines += [f"    {line}" for line in self._block(logits)]
+        return lines + list(self._block(self.program.body))
+
+    def _block(self, block: Block) -> Iterator[str]:
+        for assignment in block.assignments:
+            if assignment.comment:
+                yield f"# {safe(assignment.comment)}"
+            yield f"{assignment.target.name} = {self.printer.source(assignment.value)}"
+        yield from self._finish(block, self.printer.source(block.result))
+
+    def _finish(self, block: Block, source: str) -> Iterator[str]:
+        if self.shape.kind == "elements":
+            yield f"values = tf.where(kept, {source}, 0.0)"
+            yield "values._keras_mask = kept"
+            yield "return values"
+        elif self.shape.repeated:
+            yield f"value = tf.where(some, tf.reduce_mean({source}), 0.0)"
+            yield "return tf.repeat(value, tf.shape(y_pred)[0])"
+        else:
+            yield from self._rows(block, source)
+
+    def _rows(self, block: Block, source: str) -> Iterator[str]:
+        if "last" in block.extent:
+            axes = "-1" if self.shape.kind == "rows" else "sample_axes"
+            if axes != "-1":
+                self.printer.axes.add(Axis.SAMPLE)
+            yield f"values = {source}"
+            result = f"tf.reduce_mean(values, axis={axes})"
+        elif block.flat:
+            result = source
+        elif self.shape.kind == "rows":
+            result = f"tf.squeeze({source}, axis=-1)"
+        else:
+            result = f"tf.reshape({source}, [-1])"
+        if not self.shape.masked:
+            yield f"return {result}"
+            return
+        rows = {"rows": "tf.squeeze({}, axis=-1)", "batch": "tf.reshape({}, [-1])"}
+        kept = "some" if self.loss.mask is not None else "kept"
+        yield f"kept_rows = {rows[self.shape.kind].format(kept)}"
+        yield f"values = tf.where(kept_rows, {result}, 0.0)"
+        yield "values._keras_mask = kept_rows"
+        yield "return values"
+
+    # The class --------------------------------------------------------------------
+
+    def _kept_shape(self) -> str:
+        return {
+            "elements": "tf.shape(y_true)",
+            "rows": "tf.shape(y_pred)[:-1]",
+            "batch": "tf.shape(y_pred)[:1]",
+        }[self.shape.kind]
+
+    def _kept_lines(self) -> list[str]:
+        return {
+            "elements": [],
+            "rows": ["kept = kept[..., tf.newaxis]"],
+            "batch": ["kept = tf.reshape(kept, [-1] + [1] * (y_pred.shape.rank - 1))"],
+        }[self.shape.kind]
+
+    def _kept_inputs(self) -> tuple[str, str]:
+        """Conditions under which y_true and y_pred stay as they are."""
+        split = bool(self.loss.spec.y_pred.channels) and self.shape.kind == "elements"
+        pred = "tf.reduce_any(kept, axis=-1, keepdims=True)" if split else "kept"
+        if not (self.shape.masked or self.program.kept is not None):
+            return "kept", pred
+        labelled = f"_labelled(y_true{self._labelled_arguments('self.')})"
+        if self.loss.spec.y_true.channels:
+            labelled = f"tf.reduce_any({labelled}, axis=-1, keepdims=True)"
+        return f"kept | ~{labelled}", pred
+
+    def _labelled_source(self) -> list[str]:
+        if self.program.kept is None:
+            return [f"return tf.not_equal(y_true, {self.loss.spec.y_true.ignore})"]
+        lines = [
+            f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_true.dtype)"
+            for p in self._mask_parameters()
+        ]
+        return [
+            *lines,
+            *self.layout.split_true,
+            f"return {self.printer.source(self.program.kept)}",
+        ]
+
+    def _mask_parameters(self) -> list[Variable]:
+        kept = self.program.kept
+        if kept is None:
+            return []
+        from_mask = {s.name for s in symbols(kept)}
+        return [p for p in self.loss.parameters if p.name in from_mask]
+
+    def _labelled_arguments(self, owner: str) -> str:
+        return "".join(f", {owner}{p.name}" for p in self._mask_parameters())
+
+    def _labelled_parameters(self) -> str:
+        return "".join(f", {p.name}: Any" for p in self._mask_parameters())
+
+
+def _parameter(variable: Variable) -> str:
+    kind = (
+        "float | tf.Tensor"
+        if variable.shape == "scalar"
+        else ("Sequence[Any] | tf.Tensor")
+    )
+    default = (
+        "" if variable.default is None else f" = {default_source(variable.default)}"
+    )
+    return f"{variable.name}: {kind}{default}"
+
+
+def _check(variable: Variable) -> str:
+    rank = {"scalar": "", "last": ", rank=1", "elements": ", rank=None"}[variable.shape]
+    words = safe(" ".join(variable.domain.text.split())).replace('"', "'")
+    holds = _holds(variable.domain)
+    return f'_check("{variable.name}", {variable.name}, "{words}", {holds}{rank})'
+
+
+def _holds(domain: Domain) -> str:
+    if domain.labels:
+        tests = [f"(v == {literal(value)})" for value in domain.labels]
+        return f"lambda v: {' | '.join(tests)}"
+    tests = [_side(domain.lower, ">"), _side(domain.upper, "<")]
+    if domain.kind is DomainKind.COUNT:
+        tests.append("v % 1 == 0")
+    if domain.kind is DomainKind.SIMPLEX:
+        tests.append("abs(v.sum(axis=-1) - 1) < 1e-6")
+    present = [test for test in tests if test]
+    if not present:
+        return "lambda v: v == v"
+    if len(present) == 1:
+        return f"lambda v: {present[0]}"
+    return "lambda v: " + " & ".join(f"({test})" for test in present)
+
+
+def _side(bound: Bound, sign: str) -> str:
+    if bound.value is None:
+        return ""
+    number = bound.rational
+    text = literal(number if number is not None else Fraction(repr(bound.approx)))
+    return f"v {sign}{'' if bound.open else '='} {text}"
+
+
+def _mentions(block: Block, name: str) -> bool:
+    exprs = [block.result, *(item.value for item in block.assignments)]
+    return any(s.name == name for expr in exprs for s in symbols(expr))

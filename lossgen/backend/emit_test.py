@@ -1,0 +1,105 @@
+"""The pytest file of a loss."""
+
+from __future__ import annotations
+
+from lossgen.backend.emit_module import default_source
+from lossgen.backend.formatting import format_source
+from lossgen.backend.prose import title
+from lossgen.backend.shape import result_shape
+from lossgen.backend.templating import render
+from lossgen.ir.expr import Axis
+from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.options import Options
+from lossgen.ir.program import LossProgram
+from lossgen.ir.reference import Nested, ReferenceCase, ReferenceTable
+
+TEMPLATE = "test_loss.py.jinja"
+
+_OUTSIDE = (-1.0, 2.0, 0.5, 0.0, -1e6, 1e6)
+
+
+def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> str:
+    """The source of the test file, formatted, without the header."""
+    loss = program.checked.loss
+    shape = result_shape(loss, program.body.extent)
+    collapsed = shape.kind == "batch"
+    context = {
+        "name": loss.name,
+        "class_name": loss.class_name,
+        "title": title(loss),
+        "module": f"{options.module}.{loss.name}" if options.module else loss.name,
+        "cases": [_case(case) for case in table.probabilities],
+        "logits_cases": [_case(case) for case in table.logits],
+        "ends": [f"({_source(t)}, {_source(p)})" for t, p in table.ends],
+        "logits": bool(loss.spec.y_pred.logits),
+        "required": _required(loss, table),
+        "outside": [_outside(item) for item in loss.parameters if _outside(item)],
+        "unused_target": loss.spec.y_true.unused,
+        "per_sample_rank": {"rows": 1, "batch": 1, "elements": 2}[shape.kind],
+        "repeated": shape.repeated,
+        "has_sequence": not collapsed and not _needs_space(loss),
+    }
+    return format_source(render(TEMPLATE, context, options.templates))
+
+
+def _needs_space(loss: Loss) -> bool:
+    return any(
+        getattr(node, "axis", None) is Axis.SPATIAL for node in [loss.expression]
+    )
+
+
+def _case(case: ReferenceCase) -> str:
+    rows = ",\n".join(
+        "("
+        + ", ".join(
+            _source(item)
+            for item in (
+                row.y_true,
+                row.y_pred,
+                row.value,
+                row.value_tolerance,
+                row.gradient,
+                row.gradient_tolerance,
+            )
+        )
+        + ")"
+        for row in case.rows
+    )
+    return f"({_mapping(case)}, [\n{rows},\n])"
+
+
+def _mapping(case: ReferenceCase) -> str:
+    items = (f'"{name}": {_source(value)}' for name, value in case.parameters.items())
+    return "{" + ", ".join(items) + "}"
+
+
+def _required(loss: Loss, table: ReferenceTable) -> str:
+    """Arguments for the parameters that have no default."""
+    first = table.probabilities[0].parameters
+    items = (
+        f'"{item.name}": {_source(first[item.name])}'
+        for item in loss.parameters
+        if item.default is None
+    )
+    return "{" + ", ".join(items) + "}"
+
+
+def _outside(variable: Variable) -> str | None:
+    """A value that the parameter's domain refuses, as a pair of source texts."""
+    for value in _OUTSIDE:
+        if not variable.domain.contains(value):
+            wrong = value if variable.shape == "scalar" else (value, value, value)
+            return f'("{variable.name}", {default_source(wrong)})'
+    return f'("{variable.name}", float("nan"))' if variable.shape == "scalar" else None
+
+
+def _source(value: Nested) -> str:
+    """A number with 12 digits, or nested lists of them."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_source(item) for item in value) + "]"
+    if value != value:
+        return 'float("nan")'
+    if value in (float("inf"), float("-inf")):
+        return f'float("{value}")'
+    short = f"{value:.12g}"
+    return short if any(c in short for c in ".en") else f"{short}.0"

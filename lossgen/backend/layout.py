@@ -1,0 +1,130 @@
+"""How the last axes of y_true and y_pred are laid out, as Python source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lossgen.ir.expr import Role
+from lossgen.ir.loss import Loss, Variable
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Source lines that take the tensors apart.
+
+    ``like`` is an expression of the shape that y_true must have. ``sizes`` defines the
+    named sizes, ``split_true`` and ``split_pred`` the channels; they may be empty.
+    ``row_like`` says whether y_true matches y_pred itself.
+    """
+
+    like: str
+    sizes: tuple[str, ...]
+    split_true: tuple[str, ...]
+    split_pred: tuple[str, ...]
+
+
+def channel_names(loss: Loss) -> dict[str, str]:
+    """The local name of each tensor or channel, by its full name."""
+    variables = loss.of_role(Role.Y_TRUE, Role.Y_PRED)
+    short = [item.channel for item in variables if item.channel]
+    names: dict[str, str] = {}
+    for item in variables:
+        if item.channel is None:
+            names[item.name] = item.name
+        elif short.count(item.channel) > 1:
+            suffix = "true" if item.role is Role.Y_TRUE else "pred"
+            names[item.name] = f"{item.channel}_{suffix}"
+        else:
+            names[item.name] = item.channel
+    return names
+
+
+def layout(loss: Loss) -> Layout:
+    """Work out the layout from the declared channels and sizes."""
+    names = channel_names(loss)
+    true = loss.of_role(Role.Y_TRUE)
+    pred = loss.of_role(Role.Y_PRED)
+    sizes = _named_sizes(true, pred)
+    return Layout(
+        like=_like(true, pred, loss.spec.y_true.sparse),
+        sizes=tuple(sizes),
+        split_true=_split("y_true", true, names),
+        split_pred=_split("y_pred", pred, names),
+    )
+
+
+def _is_equal_split(variables: Sequence[Variable]) -> bool:
+    return len({item.size for item in variables}) == 1 and not isinstance(
+        variables[0].size, int
+    )
+
+
+def _split(
+    tensor: str, variables: Sequence[Variable], names: dict[str, str]
+) -> tuple[str, ...]:
+    if not variables or variables[0].channel is None:
+        return ()
+    targets = ", ".join(names[item.name] for item in variables)
+    if len(variables) == 1:
+        return (f"{targets} = {tensor}",)
+    if _is_equal_split(variables):
+        return (f"{targets} = tf.split({tensor}, {len(variables)}, axis=-1)",)
+    parts = ", ".join(str(item.size) for item in variables)
+    return (f"{targets} = tf.split({tensor}, [{parts}], axis=-1)",)
+
+
+def _total(variables: Sequence[Variable]) -> tuple[int, dict[str | None, int]]:
+    """The length of the last axis: a number plus multiples of named sizes."""
+    constant, counts = 0, dict[str | None, int]()
+    for item in variables:
+        if isinstance(item.size, int):
+            constant += item.size
+        else:
+            counts[item.size] = counts.get(item.size, 0) + 1
+    return constant, counts
+
+
+def _named_sizes(true: Sequence[Variable], pred: Sequence[Variable]) -> list[str]:
+    """Solve for the named sizes that unequal splits need."""
+    lines: list[str] = []
+    known: set[str | None] = set()
+    for tensor, variables in (("y_true", true), ("y_pred", pred)):
+        if not variables or _is_equal_split(variables):
+            continue
+        constant, counts = _total(variables)
+        unknown = [name for name in counts if name not in known]
+        if len(unknown) == 1 and unknown[0] is not None:
+            rest = [str(constant)] if constant else []
+            rest += [
+                f"{count} * {name}" if count > 1 else str(name)
+                for name, count in counts.items()
+                if name in known
+            ]
+            length = " - ".join([f"{tensor}.shape[-1]", *rest])
+            count = counts[unknown[0]]
+            if count > 1:
+                length = f"({length}) // {count}" if rest else f"{length} // {count}"
+            lines.append(f"{unknown[0]} = {length}")
+            known.add(unknown[0])
+    return lines
+
+
+def _like(true: Sequence[Variable], pred: Sequence[Variable], sparse: bool) -> str:
+    if sparse:
+        return "y_pred[..., :1]"
+    if not true:
+        return "y_pred"
+    constant, counts = _total(true)
+    if not counts:
+        one = "y_pred[..., :1]"
+        return one if constant == 1 else f"tf.repeat({one}, {constant}, axis=-1)"
+    if _total(true) == _total(pred):
+        return "y_pred"
+    pred_constant, pred_counts = _total(pred)
+    if not constant and not pred_constant and set(counts) == set(pred_counts):
+        (times,), (parts,) = counts.values(), pred_counts.values()
+        part = f"tf.split(y_pred, {parts}, axis=-1)[0]" if parts > 1 else "y_pred"
+        return part if times == 1 else f"tf.repeat({part}, {times}, axis=-1)"
+    # The last axis of y_true is not tied to that of y_pred.
+    return "tf.repeat(y_pred[..., :1], tf.shape(y_true)[-1], axis=-1)"

@@ -1,0 +1,317 @@
+"""Docstrings and comments of the generated module.
+
+Text from a spec is untrusted: nothing in it may end a docstring or a comment.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from lossgen.backend.shape import Shape
+from lossgen.ir.domain import DomainKind
+from lossgen.ir.expr import Role
+from lossgen.ir.loss import CheckedLoss, Loss, Variable
+
+_WIDTH = 88
+
+
+def safe(text: str) -> str:
+    """Text that can stand inside a triple-quoted docstring."""
+    printable = "".join(
+        char if char.isprintable() or char == "\n" else " " for char in text
+    )
+    return printable.replace("\\", "\\\\").replace('"""', r"\"\"\"")
+
+
+def paragraph(text: str, indent: int) -> list[str]:
+    """Wrap one paragraph of safe text at the line length."""
+    words = " ".join(text.split())
+    return textwrap.wrap(
+        words,
+        width=_WIDTH - indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def item(name: str, text: str, indent: int) -> list[str]:
+    """Wrap one entry of an ``Args:`` section; further lines are indented."""
+    lines = textwrap.wrap(
+        f"{name}: {' '.join(text.split())}",
+        width=_WIDTH - indent - 4,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [f"    {line}" for line in lines]
+
+
+def title(loss: Loss) -> str:
+    """The loss's title, without a full stop."""
+    text = loss.spec.title or loss.name.replace("_", " ").capitalize()
+    return safe(" ".join(text.split()).rstrip("."))
+
+
+def module_docstring(loss: Loss) -> list[str]:
+    """Title, description and references."""
+    head = title(loss)
+    lines = [f"{head}, as a function and as a Keras loss."]
+    if len(lines[0]) + 3 > _WIDTH:
+        lines = [f"{loss.class_name}, as a function and as a Keras loss.", ""]
+        lines += paragraph(f"{head}.", 0)
+    if loss.spec.description:
+        for part in safe(loss.spec.description).split("\n\n"):
+            lines += ["", *paragraph(part, 0)]
+    references = [safe(text) for text in loss.spec.references]
+    if len(references) == 1:
+        lines += ["", *paragraph(f"Reference: {references[0]}", 0)]
+    elif references:
+        lines += ["", "References:"]
+        for text in references:
+            wrapped = textwrap.wrap(
+                text,
+                _WIDTH - 6,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            lines += [f"    {line}" for line in wrapped]
+    return lines
+
+
+def function_docstring(checked: CheckedLoss, shape: Shape) -> list[str]:
+    """Formula, limits, arguments, result and errors of the function."""
+    loss = checked.loss
+    lines = [_summary(loss), "", *_formula(loss, shape)]
+    for text in _remarks(checked):
+        lines += ["", *paragraph(text, 4)]
+    lines += ["", "Args:", *arguments(loss)]
+    lines += ["", "Returns:", *_section(_returns(loss, shape)), "", "Raises:"]
+    lines += _raises(loss)
+    return lines
+
+
+def arguments(loss: Loss) -> list[str]:
+    """The entries of the function's ``Args:`` section."""
+    lines = item("y_true", _y_true(loss), 4) + item("y_pred", _y_pred(loss), 4)
+    return lines + parameter_arguments(loss)
+
+
+def parameter_arguments(loss: Loss) -> list[str]:
+    """The entries for the parameters and ``from_logits``."""
+    lines: list[str] = []
+    for variable in loss.parameters:
+        lines += item(variable.name, _parameter(variable), 4)
+    if loss.spec.y_pred.logits:
+        lines += item("from_logits", "Whether y_pred holds logits.", 4)
+    return lines
+
+
+def _section(text: str) -> list[str]:
+    return [f"    {line}" for line in paragraph(text, 8)]
+
+
+def _summary(loss: Loss) -> str:
+    text = f"Computes the {_lower_first(title(loss))} of each sample."
+    return text if len(text) + 7 <= _WIDTH else "Computes the loss of each sample."
+
+
+def _lower_first(text: str) -> str:
+    """Lower the first letter of an ordinary word; names and acronyms keep theirs."""
+    word = text.partition(" ")[0]
+    return text[:1].lower() + text[1:] if word[1:].islower() else text
+
+
+def _code(text: str) -> str:
+    return f"`{safe(' '.join(text.split()))}`"
+
+
+def _formula(loss: Loss, shape: Shape) -> list[str]:
+    spec = loss.spec
+    text = _code(spec.loss.value)
+    if spec.where:
+        named = [
+            f"`{label.value} = {safe(' '.join(value.value.split()))}`"
+            for label, value in spec.where
+        ]
+        text += f" with {_listed(named)}"
+    if spec.mask is not None:
+        text += f", over the elements where {_code(spec.mask.value)}"
+    if shape.averaged:
+        text += ", averaged over the last axis"
+    return paragraph(f"{text}.", 4)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _remarks(checked: CheckedLoss) -> Iterable[str]:
+    loss, certificate = checked.loss, checked.certificate
+    guarded = [
+        variable for variable in loss.of_role(Role.Y_PRED) if _open_ends(variable)
+    ]
+    for variable in guarded:
+        ends = _listed(_open_ends(variable))
+        yield (
+            f"Where {variable.channel or 'y_pred'} comes closer to {ends} than the "
+            "guard point, the loss goes on linearly: value and gradient stay finite "
+            "and point back."
+        )
+    for kink in certificate.kinks:
+        if kink.order == 0:
+            yield f"Jumps at `{safe(kink.at)}`."
+        elif kink.order == 1:
+            yield (
+                f"Not differentiable at `{safe(kink.at)}`: the derivative is "
+                f"{safe(kink.left)} on the left and {safe(kink.right)} on the right."
+            )
+    if loss.assume:
+        texts = [_code(text.value) for text in loss.spec.assume]
+        yield f"Assumes, without a check, that {_listed(texts)}."
+    proved = [
+        _PROPERTIES[item.name]
+        for item in certificate.properties
+        if item.status == "proved" and item.name in _PROPERTIES
+    ]
+    if proved:
+        yield f"The loss is {_listed(proved)}."
+
+
+_PROPERTIES = {
+    "nonnegative": "nonnegative",
+    "zero_at_target": "0 where y_pred = y_true",
+    "convex": "convex in y_pred",
+    "symmetric": "symmetric in y_true and y_pred",
+}
+
+
+def _open_ends(variable: Variable) -> list[str]:
+    domain = variable.domain
+    ends = []
+    if domain.lower.value is not None and domain.lower.open:
+        ends.append(f"{domain.lower.approx:g}")
+    simplex = domain.kind is DomainKind.SIMPLEX
+    if domain.upper.value is not None and domain.upper.open and not simplex:
+        ends.append(f"{domain.upper.approx:g}")
+    return ends
+
+
+def domain_words(variable: Variable) -> str:
+    """A domain in the words of a docstring."""
+    domain = variable.domain
+    words = {
+        "real": "real",
+        "positive": "positive",
+        "nonnegative": "nonnegative",
+        "probability": "in (0, 1)",
+        "unit": "in [0, 1]",
+        "binary": "0 or 1",
+        "sign": "-1 or 1",
+        "count": "whole numbers from 0 on",
+        "one_hot": "one-hot over the last axis",
+        "simplex": "nonnegative with sum 1 over the last axis",
+    }
+    text = safe(" ".join(domain.text.split()))
+    return words.get(
+        text, f"`{text}`" if any(c in text for c in "<>=") else f"in {text}"
+    )
+
+
+def _y_true(loss: Loss) -> str:
+    tensor = loss.spec.y_true
+    if tensor.unused:
+        return "Ignored; the loss has no target."
+    described = (
+        f"{safe(tensor.description).rstrip('.')}; " if tensor.description else ""
+    )
+    if tensor.sparse:
+        left_out = "" if tensor.ignore is None else f", or {tensor.ignore} to ignore"
+        return (
+            f"{described or 'Labels, '}class indices{left_out}, of shape "
+            "`y_pred.shape[:-1]` up to a trailing 1."
+        )
+    variables = loss.of_role(Role.Y_TRUE)
+    if tensor.channels:
+        return f"{described or 'Targets; '}{_channels(variables)} along the last axis."
+    domain = domain_words(variables[0])
+    masked = "" if loss.mask is None else " where the mask keeps them"
+    shape = (
+        "of the shape of y_pred up to a trailing 1"
+        if variables[0].size == loss.of_role(Role.Y_PRED)[0].size
+        else f"with a last axis of length {variables[0].size}"
+        if variables[0].size is not None
+        else "of the shape of one channel"
+    )
+    return f"{described or 'Targets, '}{domain}{masked}, {shape}."
+
+
+def _channels(variables: Sequence[Variable]) -> str:
+    parts = []
+    for variable in variables:
+        size = f" ({variable.size})" if variable.size is not None else ""
+        described = (
+            f", {safe(variable.description).rstrip('.')}"
+            if variable.description
+            else ""
+        )
+        parts.append(f"{variable.channel}{size}, {domain_words(variable)}{described}")
+    return "; ".join(parts)
+
+
+def _y_pred(loss: Loss) -> str:
+    tensor = loss.spec.y_pred
+    variables = loss.of_role(Role.Y_PRED)
+    described = (
+        f"{safe(tensor.description).rstrip('.')}; " if tensor.description else ""
+    )
+    shape = "of shape (batch, ..., features) or (batch,)"
+    if tensor.channels:
+        return (
+            f"{described or 'Predictions; '}{_channels(variables)}, one after the "
+            "other along the last axis."
+        )
+    text = f"{described or 'Predictions, '}{domain_words(variables[0])}"
+    if tensor.logits:
+        return (
+            f"{text}, or logits, {shape}. Logits that Keras attached to a "
+            f"{tensor.logits} output are used in place of the probabilities."
+        )
+    return f"{text}, {shape}."
+
+
+def _parameter(variable: Variable) -> str:
+    text = safe(variable.description or "Parameter").rstrip(".")
+    shapes = {"last": ", one value per class", "elements": ", broadcast against y_pred"}
+    return f"{text}, {domain_words(variable)}{shapes.get(variable.shape, '')}."
+
+
+def _returns(loss: Loss, shape: Shape) -> str:
+    words = {
+        "elements": "of the shape of one channel of y_pred"
+        if loss.spec.y_pred.channels
+        else "of the shape of y_pred",
+        "rows": "of shape `y_pred.shape[:-1]`",
+        "batch": "of shape (batch,)",
+    }
+    text = f"The values, {words[shape.kind]}"
+    if shape.repeated:
+        text += ", one and the same for the whole batch (of a replica)"
+    if shape.masked:
+        text += ", 0 where nothing is kept, with that mask attached for Keras"
+    text += "; in float32 or, for a y_pred of float64, in float64."
+    if not loss.spec.y_true.unused and not loss.spec.y_true.gradient:
+        text += " y_true receives no gradient."
+    return text
+
+
+def _raises(loss: Loss) -> list[str]:
+    lines = item("TypeError", "If y_true or y_pred is ragged or sparse.", 4)
+    return lines + item(
+        "ValueError",
+        "If the shapes do not match; `tf.errors.InvalidArgumentError` if that shows "
+        "only when the graph runs.",
+        4,
+    )

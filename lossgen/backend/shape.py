@@ -1,0 +1,34 @@
+"""What shape a loss returns its values in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lossgen.ir.extent import FULL, Extent
+from lossgen.ir.loss import Loss
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of the values that the generated function returns.
+
+    ``kind`` is ``elements`` (that of y_pred), ``rows`` (without the last axis) or
+    ``batch``. ``averaged``: the last axis is averaged over. ``repeated``: one value
+    for the whole batch. ``masked``: a label mask is attached.
+    """
+
+    kind: str
+    averaged: bool
+    repeated: bool
+    masked: bool
+
+
+def result_shape(loss: Loss, extent: Extent) -> Shape:
+    """The shape that a loss of this extent is returned in."""
+    ignoring = loss.spec.y_true.ignore is not None
+    masked = loss.mask is not None or ignoring
+    repeated = "batch" not in extent
+    if loss.mask is not None and extent == FULL:
+        return Shape("elements", False, False, True)
+    kind = "rows" if {"batch", "spatial"} <= extent else "batch"
+    return Shape(kind, "last" in extent, repeated, masked and not repeated)

@@ -1,0 +1,118 @@
+"""The pipeline: text in, artifacts and diagnostics out.
+
+Pure: nothing here reads or writes files, but for the templates that it is handed the
+directories of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from lossgen.analysis.check import check
+from lossgen.backend import emit_module as module_stage
+from lossgen.backend import emit_test as test_stage
+from lossgen.backend.header import fingerprint, write_header
+from lossgen.backend.templating import sources
+from lossgen.diagnostics.diagnostic import Diagnostic, Report
+from lossgen.diagnostics.source import SourceFile
+from lossgen.frontend.resolver import resolve
+from lossgen.frontend.schema import read_specs
+from lossgen.ir.artifact import Artifact
+from lossgen.ir.loss import CheckedLoss
+from lossgen.ir.options import Options
+from lossgen.ir.spec import LossSpec
+from lossgen.oracle.placeholders import placeholders
+from lossgen.oracle.reference import reference
+from lossgen.transform.lower import lower
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What became of one YAML document.
+
+    ``name`` and ``spec`` are None where it could not be read, ``checked`` where an
+    error was found; then there are no artifacts either.
+    """
+
+    name: str | None
+    spec: LossSpec | None
+    checked: CheckedLoss | None
+    artifacts: tuple[Artifact, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def compile_source(source: SourceFile, options: Options) -> tuple[Compilation, ...]:
+    """Compile every document of a spec file.
+
+    Args:
+        source: The file's text.
+        options: What the configuration contributes.
+
+    Returns:
+        One compilation a document; a file that cannot be read is one without a name.
+    """
+    return tuple(
+        item if item.checked is None else _compiled(item, item.checked, options)
+        for item in check_source(source)
+    )
+
+
+def check_source(source: SourceFile) -> tuple[Compilation, ...]:
+    """Read, resolve and check every document of a spec file."""
+    report = Report()
+    specs = read_specs(source, report)
+    found = [_checked(spec) for spec in specs]
+    if tuple(report):
+        found.insert(0, Compilation(None, None, None, (), tuple(report)))
+    return tuple(found)
+
+
+def _checked(spec: LossSpec) -> Compilation:
+    report = Report()
+    loss = resolve(spec, report)
+    checked = None if loss is None else check(loss, report)
+    report.silence(text.value for text, _ in spec.allow)
+    return Compilation(spec.name.value, spec, checked, (), tuple(report))
+
+
+def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Compilation:
+    report = Report()
+    loss = checked.loss
+    harmless = placeholders(loss)
+    if harmless is None:
+        report.add(
+            "LG305",
+            "no constant input was found at which the loss and its gradient are finite",
+            loss.spec.loss.span(),
+            help="masked samples need one; state the domains more narrowly",
+        )
+        return replace(
+            item, checked=None, diagnostics=(*item.diagnostics, *tuple(report))
+        )
+    program = lower(checked)
+    module = module_stage.emit_module(program, harmless, options)
+    test = test_stage.emit_test(program, reference(loss), options)
+    return replace(
+        item,
+        artifacts=(
+            _artifact(module, "module", loss.name, loss.spec, options),
+            _artifact(test, "test", f"test_{loss.name}", loss.spec, options),
+        ),
+    )
+
+
+def _artifact(
+    body: str, kind: str, stem: str, spec: LossSpec, options: Options
+) -> Artifact:
+    document = spec.source.text[spec.span.start : spec.span.end]
+    templates = sources(_templates(kind), options.templates)
+    inputs = fingerprint(document, options, templates)
+    path = PurePath(spec.source.path).as_posix()
+    return Artifact(f"{stem}.py", kind, write_header(body, path, inputs))
+
+
+def _templates(kind: str) -> list[str]:
+    if kind == "test":
+        return [test_stage.TEMPLATE]
+    return [module_stage.TEMPLATE, *module_stage.HELPER_TEMPLATES]

@@ -1,0 +1,61 @@
+"""Values that can stand in for dropped elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lossgen.calculus.evaluate import Undefined, germ
+from lossgen.ir.expr import Role
+from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.program import Placeholders
+from lossgen.oracle.samples import sample, sample_shape
+
+_CANDIDATES = (0.0, 0.5, 1.0, -1.0, 0.25, 2.0, -0.5, 1.5, 10.0, -10.0)
+
+
+def placeholders(loss: Loss) -> Placeholders | None:
+    """Constants at which the loss and its gradient are finite.
+
+    An element that a mask or a zero weight drops is computed with them, so that
+    whatever it held cannot make NaN of its gradient.
+
+    Returns:
+        The constants, or None if none of the candidates will do.
+    """
+    targets = _candidates(loss.of_role(Role.Y_TRUE))
+    predictions = _candidates(loss.of_role(Role.Y_PRED))
+    for y_true in targets or [0.0]:
+        for y_pred in predictions:
+            if _is_finite(loss, y_true, y_pred):
+                return Placeholders(y_true, y_pred)
+    return None
+
+
+def _candidates(variables: Sequence[Variable]) -> list[float]:
+    middles = [
+        (v.domain.lower.approx + v.domain.upper.approx) / 2
+        for v in variables
+        if v.domain.lower.value is not None and v.domain.upper.value is not None
+    ]
+    return [
+        value
+        for value in (*_CANDIDATES, *middles)
+        if all(item.domain.contains(value) for item in variables)
+    ]
+
+
+def _is_finite(loss: Loss, y_true: float, y_pred: float) -> bool:
+    batch = sample(loss, 1, 0, defaults=True)
+    values = {Role.Y_TRUE: y_true, Role.Y_PRED: y_pred}
+    inputs = {
+        item.name: np.full(sample_shape(loss, item, 1), values[item.role])
+        for item in loss.of_role(*values)
+    }
+    moving = {item.name: 1 for item in loss.of_role(Role.Y_PRED)}
+    try:
+        germ(loss.expression, {**inputs, **batch.parameters}, moving)
+    except Undefined:
+        return False
+    return True

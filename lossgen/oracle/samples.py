@@ -1,0 +1,181 @@
+"""Sample points that are exact float32 numbers.
+
+The generator is Python's Mersenne Twister, of which only ``random()`` is used: its
+sequence is the same on every version and machine.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lossgen.ir.domain import Domain, DomainKind
+from lossgen.ir.expr import Apply, Axis, Role, walk
+from lossgen.ir.loss import Loss, Variable
+
+Array = np.ndarray[Any, Any]
+
+CLASSES = 3
+"""Length of the last axis where the loss looks along it."""
+
+NAMED_SIZE = 3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs by full name, as float64 arrays that hold float32 numbers."""
+
+    inputs: Mapping[str, Array]
+    parameters: Mapping[str, Array]
+    mask: Array | None
+
+
+def axes_of(loss: Loss) -> frozenset[Axis]:
+    """The axes that the loss works along."""
+    nodes = walk(loss.expression)
+    return frozenset(n.axis for n in nodes if isinstance(n, Apply) and n.axis)
+
+
+def last_length(loss: Loss) -> int:
+    """The length of the last axis of samples: 1 for an elementwise loss."""
+    along = axes_of(loss) & {Axis.LAST, Axis.SAMPLE}
+    tied = any(v.domain.along_last_axis or v.shape == "last" for v in loss.variables)
+    return CLASSES if along or tied else 1
+
+
+def sample_shape(loss: Loss, variable: Variable, rows: int) -> tuple[int, ...]:
+    """The shape of a variable's array in a batch of ``rows`` samples."""
+    size = variable.size
+    last = last_length(loss) if size is None else size
+    last = NAMED_SIZE if isinstance(last, str) else last
+    spatial = (2, 2) if Axis.SPATIAL in axes_of(loss) else ()
+    if variable.shape == "scalar":
+        return ()
+    if variable.shape == "last":
+        return (last,)
+    return (rows, *spatial, last)
+
+
+def draw(domain: Domain, shape: tuple[int, ...], generator: random.Random) -> Array:
+    """Random float32 numbers of a domain."""
+    array = np.empty(shape)
+    if domain.along_last_axis:
+        for index in np.ndindex(shape[:-1]):
+            array[index] = _composition(domain, shape[-1], generator)
+        return array
+    for index in np.ndindex(shape):
+        array[index] = _number(domain, generator)
+    return array
+
+
+def rounded(value: float) -> float:
+    """The nearest float32 number."""
+    return float(np.float32(value))
+
+
+def sample(loss: Loss, rows: int, seed: int, *, defaults: bool) -> Batch:
+    """A random batch.
+
+    Args:
+        loss: Declares what to sample.
+        rows: The number of samples.
+        seed: Same seed, same batch.
+        defaults: Whether parameters that have a default take it.
+    """
+    generator = random.Random(seed)
+    inputs, parameters = {}, {}
+    for variable in loss.variables:
+        shape = sample_shape(loss, variable, rows)
+        if variable.role is Role.SIZE:
+            parameters[variable.name] = np.float64(NAMED_SIZE)
+        elif variable.role is Role.PARAMETER:
+            if defaults and variable.default is not None:
+                parameters[variable.name] = np.array(variable.default, dtype=float)
+            else:
+                parameters[variable.name] = _parameter(variable, shape, generator)
+        else:
+            inputs[variable.name] = draw(variable.domain, shape, generator)
+    return Batch(inputs, parameters, None)
+
+
+def ends(domain: Domain, epsilon: float) -> Sequence[float]:
+    """Where a prediction is at an end of its domain, just inside, or a bit beyond."""
+    points: list[float] = []
+    if domain.along_last_axis:
+        return points
+    for bound, inward in ((domain.lower, 1.0), (domain.upper, -1.0)):
+        if bound.value is None:
+            points.append(-inward * 1e4)
+            continue
+        points.append(rounded(bound.approx))
+        points.append(rounded(bound.approx + inward * epsilon))
+        if bound.open:
+            points.append(rounded(bound.approx - inward * 0.25))
+    return points
+
+
+def _parameter(
+    variable: Variable, shape: tuple[int, ...], generator: random.Random
+) -> Array:
+    """A value with two decimals, which reads well, well inside the domain."""
+    drawn = draw(variable.domain, shape, generator)
+    if variable.domain.along_last_axis or variable.domain.labels:
+        return drawn
+    short = np.vectorize(lambda value: float(f"{value:.2g}"), otypes=[float])(drawn)
+    inside = np.vectorize(variable.domain.contains, otypes=[bool])(short)
+    return np.where(inside, short, drawn)
+
+
+def _number(domain: Domain, generator: random.Random) -> float:
+    if domain.labels:
+        return float(domain.labels[int(generator.random() * len(domain.labels))])
+    if domain.kind is DomainKind.COUNT:
+        return float(int(generator.random() ** 2 * 9))
+    lower, upper = domain.lower.approx, domain.upper.approx
+    if np.isinf(lower) and np.isinf(upper):
+        sign = 1.0 if generator.random() < 0.5 else -1.0
+        return rounded(sign * 10 ** (3 * generator.random() - 2))
+    if np.isinf(upper):
+        return _inside(domain, lower + 10 ** (4 * generator.random() - 3))
+    if np.isinf(lower):
+        return _inside(domain, upper - 10 ** (4 * generator.random() - 3))
+    return _inside(domain, _between(lower, upper, generator))
+
+
+def _between(lower: float, upper: float, generator: random.Random) -> float:
+    """Anywhere between, or close to one of the ends."""
+    kind, place = generator.random(), generator.random()
+    if kind < 0.6:
+        return lower + (upper - lower) * place
+    near = (upper - lower) * 10 ** (-1 - 4 * place)
+    return lower + near if kind < 0.8 else upper - near
+
+
+def _inside(domain: Domain, value: float) -> float:
+    number = rounded(value)
+    return (
+        number
+        if domain.contains(number)
+        else (
+            rounded(
+                (max(domain.lower.approx, -1.0) + min(domain.upper.approx, 1.0)) / 2
+            )
+        )
+    )
+
+
+def _composition(domain: Domain, length: int, generator: random.Random) -> list[float]:
+    """A vertex of the simplex, or a point inside, in multiples of 1/64."""
+    if domain.kind is DomainKind.ONE_HOT:
+        chosen = int(generator.random() * length)
+        return [float(index == chosen) for index in range(length)]
+    cuts = sorted(
+        1 + int(generator.random() * (63 - length)) for _ in range(length - 1)
+    )
+    edges = [0, *(cut + index for index, cut in enumerate(cuts)), 64]
+    return [(right - left) / 64 for left, right in pairwise(edges)]
