@@ -59,6 +59,11 @@ class Outcome:
         """Whether it has an error."""
         return any(item.severity is Severity.ERROR for item in self.diagnostics)
 
+    @property
+    def is_spec(self) -> bool:
+        """Whether it stands for a spec, not only for findings about a file."""
+        return self.failed or self.name is not None
+
     def with_problems(self, problems: Iterable[Diagnostic]) -> Outcome:
         """The same with more findings; what has an error is not written."""
         more = replace(self, diagnostics=(*self.diagnostics, *problems))

@@ -32,7 +32,8 @@ def report_check(outcomes: tuple[Outcome, ...], format_: Format) -> None:
     report_findings(_of(outcomes), format_)
     if format_ is Format.TEXT:
         for outcome in outcomes:
-            _print_lines(certificate_lines(outcome))
+            if outcome.name is not None:
+                _print_lines(certificate_lines(outcome))
         _print_lines([check_line(outcomes)])
 
 

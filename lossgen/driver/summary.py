@@ -31,17 +31,18 @@ def build_line(result: BuildResult, mode: BuildMode) -> str:
     """A build in a line."""
     counts = _counts(result, mode)
     files = ", ".join(f"{count} {what}" for what, count in counts if count)
-    specs = _plural(len(result.outcomes), "spec", "specs")
+    specs = _plural(sum(item.is_spec for item in result.outcomes), "spec", "specs")
     return f"{specs}: {files or 'no files'}{_problem_words(result.diagnostics)}"
 
 
 def check_line(outcomes: tuple[Outcome, ...]) -> str:
     """A check in a line."""
-    verdicts = Counter(outcome.verdict for outcome in outcomes)
+    specs = [outcome for outcome in outcomes if outcome.is_spec]
+    verdicts = Counter(outcome.verdict for outcome in specs)
     words = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
-    specs = _plural(len(outcomes), "spec", "specs")
+    count = _plural(len(specs), "spec", "specs")
     findings = (item for outcome in outcomes for item in outcome.diagnostics)
-    return f"{specs}{': ' if words else ''}{words}{_problem_words(findings)}"
+    return f"{count}{': ' if words else ''}{words}{_problem_words(findings)}"
 
 
 def orphan_lines(plan: OutputPlan) -> Iterator[str]:
