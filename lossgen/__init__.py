@@ -25,12 +25,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    # Imported when asked for: the command line imports this package, and must not wait
-    # for a compiler that it may not need.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Hidden from type checkers, for which an unknown name shall stay an error.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        # Imported when asked for: the command line imports this package, and must
+        # not wait for a compiler that it may not need.
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
