@@ -242,6 +242,10 @@ class Ranges:
         """An expression as a polynomial over atoms."""
         return self._atoms.polynomial(expr)
 
+    def atom(self, index: int) -> Expr:
+        """The subexpression that an atom stands for."""
+        return self._atoms.nodes[index]
+
     def expression(self, polynomial: Polynomial) -> Expr:
         """A polynomial as an expression."""
         return self._atoms.expression(polynomial)

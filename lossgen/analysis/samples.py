@@ -85,6 +85,15 @@ def shortest(loss: Loss) -> int:
     return 2 if any(item.domain.along_last_axis for item in loss.variables) else 1
 
 
+def typical_length(loss: Loss) -> int:
+    """A length of the last axis at which the loss shows what it does."""
+    reduced = any(
+        isinstance(node, Apply) and node.axis is not None
+        for node in walk(loss.expression)
+    )
+    return max(shortest(loss), 2 if reduced else 1)
+
+
 def number_text(value: Any) -> str:
     """A number as a reader would write it."""
     if value == int(value):

@@ -1,0 +1,102 @@
+"""Open ends of y_pred's domain at which a loss or its derivative is infinite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.analysis.ranges import domain_interval
+from lossgen.analysis.samples import Sample, generic, typical_length
+from lossgen.analysis.spelling import spell_number, spell_symbol
+from lossgen.calculus.evaluate import Undefined, germ
+from lossgen.diagnostics.diagnostic import Report
+from lossgen.ir.expr import Role
+from lossgen.ir.loss import Loss, Variable
+
+_ROWS = 8
+_DIGITS = 120
+_DISTANCES = (20, 40, 80)  # decimal digits between the point and the end
+_GROWTH = mpf("1.3")
+
+
+def infinite_ends(loss: Loss, report: Report) -> tuple[str, ...]:
+    """The ends, as ``y_pred = 0``; each is reported."""
+    found = []
+    for variable in loss.of_role(Role.Y_PRED):
+        for end, side in _open_ends(variable):
+            what = _what_diverges(loss, variable, end, side)
+            if what is not None:
+                place = f"{spell_symbol(variable.name)} = {spell_number(end)}"
+                found.append(place)
+                report.add(
+                    "LG409",
+                    f"{what} is infinite at the open end {place}",
+                    loss.expression.span,
+                    notes=("the generated code continues linearly just before it",),
+                )
+    return tuple(found)
+
+
+def _open_ends(variable: Variable) -> Iterator[tuple[Fraction, int]]:
+    values = domain_interval(variable.domain)
+    if isinstance(values.lower, Fraction) and values.lower_open:
+        yield values.lower, 1
+    if isinstance(values.upper, Fraction) and values.upper_open:
+        yield values.upper, -1
+
+
+def _what_diverges(
+    loss: Loss, variable: Variable, end: Fraction, side: int
+) -> str | None:
+    sample = generic(loss, last=typical_length(loss), rows=_ROWS)
+    if sample is None:
+        return None
+    series = [_near(loss, variable, sample, end, side, n) for n in _DISTANCES]
+    for order, what in ((0, "the loss"), (1, "the derivative")):
+        if _diverges([item and item[order] for item in series]):
+            return what
+    return None
+
+
+def _near(
+    loss: Loss, variable: Variable, sample: Sample, end: Fraction, side: int, n: int
+) -> tuple[list[Any], list[Any]] | None:
+    """Value and slope per row at a distance of 10**-n from the end."""
+    array = sample.environment[variable.name].copy()
+    direction = np.zeros(array.shape, dtype=int)
+    for row, slope in zip(array, direction, strict=True):
+        row.flat[0] = end + side * Fraction(1, 10**n)
+        slope.flat[0] = 1
+    try:
+        value, slope = germ(
+            loss.expression,
+            {**sample.environment, variable.name: array},
+            {variable.name: direction},
+            digits=_DIGITS,
+        )
+    except Undefined:
+        return None
+    return _by_row(value), _by_row(slope)
+
+
+def _by_row(array: Any) -> list[Any]:
+    with mp.workdps(_DIGITS):
+        return [
+            max(abs(item) for item in np.asarray(row, dtype=object).flat)
+            for row in (array if array.ndim else [array])
+        ]
+
+
+def _diverges(series: list[list[Any] | None]) -> bool:
+    """Whether some row grows each time the end is approached further."""
+    if any(item is None for item in series):
+        return True
+    near, nearer, nearest = (item or [] for item in series)
+    return any(
+        a > 5 and b > a * _GROWTH and c > b * _GROWTH
+        for a, b, c in zip(near, nearer, nearest, strict=True)
+    )

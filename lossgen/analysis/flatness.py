@@ -1,0 +1,219 @@
+"""Where the gradient of a loss is exactly 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.analysis.guards import Guard, guards
+from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.samples import (
+    Sample,
+    generic,
+    satisfying,
+    typical_length,
+    uses_axis,
+)
+from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.calculus.evaluate import Undefined, evaluate, germ
+from lossgen.diagnostics.diagnostic import Report
+from lossgen.ir.expr import Apply, Axis, Expr, Role, neg
+from lossgen.ir.loss import Loss, Variable
+
+_ROWS = 10
+_DIGITS = 50
+_ZERO = mpf(10) ** -40
+_SPREADS = (1, 1, 4, 12)
+
+
+def find_flat_regions(loss: Loss, report: Report) -> None:
+    """Report where no gradient reaches y_pred: everywhere, or on part of the domain."""
+    for variable in loss.of_role(Role.Y_PRED):
+        _inspect(loss, variable, report)
+
+
+@dataclass(frozen=True)
+class _Slopes:
+    """The slope in each row of one draw of y_pred; the data is the same in each."""
+
+    sample: Sample
+    slopes: tuple[Any, ...]
+    values: tuple[Any, ...]
+
+
+def _inspect(loss: Loss, variable: Variable, report: Report) -> None:
+    draws = list(_draws(loss, variable))
+    slopes = [slope for draw in draws for slope in draw.slopes]
+    if not slopes:
+        return
+    name = spell_symbol(variable.name)
+    if all(abs(slope) < _ZERO for slope in slopes):
+        _report_dead(loss, variable, draws, name, report)
+        return
+    flat = _flat_rows(draws)
+    if flat:
+        draw, row = flat[0]
+        where = _description(loss, draws) or draw.sample.describe(
+            row, tuple(draw.sample.environment)
+        )
+        report.add(
+            "LG407",
+            f"the gradient is 0 on part of the domain of {name}",
+            loss.expression.span,
+            notes=(f"for instance where {where}",),
+        )
+
+
+def _report_dead(
+    loss: Loss, variable: Variable, draws: list[_Slopes], name: str, report: Report
+) -> None:
+    if _same_values(draws):
+        report.add(
+            "LG404",
+            f"the loss does not depend on {name}",
+            loss.expression.span,
+            notes=("its value stays the same at random points",),
+        )
+        return
+    report.add(
+        "LG403",
+        f"the gradient with respect to {name} is 0 almost everywhere",
+        loss.expression.span,
+        notes=("nothing can be learnt from it",),
+    )
+
+
+def _same_values(draws: list[_Slopes]) -> bool:
+    first = draws[0].values
+    return all(
+        abs(a - b) < _ZERO * (1 + abs(a))
+        for draw in draws
+        for a, b in zip(first, draw.values, strict=False)
+    )
+
+
+def _flat_rows(draws: list[_Slopes]) -> list[tuple[_Slopes, int]]:
+    """Rows without slope whose data has a slope elsewhere.
+
+    Where a label switches a term off for every prediction, nothing is flat: the loss
+    does not look at that prediction.
+    """
+    alive = {
+        row
+        for draw in draws
+        for row, slope in enumerate(draw.slopes)
+        if abs(slope) >= _ZERO
+    }
+    return [
+        (draw, row)
+        for draw in draws
+        for row, slope in enumerate(draw.slopes)
+        if slope == 0 and row in alive
+    ]
+
+
+# Draws --------------------------------------------------------------------------------
+
+
+def _draws(loss: Loss, variable: Variable) -> Iterator[_Slopes]:
+    """The same data with several predictions, the later ones further out."""
+    base = generic(loss, last=typical_length(loss), rows=_ROWS)
+    if base is None:
+        return
+    predicted = [item.name for item in loss.of_role(Role.Y_PRED)]
+    for salt, spread in enumerate(_SPREADS):
+        other = generic(loss, last=base.last, rows=_ROWS, salt=100 + salt)
+        if other is None or other.rows != base.rows:
+            continue
+        moved = {
+            name: _spread(loss.variable(name), other.environment[name], spread)
+            for name in predicted
+        }
+        sample = replace(base, environment={**base.environment, **moved})
+        if satisfying(loss, sample).rows != base.rows:
+            continue
+        found = _slopes(loss, variable, sample)
+        if found is not None:
+            yield found
+
+
+def _spread(variable: Variable, array: Any, factor: int) -> Any:
+    unbounded = variable.domain.lower.value is None and (
+        variable.domain.upper.value is None
+    )
+    return array * Fraction(factor) if unbounded else array
+
+
+def _slopes(loss: Loss, variable: Variable, sample: Sample) -> _Slopes | None:
+    """Per row, the largest slope along a few directions."""
+    shape = sample.environment[variable.name].shape
+    tied = uses_axis(loss.expression, Axis.BATCH)
+    found = []
+    values: list[Any] = []
+    for scale in (1, 3):
+        direction = np.zeros(shape, dtype=int)
+        for row in direction[:1] if tied else direction:
+            row[...] = (np.arange(row.size) % 5 * scale + 1).reshape(row.shape)
+        try:
+            value, slope = germ(
+                loss.expression,
+                sample.environment,
+                {variable.name: direction},
+                digits=_DIGITS,
+            )
+        except Undefined:
+            return None
+        values = _largest_by_row(value, sample.rows)
+        found.append(_largest_by_row(slope, sample.rows))
+    slopes = tuple(max(pair) for pair in zip(*found, strict=True))
+    return _Slopes(sample, slopes, tuple(values))
+
+
+def _largest_by_row(array: Any, rows: int) -> list[Any]:
+    if not array.ndim or array.shape[0] != rows:
+        return [max(abs(item) for item in array.flat)]
+    return [
+        max(abs(item) for item in np.asarray(row, dtype=object).flat) for row in array
+    ]
+
+
+# Words --------------------------------------------------------------------------------
+
+
+def _description(loss: Loss, draws: list[_Slopes]) -> str | None:
+    """A guard whose sign tells the flat rows from the others."""
+    for guard in guards(loss.expression, Ranges.of_loss(loss)):
+        for difference, text in _sides(guard):
+            if all(_agrees(difference, draw) for draw in draws):
+                return text
+    return None
+
+
+def _sides(guard: Guard) -> Iterator[tuple[Expr, str]]:
+    difference = guard.difference
+    left, right = spell(difference), "0"
+    terms = difference.args if isinstance(difference, Apply) else ()
+    if len(terms) == 2 and isinstance(difference, Apply) and difference.op == "add":
+        left, right = spell(terms[0]), spell(neg(terms[1]))
+    yield difference, f"{left} > {right}"
+    yield Apply("neg", (difference,)), f"{left} < {right}"
+
+
+def _agrees(difference: Expr, draw: _Slopes) -> bool:
+    with mp.workdps(_DIGITS):
+        try:
+            values = evaluate(difference, draw.sample.environment, digits=_DIGITS)
+        except Undefined:
+            return False
+    if not values.ndim or values.shape[0] != len(draw.slopes):
+        return False
+    for row, slope in zip(values, draw.slopes, strict=True):
+        flat = all(item > 0 for item in np.asarray(row, dtype=object).flat)
+        if flat != (slope == 0):
+            return False
+    return True

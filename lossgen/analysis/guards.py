@@ -1,0 +1,460 @@
+"""Where a loss changes from one formula to another, and points on those loci."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.analysis.ranges import Ranges, domain_interval
+from lossgen.analysis.samples import Sample
+from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.calculus.evaluate import Undefined, evaluate
+from lossgen.ir.domain import DomainKind
+from lossgen.ir.expr import (
+    ZERO,
+    Apply,
+    Axis,
+    Expr,
+    Role,
+    Symbol,
+    depends_on,
+    div,
+    neg,
+    sub,
+    walk,
+)
+from lossgen.ir.functions import FUNCTIONS, Kind
+from lossgen.ir.loss import Variable
+
+DIGITS = 50
+_MAX_PIECES = 16
+_GRID = 12
+_BISECTIONS = 24
+_CLOSE = mpf(10) ** -30
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """``difference`` is 0 where ``node`` changes from one formula to another.
+
+    For the reductions ``amax``, ``amin`` and ``norm`` the difference is their argument:
+    the change happens where two elements tie, or all vanish.
+    """
+
+    node: Apply
+    difference: Expr
+    ranges: Ranges
+
+    @cached_property
+    def branching(self) -> bool:
+        """Whether the two formulas need not agree where they meet."""
+        return self.node.op == "where"
+
+    @cached_property
+    def reachable(self) -> bool:
+        """Whether the difference can be 0, as far as its range tells."""
+        if self.node.op in ("amax", "amin"):
+            return True
+        return not self.ranges.nonzero(self.difference)
+
+
+@dataclass(frozen=True)
+class Locus:
+    """Points on one piece of a guard's zero set, named in the author's words."""
+
+    name: str
+    variable: Variable
+    sample: Sample
+
+
+def guards(expr: Expr, ranges: Ranges) -> tuple[Guard, ...]:
+    """The guards that y_pred can bring to 0, in the order of the tree."""
+    found: dict[tuple[Expr, Expr], Guard] = {}
+    for guard in _collect(expr, ranges):
+        if depends_on(guard.difference, Role.Y_PRED) and guard.reachable:
+            found.setdefault((guard.node, guard.difference), guard)
+    return tuple(found.values())
+
+
+def loci(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] | None:
+    """The pieces of a guard's zero set along one variable, each with points on it.
+
+    Returns:
+        The pieces, none if the guard is never 0 there; None if that is not known.
+    """
+    if guard.node.op in ("amax", "amin"):
+        return _ties(guard, variable, sample)
+    found: dict[str, Locus] = {}
+    complete = True
+    for piece in zeros(guard.difference):
+        if variable.symbol not in set(walk(piece)):
+            continue
+        root = solve(piece, variable.symbol, guard.ranges)
+        if root is None:
+            complete = False
+            continue
+        located = _at_root(guard, variable, sample, root)
+        if located is not None:
+            name = f"{spell_symbol(variable.name)} = {spell(root)}"
+            found.setdefault(name, Locus(name, variable, located))
+    if not complete and guard.node.op != "norm":
+        searched = _searched(guard, variable, sample, lambda values: values)
+        if searched is not None:
+            found.setdefault(searched.name, searched)
+    if not found and not complete:
+        return None
+    return tuple(found.values())
+
+
+# Guards -------------------------------------------------------------------------------
+
+
+def _collect(expr: Expr, ranges: Ranges) -> Iterator[Guard]:
+    if not isinstance(expr, Apply):
+        return
+    if expr.op == "where":
+        condition, then, otherwise = expr.args
+        yield from _collect(condition, ranges)
+        for left, right in _compared(condition):
+            yield Guard(expr, sub(left, right), ranges)
+        yield from _collect(then, ranges.given(condition, True))
+        yield from _collect(otherwise, ranges.given(condition, False))
+        return
+    inner = ranges.inside(expr.axis)
+    for arg in expr.args:
+        yield from _collect(arg, inner)
+    rule = _DIFFERENCES.get(expr.op)
+    for difference in rule(expr) if rule else ():
+        yield Guard(expr, difference, inner)
+
+
+def _compared(condition: Expr) -> Iterator[tuple[Expr, Expr]]:
+    if isinstance(condition, Apply):
+        if FUNCTIONS[condition.op].kind is Kind.COMPARISON:
+            yield condition.args[0], condition.args[1]
+        else:
+            for arg in condition.args:
+                yield from _compared(arg)
+
+
+def _argument(node: Apply) -> tuple[Expr, ...]:
+    return node.args[:1]
+
+
+def _pairs(node: Apply) -> tuple[Expr, ...]:
+    return tuple(sub(a, b) for a, b in combinations(node.args, 2))
+
+
+def _clip_ends(node: Apply) -> tuple[Expr, ...]:
+    value, low, high = node.args
+    return sub(value, low), sub(value, high)
+
+
+def _power_base(node: Apply) -> tuple[Expr, ...]:
+    # A power that is not a whole number is not analytic at 0.
+    base, exponent = node.args
+    value = getattr(exponent, "value", None)
+    return () if value is not None and value.denominator == 1 else (base,)
+
+
+_DIFFERENCES: dict[str, Callable[[Apply], tuple[Expr, ...]]] = {
+    "abs": _argument,
+    "i0e": _argument,
+    "relu": _argument,
+    "norm": _argument,
+    "amax": _argument,
+    "amin": _argument,
+    "max": _pairs,
+    "min": _pairs,
+    "clip": _clip_ends,
+    "pow": _power_base,
+}
+
+# Zero sets ----------------------------------------------------------------------------
+
+
+def zeros(expr: Expr) -> tuple[Expr, ...]:
+    """Smooth expressions, one of which is 0 wherever the expression is."""
+    if isinstance(expr, Apply):
+        if expr.op == "mul":
+            return _distinct(piece for arg in expr.args for piece in zeros(arg))
+        if expr.op in ("neg", "abs", "square", "sqrt", "div", "pow"):
+            return zeros(expr.args[0])
+    return _distinct(pieces(expr))
+
+
+def pieces(expr: Expr) -> tuple[Expr, ...]:
+    """The smooth formulas that an expression switches between."""
+    if not isinstance(expr, Apply) or expr.axis is not None:
+        return (expr,)
+    choices = _CHOICES.get(expr.op)
+    if choices is not None:
+        return _distinct(p for choice in choices(expr) for p in pieces(choice))
+    parts = [pieces(arg) for arg in expr.args]
+    if all(len(part) == 1 for part in parts):
+        return (expr,)
+    chosen = [Apply(expr.op, args) for args in product(*parts)]
+    return _distinct(chosen) if len(chosen) <= _MAX_PIECES else (expr,)
+
+
+def _distinct(items: Any) -> tuple[Expr, ...]:
+    return tuple(dict.fromkeys(items))[:_MAX_PIECES]
+
+
+_CHOICES: dict[str, Callable[[Apply], tuple[Expr, ...]]] = {
+    "abs": lambda node: (node.args[0], neg(node.args[0])),
+    "max": lambda node: node.args,
+    "min": lambda node: node.args,
+    "relu": lambda node: (node.args[0], ZERO),
+    "clip": lambda node: node.args,
+    "where": lambda node: node.args[1:],
+}
+
+
+def solve(expr: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:
+    """Where an expression that is linear in a symbol is 0."""
+    slope: dict[Any, Any] = {}
+    rest: dict[Any, Any] = {}
+    for monomial, coefficient in ranges.polynomial(expr).items():
+        nodes = [(ranges.atom(index), exponent) for index, exponent in monomial]
+        if (symbol, 1) in nodes:
+            others = [node for node, _ in nodes if node != symbol]
+            key = tuple(item for item in monomial if ranges.atom(item[0]) != symbol)
+            slope[key] = coefficient
+        else:
+            others = [node for node, _ in nodes]
+            rest[monomial] = coefficient
+        if any(depends_on(node, Role.Y_PRED) for node in others):
+            return None
+    if not slope:
+        return None
+    if set(slope) == {()}:
+        scaled = {key: -value / slope[()] for key, value in rest.items()}
+        return ranges.expression(scaled)
+    if all(value < 0 for value in slope.values()):
+        slope = {key: -value for key, value in slope.items()}
+    else:
+        rest = {key: -value for key, value in rest.items()}
+    return div(ranges.expression(rest), ranges.expression(slope))
+
+
+# Points -------------------------------------------------------------------------------
+
+
+def _at_root(
+    guard: Guard, variable: Variable, sample: Sample, root: Expr
+) -> Sample | None:
+    """The rows of a sample moved onto the locus: their first element, or all."""
+    try:
+        values = evaluate(root, sample.environment, digits=DIGITS)
+    except Undefined:
+        return None
+    array = sample.environment[variable.name]
+    values = np.broadcast_to(values, np.broadcast_shapes(values.shape, array.shape))
+    moved = array.copy()
+    if guard.node.op == "norm":
+        if values.shape != array.shape:
+            return None
+        moved = values.copy()
+    else:
+        _set_first(moved, _first(values))
+    return _on_locus(guard, variable, sample, moved)
+
+
+def _on_locus(
+    guard: Guard, variable: Variable, sample: Sample, moved: Array
+) -> Sample | None:
+    """The rows that are inside the domain and on the locus."""
+    environment = {**sample.environment, variable.name: moved}
+    placed = Sample(environment, sample.rows, sample.last)
+    try:
+        gap = evaluate(guard.difference, environment, digits=DIGITS)
+    except Undefined:
+        return None
+    keep = np.zeros(sample.rows, dtype=bool)
+    for row in range(sample.rows):
+        near = gap[row if gap.ndim and gap.shape[0] == sample.rows else ...]
+        items = list(np.asarray(near, dtype=object).flat)
+        checked = items if guard.node.op == "norm" else items[:1]
+        keep[row] = inside(variable, moved[row].flat[0]) and (
+            guard.node.op in ("amax", "amin")
+            or all(abs(item) < _CLOSE for item in checked)
+        )
+    return placed.only(keep) if keep.any() else None
+
+
+def inside(variable: Variable, value: Any) -> bool:
+    """Whether a value lies in the interior of a domain."""
+    domain = variable.domain
+    if domain.kind in (DomainKind.COUNT, DomainKind.FINITE):
+        return False
+    values = domain_interval(domain)
+    margin = mpf(10) ** -12
+    lower, upper = values.lower, values.upper
+    above = isinstance(lower, float) or value > mp.mpmathify(lower) + margin
+    return bool(
+        above and (isinstance(upper, float) or value < mp.mpmathify(upper) - margin)
+    )
+
+
+def _ties(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] | None:
+    """Where the first element of an axis ties with the extreme of the others."""
+    if guard.node.axis is Axis.BATCH or sample.last < 2:
+        return None
+    sign = 1 if guard.node.op == "amax" else -1
+
+    def gap(values: Array) -> Array:
+        others = _others(values, guard.node.axis)
+        result = np.empty(sample.rows, dtype=object)
+        for row in range(sample.rows):
+            rest = [sign * item for item in others[row]]
+            result[row] = sign * values[row].flat[0] - max(rest)
+        column: Array = result.reshape(-1, 1)
+        return column
+
+    found = _searched(guard, variable, sample, gap)
+    return (found,) if found else None
+
+
+def _others(values: Array, axis: Axis | None) -> list[list[Any]]:
+    rows = []
+    for row in values:
+        if axis is Axis.LAST:
+            items = list(row.reshape(-1, row.shape[-1])[0])
+        elif axis is Axis.SPATIAL:
+            items = list(row.reshape(-1, row.shape[-1])[:, 0])
+        else:
+            items = list(row.flat)
+        rows.append(items[1:])
+    return rows
+
+
+def _searched(
+    guard: Guard,
+    variable: Variable,
+    sample: Sample,
+    gap: Callable[[Array], Array],
+) -> Locus | None:
+    """A root along the first element, by bracketing and Newton's method."""
+    array = sample.environment[variable.name]
+    rows = array.shape[0]
+
+    def moved(points: list[Any]) -> Array:
+        result: Array = array.copy()
+        _set_first(result, points)
+        return result
+
+    def values(points: list[Any], digits: int) -> list[Any]:
+        environment = {**sample.environment, variable.name: moved(points)}
+        found = gap(evaluate(guard.difference, environment, digits=digits))
+        if found.shape[:1] != (rows,):
+            found = np.broadcast_to(found, (rows, *found.shape[1:]))
+        return _first(found)
+
+    try:
+        brackets = _brackets(variable, rows, values)
+        if brackets is None:
+            return None
+        points = _newton(_bisected(brackets, values), values)
+    except Undefined:
+        return None
+    located = _on_locus(guard, variable, sample, moved(points))
+    if located is None:
+        return None
+    return Locus(_searched_name(guard), variable, located)
+
+
+def _searched_name(guard: Guard) -> str:
+    if guard.node.op in ("amax", "amin"):
+        return f"two elements of {spell(guard.node)} tie"
+    difference = guard.difference
+    if isinstance(difference, Apply) and difference.op == "add":
+        last = difference.args[-1]
+        if len(difference.args) == 2:
+            return f"{spell(difference.args[0])} = {spell(neg(last))}"
+    return f"{spell(difference)} = 0"
+
+
+_Values = Callable[[list[Any], int], list[Any]]
+
+
+def _brackets(
+    variable: Variable, rows: int, values: _Values
+) -> tuple[list[Any], list[Any], list[Any]] | None:
+    """Per row, two points between which the sign changes, and the sign at the first."""
+    grid = _grid(variable)
+    table = [values([point] * rows, 20) for point in grid]
+    low: list[Any] = []
+    high: list[Any] = []
+    signs: list[Any] = []
+    for row in range(rows):
+        change = next(
+            (k for k in range(len(grid) - 1) if table[k][row] * table[k + 1][row] < 0),
+            None,
+        )
+        start = 0 if change is None else change
+        low.append(grid[start])
+        high.append(grid[start + 1])
+        signs.append(None if change is None else table[start][row])
+    return None if all(item is None for item in signs) else (low, high, signs)
+
+
+def _grid(variable: Variable) -> list[Any]:
+    values = domain_interval(variable.domain)
+    low = mpf(-7) if isinstance(values.lower, float) else mp.mpmathify(values.lower)
+    high = mpf(8) if isinstance(values.upper, float) else mp.mpmathify(values.upper)
+    if low >= high:
+        low, high = (high - 8, high) if high == values.upper else (low, low + 8)
+    step = (high - low) / (_GRID + 1)
+    # An irregular grid: roots at round numbers fall between its points.
+    return [low + step * (k + mpf(17) / 29) for k in range(_GRID + 1)]
+
+
+def _bisected(
+    brackets: tuple[list[Any], list[Any], list[Any]], values: _Values
+) -> tuple[list[Any], list[Any]]:
+    low, high, signs = brackets
+    for _ in range(_BISECTIONS):
+        middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
+        found = values(middle, 20)
+        for row, sign in enumerate(signs):
+            if sign is None:
+                continue
+            if found[row] * sign > 0:
+                low[row] = middle[row]
+            else:
+                high[row] = middle[row]
+    return low, high
+
+
+def _newton(bracket: tuple[list[Any], list[Any]], values: _Values) -> list[Any]:
+    """Secant steps from a narrow bracket, to full precision."""
+    before, now = bracket
+    with mp.workdps(DIGITS):
+        at_before = values(before, DIGITS)
+        for _ in range(6):
+            at_now = values(now, DIGITS)
+            step = [
+                b if fb == fa else b - fb * (b - a) / (fb - fa)
+                for a, b, fa, fb in zip(before, now, at_before, at_now, strict=True)
+            ]
+            before, at_before, now = now, at_now, step
+    return now
+
+
+def _first(values: Array) -> list[Any]:
+    """The first element of each row."""
+    return [np.asarray(row, dtype=object).flat[0] for row in values]
+
+
+def _set_first(array: Array, values: list[Any]) -> None:
+    for row, value in zip(array, values, strict=True):
+        row.flat[0] = value

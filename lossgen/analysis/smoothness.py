@@ -1,0 +1,310 @@
+"""How smooth a loss is in y_pred: jumps, kinks, and where they are.
+
+At points of each locus, the loss is expanded from either side; the first coefficient
+that differs is the order of the break. Germs see what the branches do together, which
+no single branch shows: ``max(x, 0) - x*y + log1p(exp(-abs(x)))`` is smooth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.analysis.guards import DIGITS, Guard, Locus, guards, loci
+from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.samples import (
+    Sample,
+    generic,
+    number_text,
+    typical_length,
+    uses_axis,
+)
+from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.calculus.evaluate import Undefined, evaluate, germ
+from lossgen.calculus.jets import MAX_ORDER
+from lossgen.diagnostics.diagnostic import Report
+from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
+from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
+
+_ROWS = 10
+_SALTS = (1, 2, 3)  # further points where the first ones miss the locus
+_EQUAL = mpf(10) ** -20
+_TOLERANCE = mpf(10) ** -25
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How smooth a loss is, and why not smoother."""
+
+    smoothness: Smoothness
+    kinks: tuple[Kink, ...]
+
+
+def classify(loss: Loss, report: Report) -> Verdict:
+    """Find every kink and jump of a loss, and report them."""
+    breaks: dict[str, _Break] = {}
+    for guard in guards(loss.expression, Ranges.of_loss(loss)):
+        for variable in loss.of_role(Role.Y_PRED):
+            if variable.symbol in set(walk(guard.difference)):
+                for item in _breaks(loss, guard, variable, report):
+                    known = breaks.get(item.kink.at)
+                    if known is None or item.kink.order < known.kink.order:
+                        breaks[item.kink.at] = item
+    accepted = loss.spec.smoothness == Smoothness.DISCONTINUOUS.value
+    for item in breaks.values():
+        _report_break(item, accepted, report)
+    verdict = _worst(item.kink.order for item in breaks.values())
+    _compare_with_demand(loss, verdict, report)
+    return Verdict(verdict, tuple(item.kink for item in breaks.values()))
+
+
+@dataclass(frozen=True)
+class _Break:
+    """A kink or jump, and a point where it shows."""
+
+    kink: Kink
+    witness: str
+
+
+def _worst(orders: Iterator[int]) -> Smoothness:
+    lowest = min(orders, default=None)
+    if lowest is None:
+        return Smoothness.SMOOTH
+    ranks = {0: Smoothness.DISCONTINUOUS, 1: Smoothness.CONTINUOUS}
+    return ranks.get(lowest, Smoothness.C1)
+
+
+# Breaks -------------------------------------------------------------------------------
+
+
+def _breaks(
+    loss: Loss, guard: Guard, variable: Variable, report: Report
+) -> Iterator[_Break]:
+    places = _places(loss, guard, variable)
+    if places is None:
+        if guard.branching:
+            _report_unproved(guard, report)
+        elif guard.node.op == "norm":
+            at = f"{spell(guard.node)} = 0"
+            yield _Break(Kink(at, "-1", "1", 1, guard.node), at)
+        return
+    for place in places:
+        found = _break_at(loss, guard, place)
+        if found is not None:
+            yield found
+
+
+def _places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] | None:
+    """The pieces of a guard's zero set; None where none was found and one may exist."""
+    last = typical_length(loss)
+    found: dict[str, Locus] = {}
+    known = False
+    for salt in (0, *_SALTS):
+        sample = generic(loss, last=last, rows=_ROWS, salt=salt)
+        if sample is None:
+            continue
+        places = loci(guard, variable, sample)
+        known = known or places is not None
+        for place in places or ():
+            found.setdefault(place.name, place)
+        if found:
+            break
+    return tuple(found.values()) if known else None
+
+
+def _break_at(loss: Loss, guard: Guard, place: Locus) -> _Break | None:
+    """The lowest derivative that differs between the two sides, if one does."""
+    for order in range(MAX_ORDER, 0, -1):
+        sides = _both_sides(loss, place, order)
+        if sides is not None:
+            break
+    else:
+        return None
+    left, right, sample = sides
+    # An infinite higher derivative is no break of the lower ones, but no smoothness.
+    orders = [_first_difference(a, b) for a, b in zip(left, right, strict=True)]
+    differing = [item for item in orders if item is not None]
+    if not differing:
+        if order == MAX_ORDER:
+            return None
+        differing = [order + 1]
+    lowest = min(differing)
+    row = orders.index(lowest) if lowest in orders else 0
+    shown = min(lowest, order)
+    kink = Kink(
+        at=place.name,
+        left=_slope_text(loss, sample, [item[shown] for item in left]),
+        right=_slope_text(loss, sample, [item[shown] for item in right]),
+        order=lowest,
+        node=guard.node,
+    )
+    names = tuple(
+        item.name
+        for item in loss.variables
+        if item.symbol in set(walk(loss.expression))
+    )
+    return _Break(kink, sample.describe(row, names))
+
+
+_Side = list[tuple[Any, ...]]
+
+
+def _both_sides(
+    loss: Loss, place: Locus, order: int
+) -> tuple[_Side, _Side, Sample] | None:
+    """Value and derivatives per row from the left and the right, where they exist."""
+    sample = place.sample
+    try:
+        left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
+    except Undefined:
+        kept = [row for row in range(sample.rows) if _exists(loss, place, row, order)]
+        if not kept:
+            return None
+        sample = sample.only(np.isin(np.arange(sample.rows), kept))
+        left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
+    return left, right, sample
+
+
+def _exists(loss: Loss, place: Locus, row: int, order: int) -> bool:
+    sample = place.sample.only(np.arange(place.sample.rows) == row)
+    try:
+        for sign in (-1, 1):
+            _germs(loss, place, sample, sign, order)
+    except Undefined:
+        return False
+    return True
+
+
+def _germs(loss: Loss, place: Locus, sample: Sample, sign: int, order: int) -> _Side:
+    """Per row, the derivatives along the variable's first element, seen from a side."""
+    name = place.variable.name
+    direction = np.zeros(sample.environment[name].shape, dtype=int)
+    tied = uses_axis(loss.expression, Axis.BATCH)
+    for row in direction[:1] if tied else direction:
+        row.flat[0] = sign
+    values = germ(
+        loss.expression,
+        sample.environment,
+        {name: direction},
+        order=order,
+        digits=DIGITS,
+        tolerance=_TOLERANCE,
+    )
+    with mp.workdps(DIGITS):
+        totals = [_row_totals(item, sample.rows, tied) for item in values]
+        signed = [[total * sign**k for total in row] for k, row in enumerate(totals)]
+    return list(zip(*signed, strict=True))
+
+
+def _row_totals(values: Any, rows: int, tied: bool) -> list[Any]:
+    if tied or not values.ndim or values.shape[0] != rows:
+        return [sum(values.flat, mpf(0))]
+    return [sum(np.asarray(row, dtype=object).flat, mpf(0)) for row in values]
+
+
+def _first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
+    for k, (a, b) in enumerate(zip(left, right, strict=True)):
+        if abs(a - b) > _EQUAL * (1 + abs(a) + abs(b)):
+            return k
+    return None
+
+
+# Words --------------------------------------------------------------------------------
+
+
+def _slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
+    """A one-sided derivative: a number, or a short formula that fits at every point."""
+    if all(abs(item - slopes[0]) < _EQUAL for item in slopes):
+        return _number(slopes[0])
+    for expr, text in _candidates(loss):
+        for sign, spelt in ((1, text), (-1, f"-{text}")):
+            if _fits(expr, sample, [sign * item for item in slopes]):
+                return spelt
+    low, high = min(slopes), max(slopes)
+    return f"{_number(low)} … {_number(high)}"
+
+
+def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:
+    for variable in loss.of_role(Role.PARAMETER, Role.Y_TRUE):
+        name = spell_symbol(variable.name)
+        symbol = variable.symbol
+        one = Apply("div", (symbol, symbol))
+        yield symbol, name
+        yield Apply("add", (one, Apply("neg", (symbol,)))), f"(1 - {name})"
+        yield Apply("add", (one, symbol)), f"(1 + {name})"
+        yield Apply("div", (one, symbol)), f"1/{name}"
+        yield Apply("add", (symbol, symbol)), f"2*{name}"
+
+
+def _fits(expr: Expr, sample: Sample, slopes: list[Any]) -> bool:
+    try:
+        values = evaluate(expr, sample.environment, digits=DIGITS)
+    except Undefined:
+        return False
+    if not values.ndim or values.shape[0] != len(slopes):
+        return False
+    firsts = [np.asarray(row, dtype=object).flat[0] for row in values]
+    return all(abs(a - b) < _EQUAL for a, b in zip(firsts, slopes, strict=True))
+
+
+def _number(value: Any) -> str:
+    if abs(value) < _EQUAL:
+        return "0"
+    return number_text(Fraction(mp.nstr(value, 8)))
+
+
+def _report_break(item: _Break, accepted: bool, report: Report) -> None:
+    kink = item.kink
+    span = kink.node.span
+    if kink.order == 0:
+        report.add(
+            "LG412" if accepted else "LG401",
+            f"the loss jumps at {kink.at}",
+            span,
+            notes=(
+                f"at {item.witness} it is {kink.left} on the left and {kink.right} on "
+                "the right",
+            ),
+            help=(
+                None
+                if accepted
+                else "make the branches meet, or accept the jump with "
+                "`smoothness: discontinuous`"
+            ),
+        )
+    elif kink.order == 1:
+        report.add(
+            "LG402",
+            f"kink at {kink.at}",
+            span,
+            notes=(
+                f"the derivative is {kink.left} on the left and {kink.right} on the "
+                "right",
+            ),
+        )
+
+
+def _report_unproved(guard: Guard, report: Report) -> None:
+    report.add(
+        "LG406",
+        "cannot show that the branches meet",
+        guard.node.span,
+        notes=(f"no point was found where {spell(guard.difference)} is 0",),
+        help="write the condition so that it can be solved for y_pred",
+    )
+
+
+def _compare_with_demand(loss: Loss, verdict: Smoothness, report: Report) -> None:
+    demand = Smoothness(loss.spec.smoothness)
+    if verdict.rank > demand.rank and verdict is not Smoothness.DISCONTINUOUS:
+        report.add(
+            "LG405",
+            f"the loss is {verdict.value}, and `smoothness` asks for {demand.value}",
+            loss.expression.span,
+            help=f"write `smoothness: {verdict.value}`, or remove the kinks",
+        )

@@ -1,0 +1,83 @@
+"""Expressions in the language of specs, for messages."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from lossgen.ir.expr import Apply, Constant, Expr, Number, Symbol
+from lossgen.ir.functions import FUNCTIONS
+
+_SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(5)
+_COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+
+
+def spell(expr: Expr) -> str:
+    """An expression as an author would write it."""
+    return _spell(expr)[0]
+
+
+def spell_symbol(name: str) -> str:
+    """The name of an input as the expression has it: a channel stands alone."""
+    return name.partition(".")[2] or name
+
+
+def spell_number(value: Fraction) -> str:
+    """A number: as a decimal where that is short and exact, else as a quotient."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    decimal = f"{float(value):.10g}"
+    return decimal if Fraction(decimal) == value else f"{value}"
+
+
+def _spell(expr: Expr) -> tuple[str, int]:
+    if isinstance(expr, Number):
+        text = spell_number(expr.value)
+        plain = expr.value >= 0 and "/" not in text
+        return text, _ATOM if plain else (_PRODUCT if "/" in text else _SIGN)
+    if isinstance(expr, Constant):
+        return expr.name, _ATOM
+    if isinstance(expr, Symbol):
+        return spell_symbol(expr.name), _ATOM
+    return _spell_apply(expr)
+
+
+def _spell_apply(expr: Apply) -> tuple[str, int]:
+    if expr.op == "add":
+        return _spell_sum(expr.args), _SUM
+    if expr.op == "mul":
+        return "*".join(_within(arg, _PRODUCT) for arg in expr.args), _PRODUCT
+    if expr.op == "div":
+        top, bottom = expr.args
+        return f"{_within(top, _PRODUCT)}/{_within(bottom, _SIGN)}", _PRODUCT
+    if expr.op == "neg":
+        return f"-{_within(expr.args[0], _PRODUCT)}", _SIGN
+    if expr.op == "pow":
+        base, exponent = expr.args
+        return f"{_within(base, _ATOM)}**{_within(exponent, _SIGN)}", _POWER
+    if expr.op in _COMPARISONS:
+        left, right = (spell(arg) for arg in expr.args)
+        return f"{left} {_COMPARISONS[expr.op]} {right}", _SUM - 1
+    if expr.op in ("and", "or"):
+        return f" {expr.op} ".join(_within(arg, _SUM) for arg in expr.args), _SUM - 2
+    if expr.op == "not":
+        return f"not {_within(expr.args[0], _SUM)}", _SUM - 1
+    inner = ", ".join(spell(arg) for arg in expr.args)
+    axis = f", axis={expr.axis.value}" if expr.axis else ""
+    return f"{FUNCTIONS[expr.op].surface}({inner}{axis})", _ATOM
+
+
+def _spell_sum(terms: tuple[Expr, ...]) -> str:
+    text = _within(terms[0], _SUM)
+    for term in terms[1:]:
+        if isinstance(term, Apply) and term.op == "neg":
+            text += f" - {_within(term.args[0], _PRODUCT)}"
+        elif isinstance(term, Number) and term.value < 0:
+            text += f" - {spell_number(-term.value)}"
+        else:
+            text += f" + {_within(term, _SUM)}"
+    return text
+
+
+def _within(expr: Expr, strength: int) -> str:
+    text, own = _spell(expr)
+    return text if own >= strength else f"({text})"
