@@ -71,7 +71,7 @@ class _Module:
         self.placeholders = placeholders
         self.shape: Shape = result_shape(self.loss, program.body.extent)
         self.layout: Layout = layout(self.loss)
-        self.printer = Printer(channel_names(self.loss))
+        self.printer = Printer({**channel_names(self.loss), "labels": "y_true"})
         self.helpers: set[str] = {"_inputs", "_kept", "_spread"}
         if self.loss.spec.y_true.unused:
             self.helpers |= {"_prediction"}
@@ -239,53 +239,77 @@ class _Module:
         yield "kept |= ~some"
 
     def _computation(self) -> list[str]:
-        logits = self.program.logits
-        lines: list[str] = []
-        if logits is not None:
-            lines += ["if from_logits:"]
-            lines += [f"    {line}" for line in self._block(logits)]
-        return lines + list(self._block(self.program.body))
+        """The blocks; where more than a return follows, they meet behind an else."""
+        body, logits = self.program.body, self.program.logits
+        if logits is None:
+            lines, source = self._block(body)
+            return [*lines, *self._finish(source, body)]
+        indent = "    "
+        logit_lines, logit_source = self._block(logits)
+        lines, source = self._block(body)
+        end = self._finish(source, body)
+        if len(end) <= 2 and not self.shape.masked:
+            early = [*logit_lines, *self._finish(logit_source, logits)]
+            return ["if from_logits:", *(indent + x for x in early), *lines, *end]
+        either = [*logit_lines, f"values = {logit_source}"]
+        other = [*lines, f"values = {source}"]
+        branches = ["if from_logits:", *(indent + line for line in either), "else:"]
+        return [*branches, *(indent + line for line in other), *end[1:]]
 
-    def _block(self, block: Block) -> Iterator[str]:
+    def _block(self, block: Block) -> tuple[list[str], str]:
+        lines: list[str] = []
         for assignment in block.assignments:
             if assignment.comment:
-                yield f"# {safe(assignment.comment)}"
-            yield f"{assignment.target.name} = {self.printer.source(assignment.value)}"
-        yield from self._finish(block, self.printer.source(block.result))
+                lines.append(f"# {safe(assignment.comment)}")
+            value = self.printer.source(assignment.value)
+            lines.append(f"{assignment.target.name} = {value}")
+        return lines, self.printer.source(block.result)
 
-    def _finish(self, block: Block, source: str) -> Iterator[str]:
+    def _finish(self, source: str, block: Block) -> list[str]:
+        """From the result of a block to what the function returns."""
+        if self.shape.repeated:
+            return [
+                f"values = {source}",
+                "value = tf.where(some, tf.reduce_mean(values), 0.0)",
+                "return tf.repeat(value, tf.shape(y_pred)[0])",
+            ]
         if self.shape.kind == "elements":
-            yield f"values = tf.where(kept, {source}, 0.0)"
-            yield "values._keras_mask = kept"
-            yield "return values"
-        elif self.shape.repeated:
-            yield f"value = tf.where(some, tf.reduce_mean({source}), 0.0)"
-            yield "return tf.repeat(value, tf.shape(y_pred)[0])"
-        else:
-            yield from self._rows(block, source)
+            return [
+                f"values = {source}",
+                "values = tf.where(kept, values, 0.0)",
+                "values._keras_mask = kept",
+                "return values",
+            ]
+        if not self.shape.masked:
+            return self._rows(source, block)
+        squeeze = {"rows": "tf.squeeze({}, axis=-1)", "batch": "tf.reshape({}, [-1])"}
+        flat = squeeze[self.shape.kind].format
+        kept = flat("some" if self.loss.mask is not None else "kept")
+        *lines, last = self._rows(source, block)
+        if not lines:
+            lines = [f"values = {source}"]
+            last = last.replace(source, "values")
+        return [
+            *lines,
+            f"kept = {kept}",
+            f"values = tf.where(kept, {last.removeprefix('return ')}, 0.0)",
+            "values._keras_mask = kept",
+            "return values",
+        ]
 
-    def _rows(self, block: Block, source: str) -> Iterator[str]:
+    def _rows(self, source: str, block: Block) -> list[str]:
+        """One value a row, or a sample; the last axis is averaged over if left."""
         if "last" in block.extent:
             axes = "-1" if self.shape.kind == "rows" else "sample_axes"
             if axes != "-1":
                 self.printer.axes.add(Axis.SAMPLE)
-            yield f"values = {source}"
-            result = f"tf.reduce_mean(values, axis={axes})"
-        elif block.flat:
-            result = source
-        elif self.shape.kind == "rows":
-            result = f"tf.squeeze({source}, axis=-1)"
-        else:
-            result = f"tf.reshape({source}, [-1])"
-        if not self.shape.masked:
-            yield f"return {result}"
-            return
-        rows = {"rows": "tf.squeeze({}, axis=-1)", "batch": "tf.reshape({}, [-1])"}
-        kept = "some" if self.loss.mask is not None else "kept"
-        yield f"kept_rows = {rows[self.shape.kind].format(kept)}"
-        yield f"values = tf.where(kept_rows, {result}, 0.0)"
-        yield "values._keras_mask = kept_rows"
-        yield "return values"
+            mean = f"return tf.reduce_mean(values, axis={axes})"
+            return [f"values = {source}", mean]
+        if block.flat:
+            return [f"return {source}"]
+        if self.shape.kind == "rows":
+            return [f"return tf.squeeze({source}, axis=-1)"]
+        return [f"return tf.reshape({source}, [-1])"]
 
     # The class --------------------------------------------------------------------
 

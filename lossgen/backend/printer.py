@@ -24,6 +24,9 @@ _MATH = (
 )
 """Functions that Python's own ``math`` has under the same name."""
 
+_TYPED = {"where": 1, "xlogy": 0, "xlog1py": 0, "clip": 0, "logaddexp": 0}
+"""Which argument decides the type of a call, where numbers may stand."""
+
 _KEEPS_AXIS = ("softmax", "log_softmax", "l2_normalize", "cumsum")
 
 
@@ -137,10 +140,20 @@ class Printer:
         if pattern.startswith("_"):
             self.helpers.add(pattern.partition("(")[0])
         level = 8 if expr.op == "not" else 0
-        args = [self._tight(arg, level) for arg in expr.args]
+        args = [self._tight(arg, level) for arg in self._ordered(expr)]
         if expr.op == "where":
             args[1:] = [self._branch(arg) for arg in expr.args[1:]]
+        if expr.op in _TYPED and not symbols(expr.args[_TYPED[expr.op]]):
+            # TensorFlow takes the type of all arguments from the first.
+            first = _TYPED[expr.op]
+            args[first] = f"tf.constant({args[first]}, y_pred.dtype)"
         return pattern.format(*args, axis=self._axis(expr, flat))
+
+    def _ordered(self, expr: Apply) -> tuple[Expr, ...]:
+        """The arguments; of a maximum or minimum, those with a type come first."""
+        if expr.op not in ("max", "min"):
+            return expr.args
+        return tuple(sorted(expr.args, key=lambda arg: not symbols(arg)))
 
     def _branch(self, arg: Expr) -> str:
         """A branch of ``tf.where``, which makes an integer of an integer."""

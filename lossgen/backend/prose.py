@@ -151,14 +151,12 @@ def _listed(parts: Sequence[str]) -> str:
 def _remarks(checked: CheckedLoss) -> Iterable[str]:
     loss, certificate = checked.loss, checked.certificate
     guarded = [
-        variable for variable in loss.of_role(Role.Y_PRED) if _open_ends(variable)
+        variable for variable in loss.of_role(Role.Y_PRED) if _open_ends(variable, loss)
     ]
     for variable in guarded:
-        ends = _listed(_open_ends(variable))
         yield (
-            f"Where {variable.channel or 'y_pred'} comes closer to {ends} than the "
-            "guard point, the loss goes on linearly: value and gradient stay finite "
-            "and point back."
+            f"{_open_ends(variable, loss)} the loss goes on linearly in "
+            f"{variable.channel or 'y_pred'}: value and gradient stay finite."
         )
     for kink in certificate.kinks:
         if kink.order == 0:
@@ -188,15 +186,21 @@ _PROPERTIES = {
 }
 
 
-def _open_ends(variable: Variable) -> list[str]:
+def _open_ends(variable: Variable, loss: Loss) -> str:
+    """ "Closer to 0 than 1e-18 or to 1 than ..."; empty if no end is guarded."""
     domain = variable.domain
-    ends = []
-    if domain.lower.value is not None and domain.lower.open:
-        ends.append(f"{domain.lower.approx:g}")
-    simplex = domain.kind is DomainKind.SIMPLEX
-    if domain.upper.value is not None and domain.upper.open and not simplex:
-        ends.append(f"{domain.upper.approx:g}")
-    return ends
+    upper = () if domain.kind is DomainKind.SIMPLEX else (domain.upper,)
+    parts = []
+    for bound in (domain.lower, *upper):
+        if bound.value is None or not bound.open:
+            continue
+        distance = "one unit in the last place"
+        if loss.spec.epsilon is not None:
+            distance = f"{loss.spec.epsilon:g}"
+        elif bound.rational == 0:
+            distance = "1e-18"
+        parts.append(f"to {bound.approx:g} than {distance}")
+    return f"Closer {' or '.join(parts)}," if parts else ""
 
 
 def domain_words(variable: Variable) -> str:

@@ -297,11 +297,15 @@ def _nested(value: Any) -> Nested:
 def _join(loss: Loss, batch: Batch, role: Role, row: int) -> Nested:
     """One sample of a tensor, its channels one after the other."""
     parts = [batch.inputs[item.name][row] for item in loss.of_role(role)]
+    if role is Role.Y_TRUE and loss.spec.y_true.sparse:
+        return _nested(np.argmax(parts[0], axis=-1).astype(float))
     return _nested(np.concatenate(parts, axis=-1)) if parts else (0.0,)
 
 
 def _ends(loss: Loss) -> tuple[tuple[Nested, Nested], ...]:
     """Samples whose prediction is at an end of the domain in every component."""
+    if any(item.shape == "elements" for item in loss.parameters):
+        return ()  # the parameter has one value for each element of the cases
     epsilon = loss.spec.epsilon or 1e-6
     batch = sample(loss, 1, 3, defaults=True)
     rows = []

@@ -110,7 +110,6 @@ def ends(domain: Domain, epsilon: float) -> Sequence[float]:
         return points
     for bound, inward in ((domain.lower, 1.0), (domain.upper, -1.0)):
         if bound.value is None:
-            points.append(-inward * 1e4)
             continue
         points.append(rounded(bound.approx))
         points.append(rounded(bound.approx + inward * epsilon))

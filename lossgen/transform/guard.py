@@ -67,7 +67,7 @@ def guard(expr: Expr, loss: Loss, upper_of_simplex: bool) -> Guarded:
         clipped = Symbol(f"guarded{suffix}", Role.DERIVED)
         beyond = Symbol(f"excess{suffix}", Role.DERIVED)
         renamed[variable.symbol], excess[clipped] = clipped, beyond
-        assignments.append(Assign(clipped, inside, _comment(variable)))
+        assignments.append(Assign(clipped, inside, _comment(variable, inside)))
         assignments.append(Assign(beyond, add(variable.symbol, _minus(clipped))))
     if not renamed:
         return Guarded((), expr, {}, {})
@@ -81,9 +81,13 @@ def _minus(expr: Expr) -> Expr:
     return Apply("neg", (expr,))
 
 
-def _comment(variable: Variable) -> str:
-    where = variable.domain.text if variable.channel is None else variable.name
-    return f"Beyond the guard points of {where} the loss goes on linearly."
+def _comment(variable: Variable, inside: Expr) -> str:
+    """Names the ends; ``inside`` shows which of them are guarded."""
+    domain = variable.domain
+    ends = {"clip": (domain.lower, domain.upper), "max": (domain.lower,)}
+    assert isinstance(inside, Apply)
+    words = [f"{end.approx:g}" for end in ends.get(inside.op, (domain.upper,))]
+    return f"Closer to {' or '.join(words)} than this the loss goes on linearly."
 
 
 def _inside(variable: Variable, loss: Loss, upper_of_simplex: bool) -> Expr | None:

@@ -115,7 +115,10 @@ def _leaves_elements_out(expr: Expr, loss: Loss) -> bool:
     return ignoring and bool(axes & {Axis.SAMPLE, Axis.SPATIAL})
 
 
-_LOCALS = frozenset({"tf", "keras", "self", "y_true", "y_pred", "from_logits"})
+_LOCALS = frozenset(
+    ["tf", "keras", "math", "self", "y_true", "y_pred", "from_logits", "kept", "some", "labelled", "values", "value", "sample_axes", "spatial_axes", "abs", "max", "min", "pow", "round", "sum"]
+)
+"""Names that the template or Python has given away."""
 
 
 def _renamed(words: dict[Expr, str], renamed: dict[Expr, Expr]) -> dict[Expr, str]:

@@ -20,7 +20,7 @@ from lossgen.ir.program import Assign
 
 _CHEAP = ("neg", "add", "mul")
 _NOUNS = {
-    "add": "sum",
+    "add": "term",
     "mul": "product",
     "div": "ratio",
     "pow": "power",
@@ -82,13 +82,13 @@ def name_shared(
     for node in walk(result):
         if not isinstance(node, Apply) or node == result:
             continue
-        named = node in names
-        if not named and (uses[node] < 2 or not _is_costly(node)):
+        inner = _inner(node, replaced)
+        if node not in names and (uses[node] < 2 or not _is_costly(inner)):
             continue
         word = names.get(node) or hints.get(node) or _words(node, given) or _noun(node)
         target = Symbol(fresh(word, taken), Role.DERIVED)
         given[node] = target.name
-        assignments.append(Assign(target, _inner(node, replaced)))
+        assignments.append(Assign(target, inner))
         replaced[node] = target
     return assignments, _inner(result, replaced)
 
@@ -122,8 +122,10 @@ def _replace(node: Apply, replaced: Mapping[Expr, Expr]) -> Expr:
     return done[node]
 
 
-def _is_costly(node: Apply) -> bool:
+def _is_costly(node: Expr) -> bool:
     """Whether a term is worth a name when it is used twice."""
+    if not isinstance(node, Apply) or node.op == "neg":
+        return False
     if node.op in ("lowest", "highest", "above", "below", "ones_like", "any"):
         return False
     if not any(isinstance(part, Symbol) for part in walk(node)):
@@ -141,6 +143,10 @@ def _noun(node: Apply) -> str:
         (inner,) = node.args
         assert isinstance(inner, Apply)
         return _noun(inner)
+    if node.op == "add" and any(
+        isinstance(arg, Apply) and arg.op == "neg" for arg in node.args
+    ):
+        return "difference"
     return _NOUNS.get(node.op, node.op)
 
 
