@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 from lossgen.analysis.ranges import domain_interval
-from lossgen.analysis.samples import Sample, generic, typical_length
+from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
 from lossgen.analysis.spelling import spell_number, spell_symbol
 from lossgen.calculus.evaluate import Undefined, germ
 from lossgen.diagnostics.diagnostic import Report
@@ -55,11 +56,30 @@ def _what_diverges(
     sample = generic(loss, last=typical_length(loss), rows=_ROWS)
     if sample is None:
         return None
+    sample = satisfying(loss, _with_extreme_labels(loss, sample))
+    if not sample.rows:
+        return None
     series = [_near(loss, variable, sample, end, side, n) for n in _DISTANCES]
     for order, what in ((0, "the loss"), (1, "the derivative")):
         if _diverges([item and item[order] for item in series]):
             return what
     return None
+
+
+def _with_extreme_labels(loss: Loss, sample: Sample) -> Sample:
+    """Some rows with labels at the closed ends of their domain."""
+    environment = dict(sample.environment)
+    for label in loss.of_role(Role.Y_TRUE):
+        values = domain_interval(label.domain)
+        if label.domain.along_last_axis or label.domain.labels:
+            continue
+        array = environment[label.name].copy()
+        if isinstance(values.lower, Fraction) and not values.lower_open:
+            array[0::3] = values.lower
+        if isinstance(values.upper, Fraction) and not values.upper_open:
+            array[1::3] = values.upper
+        environment[label.name] = array
+    return replace(sample, environment=environment)
 
 
 def _near(

@@ -19,10 +19,10 @@ from lossgen.analysis.samples import (
     typical_length,
     uses_axis,
 )
-from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.analysis.spelling import spell_relation, spell_symbol
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Apply, Axis, Expr, Role, neg
+from lossgen.ir.expr import Apply, Axis, Expr, Role
 from lossgen.ir.loss import Loss, Variable
 
 _ROWS = 10
@@ -43,7 +43,6 @@ class _Slopes:
 
     sample: Sample
     slopes: tuple[Any, ...]
-    values: tuple[Any, ...]
 
 
 def _inspect(loss: Loss, variable: Variable, report: Report) -> None:
@@ -72,7 +71,7 @@ def _inspect(loss: Loss, variable: Variable, report: Report) -> None:
 def _report_dead(
     loss: Loss, variable: Variable, draws: list[_Slopes], name: str, report: Report
 ) -> None:
-    if _same_values(draws):
+    if _is_independent(loss, variable, draws):
         report.add(
             "LG404",
             f"the loss does not depend on {name}",
@@ -88,13 +87,20 @@ def _report_dead(
     )
 
 
-def _same_values(draws: list[_Slopes]) -> bool:
-    first = draws[0].values
-    return all(
-        abs(a - b) < _ZERO * (1 + abs(a))
-        for draw in draws
-        for a, b in zip(first, draw.values, strict=False)
-    )
+def _is_independent(loss: Loss, variable: Variable, draws: list[_Slopes]) -> bool:
+    """Whether the value stays the same when only this variable changes."""
+    base = draws[0].sample.environment
+    first = evaluate(loss.expression, base, digits=_DIGITS)
+    for draw in draws[1:]:
+        other = {**base, variable.name: draw.sample.environment[variable.name]}
+        try:
+            second = evaluate(loss.expression, other, digits=_DIGITS)
+        except Undefined:
+            continue
+        pairs = zip(first.flat, second.flat, strict=True)
+        if any(abs(a - b) > _ZERO * (1 + abs(a)) for a, b in pairs):
+            return False
+    return True
 
 
 def _flat_rows(draws: list[_Slopes]) -> list[tuple[_Slopes, int]]:
@@ -154,13 +160,12 @@ def _slopes(loss: Loss, variable: Variable, sample: Sample) -> _Slopes | None:
     shape = sample.environment[variable.name].shape
     tied = uses_axis(loss.expression, Axis.BATCH)
     found = []
-    values: list[Any] = []
     for scale in (1, 3):
         direction = np.zeros(shape, dtype=int)
         for row in direction[:1] if tied else direction:
             row[...] = (np.arange(row.size) % 5 * scale + 1).reshape(row.shape)
         try:
-            value, slope = germ(
+            _, slope = germ(
                 loss.expression,
                 sample.environment,
                 {variable.name: direction},
@@ -168,10 +173,9 @@ def _slopes(loss: Loss, variable: Variable, sample: Sample) -> _Slopes | None:
             )
         except Undefined:
             return None
-        values = _largest_by_row(value, sample.rows)
         found.append(_largest_by_row(slope, sample.rows))
     slopes = tuple(max(pair) for pair in zip(*found, strict=True))
-    return _Slopes(sample, slopes, tuple(values))
+    return _Slopes(sample, slopes)
 
 
 def _largest_by_row(array: Any, rows: int) -> list[Any]:
@@ -196,12 +200,8 @@ def _description(loss: Loss, draws: list[_Slopes]) -> str | None:
 
 def _sides(guard: Guard) -> Iterator[tuple[Expr, str]]:
     difference = guard.difference
-    left, right = spell(difference), "0"
-    terms = difference.args if isinstance(difference, Apply) else ()
-    if len(terms) == 2 and isinstance(difference, Apply) and difference.op == "add":
-        left, right = spell(terms[0]), spell(neg(terms[1]))
-    yield difference, f"{left} > {right}"
-    yield Apply("neg", (difference,)), f"{left} < {right}"
+    yield difference, spell_relation(difference, ">")
+    yield Apply("neg", (difference,)), spell_relation(difference, "<")
 
 
 def _agrees(difference: Expr, draw: _Slopes) -> bool:

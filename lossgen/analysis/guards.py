@@ -13,7 +13,7 @@ from mpmath import mp, mpf
 
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample
-from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.analysis.spelling import spell, spell_relation, spell_symbol
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
@@ -375,12 +375,7 @@ def _searched(
 def _searched_name(guard: Guard) -> str:
     if guard.node.op in ("amax", "amin"):
         return f"two elements of {spell(guard.node)} tie"
-    difference = guard.difference
-    if isinstance(difference, Apply) and difference.op == "add":
-        last = difference.args[-1]
-        if len(difference.args) == 2:
-            return f"{spell(difference.args[0])} = {spell(neg(last))}"
-    return f"{spell(difference)} = 0"
+    return spell_relation(guard.difference, "=")
 
 
 _Values = Callable[[list[Any], int], list[Any]]

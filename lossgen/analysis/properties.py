@@ -14,7 +14,7 @@ from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Expr, Role, sub, substitute
+from lossgen.ir.expr import TWO, Apply, Expr, Role, rebuild, sub, substitute
 from lossgen.ir.loss import Loss, Property
 
 _DIGITS = 50
@@ -198,7 +198,9 @@ def _symmetric(loss: Loss) -> Property:
         p, t = loss.variable(predicted).symbol, loss.variable(true).symbol
         swap[p], swap[t] = t, p
     swapped = substitute(loss.expression, swap)
-    if Ranges.of_loss(loss).of(sub(loss.expression, swapped)).point == 0:
+    ranges = Ranges.of_loss(loss)
+    one, other = (_sign_free(item, ranges) for item in (loss.expression, swapped))
+    if one == other or ranges.of(sub(one, other)).point == 0:
         return Property(name, "proved")
     for sample in _samples(loss):
         both = zip(
@@ -212,6 +214,28 @@ def _symmetric(loss: Loss) -> Property:
                 detail = f"at {place} it is {mp.nstr(one, 6)}, and {mp.nstr(other, 6)} "
                 return Property(name, "refuted", detail + "with the two swapped")
     return Property(name, "unknown", "no counterexample at random points")
+
+
+_EVEN = ("abs", "cosh", "log_cosh", "square", "norm", "i0e", "cos")
+
+
+def _sign_free(expr: Expr, ranges: Ranges) -> Expr:
+    """The expression with the arguments of even functions in one form of the two."""
+
+    def visit(node: Expr) -> Expr:
+        if not isinstance(node, Apply):
+            return node
+        even = node.op in _EVEN or (node.op == "pow" and node.args[1] == TWO)
+        if not even:
+            return node
+        polynomial = ranges.polynomial(node.args[0])
+        leading = min(polynomial, default=())
+        if polynomial.get(leading, 0) < 0:
+            polynomial = {key: -value for key, value in polynomial.items()}
+        argument = ranges.expression(polynomial)
+        return Apply(node.op, (argument, *node.args[1:]), node.axis)
+
+    return rebuild(expr, visit)
 
 
 _EXAMINERS: dict[str, Callable[[Loss], Property]] = {

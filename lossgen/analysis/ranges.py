@@ -40,6 +40,7 @@ from lossgen.ir.extent import COVERED, Extent, extents
 from lossgen.ir.loss import Loss, Variable
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
+_MAX_COMBINED = 8  # facts that a range is combined with
 _Form = tuple[tuple[polynomials.Monomial, Fraction], ...]
 
 
@@ -210,6 +211,7 @@ class Ranges:
         self._atoms, self._facts, self._excluded = atoms, facts, excluded
         self._known: dict[Expr, Interval] = {}
         self._inner: dict[Axis, Ranges] = {}
+        self._children: dict[tuple[Expr, bool, bool], Ranges] = {}
 
     @staticmethod
     def of_loss(loss: Loss) -> Ranges:
@@ -294,6 +296,12 @@ class Ranges:
 
     def given(self, condition: Expr, truth: bool, *, local: bool = True) -> Ranges:
         """The ranges where a condition is true, or false."""
+        key = (condition, truth, local)
+        if key not in self._children:
+            self._children[key] = self._with_condition(condition, truth, local)
+        return self._children[key]
+
+    def _with_condition(self, condition: Expr, truth: bool, local: bool) -> Ranges:
         child = Ranges(self._atoms, dict(self._facts), dict(self._excluded))
         for op, left, right in _comparisons(condition, truth):
             if op == "ne":
@@ -459,7 +467,37 @@ class Ranges:
         box = {i: self.of(nodes[i]) for i in polynomials.atoms_of(polynomial)}
         result = polynomials.range_over(polynomial, box)
         merged = self._merged(polynomial)
-        return intersect(result, merged) if merged is not None else result
+        if merged is not None:
+            result = intersect(result, merged)
+        for form, fact in list(self._facts.items())[:_MAX_COMBINED]:
+            combined = self._with_fact(polynomial, dict(form), fact.values, box)
+            result = intersect(result, combined)
+        return result
+
+    def _with_fact(
+        self,
+        polynomial: Polynomial,
+        form: Polynomial,
+        values: Interval,
+        box: dict[int, Interval],
+    ) -> Interval:
+        """``u`` as ``c*form + rest``, for each c that makes a term of u vanish."""
+        result = EVERYTHING
+        if len(form) < 2:
+            return result
+        for monomial, coefficient in form.items():
+            if monomial not in polynomial:
+                continue
+            factor = polynomial[monomial] / coefficient
+            rest = polynomials.plus(
+                polynomial, {key: -factor * value for key, value in form.items()}
+            )
+            if any(index not in box for index in polynomials.atoms_of(rest)):
+                continue
+            part = intervals.multiply(values, exactly(factor))
+            whole = intervals.add(part, polynomials.range_over(rest, box))
+            result = intersect(result, whole)
+        return result
 
     def _merged(self, polynomial: Polynomial) -> Interval | None:
         """``a*sum(u) + b*sum(v)`` as ``sum(a*u + b*v)``: u and v stay together."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,12 @@ from lossgen.analysis.samples import (
     Sample,
     generic,
     number_text,
+    shortest,
     typical_length,
     uses_axis,
 )
 from lossgen.analysis.spelling import spell, spell_symbol
-from lossgen.calculus.evaluate import Undefined, evaluate, germ
+from lossgen.calculus.evaluate import Evaluation, Undefined, germ
 from lossgen.calculus.jets import MAX_ORDER
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
@@ -60,7 +62,8 @@ def classify(loss: Loss, report: Report) -> Verdict:
         _report_break(item, accepted, report)
     verdict = _worst(item.kink.order for item in breaks.values())
     _compare_with_demand(loss, verdict, report)
-    return Verdict(verdict, tuple(item.kink for item in breaks.values()))
+    kinks = tuple(item.kink for item in breaks.values() if item.kink.order <= 1)
+    return Verdict(verdict, kinks)
 
 
 @dataclass(frozen=True)
@@ -101,20 +104,34 @@ def _breaks(
 
 def _places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] | None:
     """The pieces of a guard's zero set; None where none was found and one may exist."""
-    last = typical_length(loss)
     found: dict[str, Locus] = {}
     known = False
-    for salt in (0, *_SALTS):
-        sample = generic(loss, last=last, rows=_ROWS, salt=salt)
-        if sample is None:
-            continue
-        places = loci(guard, variable, sample)
-        known = known or places is not None
-        for place in places or ():
-            found.setdefault(place.name, place)
-        if found:
-            break
+    for last in _lengths(loss):
+        for salt in (0, *_SALTS):
+            sample = generic(loss, last=last, rows=_ROWS, salt=salt)
+            if sample is None:
+                continue
+            places = loci(guard, variable, sample)
+            known = known or places is not None
+            for place in places or ():
+                found.setdefault(f"{place.name} {last}", place)
+            if places:
+                break
     return tuple(found.values()) if known else None
+
+
+def _lengths(loss: Loss) -> tuple[int, ...]:
+    """Lengths of the last axis to look at.
+
+    Of several elements the largest hides the kinks of the others; a single one shows
+    its own.
+    """
+    hides = any(
+        isinstance(node, Apply) and node.op in ("amax", "amin")
+        for node in walk(loss.expression)
+    )
+    typical, least = typical_length(loss), shortest(loss)
+    return (least, typical) if hides and least < typical else (typical,)
 
 
 def _break_at(loss: Loss, guard: Guard, place: Locus) -> _Break | None:
@@ -136,10 +153,18 @@ def _break_at(loss: Loss, guard: Guard, place: Locus) -> _Break | None:
     lowest = min(differing)
     row = orders.index(lowest) if lowest in orders else 0
     shown = min(lowest, order)
+    texts = [
+        (
+            _number(side[row][0])
+            if lowest == 0
+            else _slope_text(loss, sample, [item[shown] for item in side])
+        )
+        for side in (left, right)
+    ]
     kink = Kink(
         at=place.name,
-        left=_slope_text(loss, sample, [item[shown] for item in left]),
-        right=_slope_text(loss, sample, [item[shown] for item in right]),
+        left=texts[0],
+        right=texts[1],
         order=lowest,
         node=guard.node,
     )
@@ -162,6 +187,8 @@ def _both_sides(
     try:
         left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
     except Undefined:
+        if order > 1:
+            return None
         kept = [row for row in range(sample.rows) if _exists(loss, place, row, order)]
         if not kept:
             return None
@@ -219,12 +246,14 @@ def _first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
 
 def _slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
     """A one-sided derivative: a number, or a short formula that fits at every point."""
-    if all(abs(item - slopes[0]) < _EQUAL for item in slopes):
-        return _number(slopes[0])
-    for expr, text in _candidates(loss):
-        for sign, spelt in ((1, text), (-1, f"-{text}")):
-            if _fits(expr, sample, [sign * item for item in slopes]):
-                return spelt
+    with mp.workdps(DIGITS):
+        if all(abs(item - slopes[0]) < _EQUAL for item in slopes):
+            return _number(slopes[0])
+        inputs = Evaluation(sample.environment)
+        for expr, text in _candidates(loss):
+            for sign, spelt in ((1, text), (-1, f"-{text}")):
+                if _fits(inputs.value(expr), [sign * item for item in slopes]):
+                    return spelt
     low, high = min(slopes), max(slopes)
     return f"{_number(low)} … {_number(high)}"
 
@@ -239,16 +268,20 @@ def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:
         yield Apply("add", (one, symbol)), f"(1 + {name})"
         yield Apply("div", (one, symbol)), f"1/{name}"
         yield Apply("add", (symbol, symbol)), f"2*{name}"
+    symbols = [item.symbol for item in loss.of_role(Role.PARAMETER)][:4]
+    for a, b in permutations(symbols, 2):
+        quotient = Apply("div", (a, b))
+        yield quotient, spell(quotient)
+        beyond = Apply("div", (a, Apply("add", (a, b))))
+        yield beyond, spell(beyond)
 
 
-def _fits(expr: Expr, sample: Sample, slopes: list[Any]) -> bool:
-    try:
-        values = evaluate(expr, sample.environment, digits=DIGITS)
-    except Undefined:
-        return False
+def _fits(values: Any, slopes: list[Any]) -> bool:
     if not values.ndim or values.shape[0] != len(slopes):
         return False
     firsts = [np.asarray(row, dtype=object).flat[0] for row in values]
+    if any(isinstance(item, Undefined) for item in firsts):
+        return False
     return all(abs(a - b) < _EQUAL for a, b in zip(firsts, slopes, strict=True))
 
 

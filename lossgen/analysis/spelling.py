@@ -16,6 +16,36 @@ def spell(expr: Expr) -> str:
     return _spell(expr)[0]
 
 
+def spell_relation(difference: Expr, relation: str) -> str:
+    """``difference relation 0`` with no minus sign in front of a term."""
+    terms = _terms(difference)
+    left = [term for term, positive in terms if positive]
+    right = [term for term, positive in terms if not positive]
+    if not left or (len(left) == 1 and isinstance(left[0], Number) and right):
+        left, right, relation = right, left, _MIRRORED[relation]
+    return f"{_spell_terms(left)} {relation} {_spell_terms(right)}"
+
+
+_MIRRORED = {"<": ">", ">": "<", "=": "="}
+
+
+def _terms(expr: Expr) -> list[tuple[Expr, bool]]:
+    """The terms of a sum without their signs, and the signs."""
+    if isinstance(expr, Apply) and expr.op == "add":
+        return [item for arg in expr.args for item in _terms(arg)]
+    if isinstance(expr, Apply) and expr.op == "neg":
+        return [(term, not positive) for term, positive in _terms(expr.args[0])]
+    if isinstance(expr, Number):
+        if not expr.value:
+            return []
+        return [(Number(abs(expr.value)), expr.value > 0)]
+    return [(expr, True)]
+
+
+def _spell_terms(terms: list[Expr]) -> str:
+    return _spell_sum(tuple(terms)) if terms else "0"
+
+
 def spell_symbol(name: str) -> str:
     """The name of an input as the expression has it: a channel stands alone."""
     return name.partition(".")[2] or name

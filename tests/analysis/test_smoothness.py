@@ -1,0 +1,314 @@
+import pytest
+from writing import write
+
+from lossgen.analysis.check import check
+from lossgen.diagnostics.diagnostic import Report
+from lossgen.ir.loss import Smoothness
+
+SMOOTH, C1, CONTINUOUS = Smoothness.SMOOTH, Smoothness.C1, Smoothness.CONTINUOUS
+D = {"d": "y_pred - y_true"}
+PROBABILITIES = {"y_true": "unit", "y_pred": "probability"}
+ONE_HOT = {"y_true": "one_hot"}
+
+
+def positive(default):
+    return {"default": default, "domain": "(0, oo)"}
+
+
+DELTA = {"where": D, "params": {"delta": positive(1.0)}}
+WING = {"where": D, "params": {"w": positive(1.0), "eps": positive(2.0)}}
+ADAPTIVE_WING = {
+    "y_true": "unit",
+    "where": {
+        **D,
+        "r": "theta/epsilon",
+        "p": "alpha - y_true",
+        "A": "omega*(1/(1 + r**p))*p*r**(p - 1)/epsilon",
+        "C": "theta*A - omega*log1p(r**p)",
+    },
+    "params": {
+        "theta": positive(0.5),
+        "omega": positive(14.0),
+        "epsilon": positive(1.0),
+        "alpha": {"default": 2.1, "domain": "(2, 3)"},
+    },
+}
+
+
+def checked(loss, **keys):
+    report = Report()
+    result = check(write(loss, **keys), report)
+    return result, list(report)
+
+
+def codes(found):
+    return sorted({item.code.id for item in found})
+
+
+def kinks(result):
+    return {item.at: (item.left, item.right) for item in result.certificate.kinks}
+
+
+VERDICTS = {
+    "mse": ("(y_pred - y_true)**2", {}, SMOOTH, {}),
+    "mae": ("abs(d)", {"where": D}, CONTINUOUS, {"y_pred = y_true": ("-1", "1")}),
+    "huber": (
+        "where(abs(d) <= delta, 0.5*d**2, delta*(abs(d) - 0.5*delta))",
+        DELTA,
+        C1,
+        {},
+    ),
+    "huber ternary": (
+        "0.5*d**2 if abs(d) <= delta else delta*abs(d) - 0.5*delta**2",
+        DELTA,
+        C1,
+        {},
+    ),
+    "log cosh": ("log_cosh(y_pred - y_true)", {}, SMOOTH, {}),
+    "quantile": (
+        "max(q*(y_true - y_pred), (q - 1)*(y_true - y_pred))",
+        {"params": {"q": {"default": 0.5, "domain": "(0, 1)"}}},
+        CONTINUOUS,
+        {"y_pred = y_true": ("-q", "(1 - q)")},
+    ),
+    "bce": (
+        "-y_true*log(y_pred) - (1 - y_true)*log(1 - y_pred)",
+        PROBABILITIES,
+        SMOOTH,
+        {},
+    ),
+    "bce on logits": (
+        "max(y_pred, 0) - y_pred*y_true + log1p(exp(-abs(y_pred)))",
+        {"y_true": "unit"},
+        SMOOTH,
+        {},
+    ),
+    "wing": (
+        "where(abs(d) < w, w*log(1 + abs(d)/eps), abs(d) - (w - w*log(1 + w/eps)))",
+        WING,
+        CONTINUOUS,
+        {
+            "y_pred = y_true": ("-w/eps", "w/eps"),
+            "y_pred = y_true + w": ("w/(w + eps)", "1"),
+            "y_pred = y_true - w": ("-1", "-w/(w + eps)"),
+        },
+    ),
+    "adaptive wing": (
+        "where(abs(d) < theta, omega*log1p((abs(d)/epsilon)**p), A*abs(d) - C)",
+        ADAPTIVE_WING,
+        C1,
+        {},
+    ),
+    "hinge": (
+        "max(0, 1 - y_true*y_pred)",
+        {"y_true": "sign"},
+        CONTINUOUS,
+        {"y_pred = 1/y_true": ("-1 … 0", "0 … 1")},
+    ),
+    "squared hinge": ("max(0, 1 - y_true*y_pred)**2", {"y_true": "sign"}, C1, {}),
+    "focal": (
+        "-(1 - p_t)**gamma*log(p_t)",
+        {
+            **PROBABILITIES,
+            "where": {"p_t": "y_true*y_pred + (1 - y_true)*(1 - y_pred)"},
+            "params": {"gamma": {"default": 2.0, "domain": "gamma >= 0"}},
+        },
+        SMOOTH,
+        {},
+    ),
+    "dice": (
+        "1 - (2*sum(y_true*y_pred, axis=last) + 1)"
+        "/(sum(y_true, axis=last) + sum(y_pred, axis=last) + 1)",
+        PROBABILITIES,
+        SMOOTH,
+        {},
+    ),
+    "norm": (
+        "norm(y_pred - y_true, axis=last)",
+        {},
+        CONTINUOUS,
+        {"y_pred = y_true": ("-1", "1")},
+    ),
+    "tukey": (
+        "where(abs(d) <= delta, delta**2/6*(1 - (1 - (d/delta)**2)**3), delta**2/6)",
+        DELTA,
+        C1,
+        {},
+    ),
+    "dead zone": (
+        "max(abs(d) - delta, 0)",
+        DELTA,
+        CONTINUOUS,
+        {"y_pred = y_true + delta": ("0", "1"), "y_pred = y_true - delta": ("-1", "0")},
+    ),
+    "power of abs": ("abs(y_pred - y_true)**1.5", {}, C1, {}),
+    "cube of abs": ("abs(y_pred - y_true)**3", {}, C1, {}),
+    "even power of abs": ("abs(y_pred - y_true)**4", {}, SMOOTH, {}),
+    "kinks that cancel": ("relu(d) - relu(-d) + d**2", {"where": D}, SMOOTH, {}),
+    "bessel": ("log(i0e(y_pred)) + abs(y_pred) - y_pred*y_true", {}, SMOOTH, {}),
+    "unreachable": ("abs(y_pred + 1)*y_true", {"y_pred": "probability"}, SMOOTH, {}),
+    "at a closed end": ("abs(y_pred)*y_true", {"y_pred": "nonnegative"}, SMOOTH, {}),
+    "nonlinear guard": (
+        "max(exp(y_pred), 2)*y_true",
+        {"y_true": "positive"},
+        CONTINUOUS,
+        {"exp(y_pred) = 2": ("0", "2*y_true")},
+    ),
+    "channels": (
+        "abs(y_true - mean) + log_var**2",
+        {"y_pred": {"channels": {"mean": "real", "log_var": "real"}}},
+        CONTINUOUS,
+        {"mean = y_true": ("-1", "1")},
+    ),
+    "spatial": (
+        "mean(abs(y_pred - y_true), axis=spatial)",
+        {},
+        CONTINUOUS,
+        {"y_pred = y_true": ("-0.5", "0.5")},
+    ),
+    "largest": (
+        "max(y_pred, axis=last) - sum(y_true*y_pred, axis=last)",
+        ONE_HOT,
+        CONTINUOUS,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(VERDICTS))
+def test_verdict(name):
+    loss, keys, smoothness, expected = VERDICTS[name]
+    result, found = checked(loss, **keys)
+    assert result is not None, [item.message for item in found]
+    assert result.certificate.smoothness is smoothness
+    if expected is not None:
+        assert kinks(result) == expected
+    assert len(kinks(result)) == [item.code.id for item in found].count("LG402")
+
+
+REFUSED = {
+    "LG401 huber": (
+        "where(abs(d) <= delta, 0.5*d**2, delta*(abs(d) - delta))",
+        DELTA,
+    ),
+    "LG401 constant": ("where(y_pred > 0, y_pred, 1) + y_pred*y_true", {}),
+    "LG403 stopped": ("stop_gradient(y_pred)*y_true", {}),
+    "LG403 floor": ("where(y_pred > y_true, 1, 0)", {"smoothness": "discontinuous"}),
+    "LG404 times zero": ("0*y_pred + y_true", {}),
+    "LG404 cancelled": ("y_pred - y_pred + y_true", {}),
+    "LG404 channel": (
+        "a**2 + 0*b + y_true",
+        {"y_pred": {"channels": {"a": "real", "b": "real"}}},
+    ),
+    "LG405 kink": ("abs(y_pred - y_true)", {"smoothness": "C1"}),
+    "LG405 second": ("relu(y_pred - y_true)**2", {"smoothness": "smooth"}),
+    "LG309 assumption": ("y_pred*y_true", {"assume": ["y_pred**2 < -1"]}),
+    "LG308 square to a power": ("((y_pred - y_true)**2)**0.75", {}),
+    "LG301 log": ("log(y_pred)*y_true", {}),
+    "LG410 claim": ("y_pred - y_true", {"properties": ["nonnegative"]}),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_refused(name):
+    loss, keys = REFUSED[name]
+    result, found = checked(loss, **keys)
+    assert result is None
+    errors = {item.code.id for item in found if item.severity.value == "error"}
+    assert errors == {name.split()[0]}
+
+
+def test_accepted_jump():
+    result, found = checked(
+        "where(y_pred > 0, y_pred**2, y_pred**2 + 1)*y_true",
+        y_true="positive",
+        smoothness="discontinuous",
+    )
+    assert result.certificate.smoothness is Smoothness.DISCONTINUOUS
+    assert codes(found) == ["LG412"]
+
+
+def test_jump_names_a_witness():
+    _, found = checked("where(y_pred > 2, 3*y_pred, y_pred) + 0*y_true")
+    (jump,) = [item for item in found if item.code.id == "LG401"]
+    assert jump.message == "the loss jumps at y_pred = 2"
+    assert "it is 2 on the left and 6 on the right" in jump.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "keys", "place"),
+    [
+        ("max(0, 1 - y_true*y_pred)", {"y_true": "sign"}, "y_true*y_pred > 1"),
+        ("(clip(y_pred, 0, 1) - y_true)**2", {}, None),
+        ("relu(y_pred - y_true)**2", {}, "y_pred < y_true"),
+        ("where(abs(d) <= 2, d**2, 4)", {"where": D}, "abs(y_pred - y_true) > 2"),
+    ],
+)
+def test_flat_regions(loss, keys, place):
+    result, found = checked(loss, **keys)
+    assert result is not None
+    (flat,) = [item for item in found if item.code.id == "LG407"]
+    assert place is None or flat.notes == (f"for instance where {place}",)
+
+
+def test_labels_that_switch_a_term_off_are_no_flat_region():
+    _, found = checked("-y_true*log(y_pred)", y_true="binary", y_pred="probability")
+    assert "LG407" not in codes(found)
+
+
+@pytest.mark.parametrize(
+    ("loss", "keys", "ends"),
+    [
+        (
+            "-y_true*log(y_pred) - (1 - y_true)*log(1 - y_pred)",
+            PROBABILITIES,
+            ("y_pred = 0", "y_pred = 1"),
+        ),
+        ("y_pred - y_true*log(y_pred)", {"y_pred": "positive"}, ("y_pred = 0",)),
+        ("(sqrt(y_pred) - y_true)**2", {"y_pred": "positive"}, ("y_pred = 0",)),
+        ("(y_pred - y_true)**2", PROBABILITIES, ()),
+    ],
+)
+def test_infinite_ends(loss, keys, ends):
+    result, found = checked(loss, **keys)
+    assert result.certificate.infinite_ends == ends
+    assert [item.code.id for item in found].count("LG409") == len(ends)
+
+
+PROPERTIES = {
+    "(y_pred - y_true)**2": "proved proved proved proved",
+    "abs(y_pred - y_true)": "proved proved proved proved",
+    "log_cosh(y_pred - y_true)": "proved proved proved proved",
+    "norm(y_pred - y_true, axis=last)": "proved proved proved proved",
+    "y_pred - y_true": "refuted proved proved refuted",
+    "log1p((y_pred - y_true)**2)": "proved proved refuted proved",
+    "exp(y_pred) - y_true*y_pred": "refuted refuted proved refuted",
+}
+
+
+@pytest.mark.parametrize("loss", list(PROPERTIES))
+def test_properties(loss):
+    result, _ = checked(loss)
+    names = ("nonnegative", "zero_at_target", "convex", "symmetric")
+    statuses = {item.name: item.status for item in result.certificate.properties}
+    assert " ".join(statuses[name] for name in names) == PROPERTIES[loss]
+
+
+def test_undecided_claims_are_warnings():
+    result, found = checked("(y_pred - y_true)**2", properties=["proper"])
+    assert result is not None
+    assert codes(found) == ["LG411"]
+
+
+def test_assumptions_are_reported():
+    result, found = checked("log(y_pred - y_true)", assume=["y_pred > y_true"])
+    assert result.certificate.assumed == ("y_pred > y_true",)
+    assert codes(found) == ["LG408"]
+
+
+def test_masked_labels_lie_outside_the_domain():
+    result, found = checked(
+        "y_pred*y_true - sqrt(y_true)", y_true="nonnegative", mask="y_true != -1"
+    )
+    assert result is not None
+    assert found == []
