@@ -29,7 +29,7 @@ _HELPERS = (
     *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
     *("_picked", "_per_class", "_check", "_plain"),
     *("_above", "_below", "_log_cosh", "_logaddexp", "_normal_cdf"),
-    *("_normal_logcdf", "_trigamma", "_norm", "_l2_normalize"),
+    *("_normal_logcdf", "_trigamma", "_norm", "_log_softmax", "_l2_normalize"),
 )
 """The helper functions that the template can supply, in the order it places them."""
 

@@ -73,6 +73,9 @@ CALLS: dict[str, str] = {
     "not": "~{0}",
 }
 
+LAST_AXIS: dict[str, str] = {"log_softmax": "_log_softmax({0})"}
+"""Operations that have a better form along the last axis."""
+
 INFIX: dict[str, tuple[str, int]] = {
     "or": (" | ", 2),
     "and": (" & ", 3),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from lossgen.backend.ops import CALLS, INFIX
+from lossgen.backend.ops import CALLS, INFIX, LAST_AXIS
 from lossgen.calculus.evaluate import evaluate
 from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Symbol, symbols
 from lossgen.ir.functions import FUNCTIONS
@@ -137,6 +137,8 @@ class Printer:
 
     def _operation(self, expr: Apply, *, flat: bool) -> str:
         pattern = CALLS[expr.op]
+        if expr.axis is Axis.LAST:
+            pattern = LAST_AXIS.get(expr.op, pattern)
         if pattern.startswith("_"):
             self.helpers.add(pattern.partition("(")[0])
         level = 8 if expr.op == "not" else 0

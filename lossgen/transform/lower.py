@@ -116,7 +116,28 @@ def _leaves_elements_out(expr: Expr, loss: Loss) -> bool:
 
 
 _LOCALS = frozenset(
-    ["tf", "keras", "math", "self", "y_true", "y_pred", "from_logits", "kept", "some", "labelled", "values", "value", "sample_axes", "spatial_axes", "abs", "max", "min", "pow", "round", "sum"]
+    [
+        "tf",
+        "keras",
+        "math",
+        "self",
+        "y_true",
+        "y_pred",
+        "from_logits",
+        "kept",
+        "some",
+        "labelled",
+        "values",
+        "value",
+        "sample_axes",
+        "spatial_axes",
+        "abs",
+        "max",
+        "min",
+        "pow",
+        "round",
+        "sum",
+    ]
 )
 """Names that the template or Python has given away."""
 

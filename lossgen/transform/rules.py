@@ -143,6 +143,12 @@ RULES: tuple[Rule, ...] = (
         _f("sigmoid", U),
         "exp(-u) overflows below u = -88",
     ),
+    Rule(
+        "sigmoid-power",
+        power(_f("sigmoid", U), V),
+        _f("exp", mul(V, _f("log_sigmoid", U))),
+        "a power of an underflowed sigmoid has the gradient 0 times infinity",
+    ),
     # Logarithms and exponentials.
     Rule(
         "softplus",
