@@ -26,8 +26,8 @@ from lossgen.ir.expr import Apply, Axis, Expr, Role
 from lossgen.ir.loss import Loss, Variable
 
 _ROWS = 10
-_DIGITS = 50
-_ZERO = mpf(10) ** -40
+_DIGITS = 30
+_ZERO = mpf(10) ** -22
 _SPREADS = (1, 1, 4, 12)
 
 

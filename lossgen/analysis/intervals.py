@@ -368,6 +368,11 @@ def apply(op: str, arg: Interval) -> Interval:
     return _OTHERS[op](arg)
 
 
+def is_increasing(op: str) -> bool:
+    """Whether a function increases wherever it is defined."""
+    return op in _INCREASING and op not in _EVEN
+
+
 def increasing(op: str, arg: Interval) -> Interval:
     """An increasing function of one argument, on the part where it is defined."""
     row = _INCREASING[op]

@@ -17,8 +17,8 @@ from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import TWO, Apply, Expr, Role, rebuild, sub, substitute
 from lossgen.ir.loss import Loss, Property
 
-_DIGITS = 50
-_ZERO = mpf(10) ** -30
+_DIGITS = 30
+_ZERO = mpf(10) ** -20
 _ROWS = 12
 _SALTS = (0, 1, 2)
 _SPECS_NAMES = (
@@ -112,7 +112,7 @@ def _zero_at_target(loss: Loss) -> Property:
             moved[predicted] = _into_domain(loss, predicted, moved[true])
         sample = Sample(moved, sample.rows, sample.last)
         for row, value in enumerate(_values(loss.expression, sample)):
-            if value is not None and abs(value) > mpf(10) ** -15:
+            if value is not None and abs(value) > mpf(10) ** -10:
                 place = sample.describe(row, tuple(true for _, true in pairs))
                 return Property(
                     name,
@@ -127,7 +127,7 @@ def _into_domain(loss: Loss, name: str, values: Any) -> Any:
     domain = loss.variable(name).domain
     result = np.empty(values.shape, dtype=object)
     with mp.workdps(_DIGITS):
-        step = mpf(10) ** -40
+        step = mpf(10) ** -25
         for index, value in np.ndenumerate(values):
             exact = mp.mpmathify(value)
             if domain.lower.open and exact <= domain.lower.approx:
@@ -180,7 +180,7 @@ def _concave_row(loss: Loss, sample: Sample, salt: int) -> tuple[int, Any] | Non
     except Undefined:
         return None
     for row, bend in enumerate(_row_extremes(series[2], sample.rows)):
-        if bend < -mpf(10) ** -20:
+        if bend < -mpf(10) ** -15:
             return row, bend
     return None
 

@@ -23,6 +23,7 @@ from lossgen.ir.domain import Bound, Domain
 from lossgen.ir.expr import (
     ONE,
     TWO,
+    ZERO,
     Apply,
     Axis,
     Constant,
@@ -40,6 +41,8 @@ from lossgen.ir.extent import COVERED, Extent, extents
 from lossgen.ir.loss import Loss, Variable
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
+_NONNEGATIVE = intervals.NONNEGATIVE
+_NONPOSITIVE = intervals.negate(_NONNEGATIVE)
 _MAX_COMBINED = 8  # facts that a range is combined with
 _Form = tuple[tuple[polynomials.Monomial, Fraction], ...]
 
@@ -469,17 +472,59 @@ class Ranges:
         merged = self._merged(polynomial)
         if merged is not None:
             result = intersect(result, merged)
-        for form, fact in list(self._facts.items())[:_MAX_COMBINED]:
-            combined = self._with_fact(polynomial, dict(form), fact.values, box)
-            result = intersect(result, combined)
-        return result
+        known: list[tuple[Polynomial, Interval]] = [
+            (dict(form), fact.values) for form, fact in self._facts.items()
+        ]
+        known += self._inherent_facts(polynomial)
+        for form, values in known[:_MAX_COMBINED]:
+            result = intersect(result, self._with_fact(polynomial, form, values))
+        return intersect(result, self._monotone_difference(polynomial))
+
+    def _inherent_facts(
+        self, polynomial: Polynomial
+    ) -> list[tuple[Polynomial, Interval]]:
+        """``min(u, v) <= u``, ``abs(u) >= u`` and the like, for what occurs."""
+        found = []
+        for index in polynomials.atoms_of(polynomial) if len(polynomial) > 1 else ():
+            node = self._atoms.nodes[index]
+            above = _parts_below(node)
+            for other in (*above, *_parts_above(node)):
+                difference = self._atoms.polynomial(sub(node, other))
+                form, scale, offset = polynomials.canonical(difference)
+                values = _NONNEGATIVE if other in above else _NONPOSITIVE
+                moved = intervals.add(values, exactly(-offset))
+                found.append((form, intervals.multiply(moved, exactly(1 / scale))))
+        return found
+
+    def _monotone_difference(self, polynomial: Polynomial) -> Interval:
+        """``f(u) - f(v)`` has the sign of ``u - v`` where f increases."""
+        if len(polynomial) != 2:
+            return EVERYTHING
+        (one, c), (other, d) = sorted(polynomial.items())
+        nodes = [self._single(one), self._single(other)]
+        if c + d or any(node is None for node in nodes):
+            return EVERYTHING
+        left, right = (node for node in nodes if node is not None)
+        if left.op != right.op or not intervals.is_increasing(left.op):
+            return EVERYTHING
+        gap = self.of(sub(left.args[0], right.args[0]))
+        if gap.negative or gap.upper <= 0:
+            c, gap = -c, intervals.negate(gap)
+        sign = Interval(_ZERO, inf, gap.positive, True)
+        return intervals.multiply(sign, exactly(c)) if gap.lower >= 0 else EVERYTHING
+
+    def _single(self, monomial: polynomials.Monomial) -> Apply | None:
+        """The operation that a monomial consists of."""
+        if len(monomial) != 1 or monomial[0][1] != 1:
+            return None
+        node = self._atoms.nodes[monomial[0][0]]
+        return node if isinstance(node, Apply) else None
 
     def _with_fact(
         self,
         polynomial: Polynomial,
         form: Polynomial,
         values: Interval,
-        box: dict[int, Interval],
     ) -> Interval:
         """``u`` as ``c*form + rest``, for each c that makes a term of u vanish."""
         result = EVERYTHING
@@ -492,8 +537,10 @@ class Ranges:
             rest = polynomials.plus(
                 polynomial, {key: -factor * value for key, value in form.items()}
             )
-            if any(index not in box for index in polynomials.atoms_of(rest)):
-                continue
+            box = {
+                index: self.of(self._atoms.nodes[index])
+                for index in polynomials.atoms_of(rest)
+            }
             part = intervals.multiply(values, exactly(factor))
             whole = intervals.add(part, polynomials.range_over(rest, box))
             result = intersect(result, whole)
@@ -551,7 +598,8 @@ class Ranges:
                 return values
             total = _any_sum(values)
             if expr.op == "sum":
-                return intersect(total, inner._weighted(arg, expr.axis))
+                total = intersect(total, inner._weighted(arg, expr.axis))
+                return intersect(total, inner._somewhere_positive(arg, expr.axis))
             return (
                 intersect(total, Interval(_ZERO, _ONE))
                 if (self._is_simplex(arg, expr.axis))
@@ -581,6 +629,20 @@ class Ranges:
                 part = self._unweighted(polynomial, part, axis)
             total = intervals.add(total, part)
         return total
+
+    def _somewhere_positive(self, arg: Expr, axis: Axis) -> Interval:
+        """A sum of u >= 0 that is positive wherever a weight is positive.
+
+        Weights that sum to 1 are positive somewhere.
+        """
+        if not self.of(arg).nonnegative:
+            return EVERYTHING
+        for symbol in symbols(arg):
+            if self._is_simplex(symbol, axis):
+                positive = Apply("gt", (symbol, ZERO))
+                if self.given(positive, True).of(arg).positive:
+                    return intervals.POSITIVE
+        return EVERYTHING
 
     def _unweighted(
         self, polynomial: Polynomial, values: Interval, axis: Axis
@@ -761,7 +823,7 @@ def _parts_below(expr: Expr) -> tuple[Expr, ...]:
     if isinstance(expr, Apply):
         if expr.op == "abs":
             return (expr.args[0], Apply("neg", expr.args))
-        if expr.op == "max":
+        if expr.op in ("max", "relu"):
             return expr.args
     return ()
 

@@ -143,7 +143,9 @@ def _fill(
     array = np.empty(shape, dtype=object)
     if variable.domain.along_last_axis:
         for index in np.ndindex(shape[:-1]):
-            array[index] = _composition(variable, shape[-1], generator)
+            array[index] = _composition(
+                variable, shape[-1], generator, 9 if pick is _special else 9999
+            )
         return array
     for index in np.ndindex(shape):
         array[index] = pick(generator, variable)
@@ -151,7 +153,7 @@ def _fill(
 
 
 def _composition(
-    variable: Variable, length: int, generator: random.Random
+    variable: Variable, length: int, generator: random.Random, grain: int
 ) -> list[Fraction]:
     """A point of the simplex, or a vertex of it."""
     closed = not variable.domain.lower.open
@@ -160,7 +162,7 @@ def _composition(
     ):
         chosen = generator.randrange(length)
         return [Fraction(int(index == chosen)) for index in range(length)]
-    parts = [Fraction(generator.randint(1, 9)) for _ in range(length)]
+    parts = [Fraction(generator.randint(1, grain)) for _ in range(length)]
     return [part / sum(parts) for part in parts]
 
 
