@@ -187,7 +187,7 @@ _PROPERTIES = {
 
 
 def _open_ends(variable: Variable, loss: Loss) -> str:
-    """ "Closer to 0 than 1e-18 or to 1 than ..."; empty if no end is guarded."""
+    """Says how close to which ends the guard begins; empty if none is guarded."""
     domain = variable.domain
     upper = () if domain.kind is DomainKind.SIMPLEX else (domain.upper,)
     parts = []

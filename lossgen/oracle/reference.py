@@ -264,9 +264,8 @@ def _all_per_row(held: Array, rows: int) -> Array:
 
 
 def _floats(values: Array) -> Array:
-    return np.vectorize(lambda v: 0.0 if v is None else float(v), otypes=[float])(
-        values
-    )
+    numbers = [0.0 if value is None else float(value) for value in values.flat]
+    return np.array(numbers).reshape(values.shape)
 
 
 def _agree(left: Array, right: Array) -> bool:
