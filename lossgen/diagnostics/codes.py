@@ -120,7 +120,7 @@ _YAML = (
         why="The second would overwrite what the first has written.",
         example="---\n".join(
             f"{_spec(line)}\n"
-            for line in ("loss: abs(y_pred - y_true)", "loss: square(y_pred - y_true)")
+            for line in ("loss: log_cosh(y_pred - y_true)", "loss: (y_pred - y_true)**2")
         ),
         remedy="Rename one of the losses.",
     ),
@@ -380,9 +380,11 @@ _DOMAIN = (
         "LG309",
         "no-samples",
         _ERROR,
-        "No point satisfies the assumptions.",
+        "No point satisfies `assume` and `mask`.",
         why="A loss that is defined nowhere cannot be checked or tested.",
-        example=_spec("loss: square(y_pred - y_true)", "assume: y_pred > y_pred + 1"),
+        example=_spec(
+            "loss: square(y_pred - y_true)", "y_true: unit", "mask: y_true > 2"
+        ),
         remedy="Correct the `assume`, the `mask` or the domains.",
     ),
 )
@@ -394,7 +396,9 @@ _SMOOTHNESS = (
         _ERROR,
         "The loss jumps.",
         why="A gradient cannot see a jump, and training stalls or oscillates there.",
-        example=_spec("loss: 1 if y_pred > y_true else square(y_pred - y_true)"),
+        example=_spec(
+            "loss: 1 + y_pred if y_pred > y_true else square(y_pred - y_true)"
+        ),
         remedy="Make the pieces meet, or accept it with `smoothness: discontinuous`.",
     ),
     Code(
@@ -412,7 +416,7 @@ _SMOOTHNESS = (
         _ERROR,
         "The gradient is 0 almost everywhere.",
         why="Nothing is learned from such a loss.",
-        example=_spec("loss: where(y_pred > y_true, 1, 0)"),
+        example=_spec("loss: square(stop_gradient(y_pred) - y_true)"),
         remedy="Use a smooth surrogate, such as `sigmoid` for a step.",
     ),
     Code(
@@ -422,7 +426,7 @@ _SMOOTHNESS = (
         "The loss does not depend on y_pred.",
         why="It names y_pred, but its value is the same for all of them.",
         example=_spec("loss: square(y_true) + y_pred - y_pred"),
-        remedy="Look for terms that cancel, or a `stop_gradient` around all of them.",
+        remedy="Look for terms that cancel, or that are multiplied by 0.",
     ),
     Code(
         "LG405",
@@ -430,7 +434,7 @@ _SMOOTHNESS = (
         _ERROR,
         "Weaker than `smoothness` asks for.",
         why="The spec promises more than the formula keeps.",
-        example=_spec("loss: abs(y_pred - y_true)", "smoothness: C1"),
+        example=_spec("loss: abs(y_pred - y_true)**3", "smoothness: smooth"),
         remedy="Smooth the formula (`log_cosh`, Huber), or ask for less.",
     ),
     Code(
@@ -440,7 +444,7 @@ _SMOOTHNESS = (
         "Continuity is not established.",
         why="The pieces could not be shown to meet, so there may be a jump.",
         example=_spec(
-            "loss: where(exp(y_pred) > 2 + y_pred, exp(y_pred) - y_pred, 2) + y_true**2"
+            "loss: (1 if y_pred**2 + y_true**2 <= 0 else 0) + square(y_pred - y_true)"
         ),
         remedy="Write it with `max`, `min` or `relu`, or accept a jump.",
     ),
@@ -450,7 +454,7 @@ _SMOOTHNESS = (
         _WARNING,
         "The gradient is 0 on part of the domain.",
         why="Predictions there learn nothing; for a hinge that is what is meant.",
-        example=_spec("loss: relu(1 - y_true * y_pred)", "y_true: sign"),
+        example=_spec("loss: relu(1 - y_true * y_pred)**2", "y_true: sign"),
         remedy="Use a function that keeps a slope, or give a reason under `allow`.",
     ),
     Code(

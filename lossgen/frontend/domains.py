@@ -10,6 +10,7 @@ from fractions import Fraction
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
 from lossgen.frontend.parser import build, parse, suggestion
+from lossgen.frontend.reader import shorten
 from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import (
     ONE,
@@ -60,7 +61,7 @@ def _problem(domain: Domain, role: Role) -> str | None:
     if lower.approx > upper.approx or (
         lower.approx == upper.approx and (lower.open or upper.open)
     ):
-        return f"the domain {domain.text} is empty"
+        return f"the domain {shorten(domain.text)} is empty"
     if role is Role.Y_PRED and (
         domain.labels or domain.kind is DomainKind.COUNT or lower.approx == upper.approx
     ):
@@ -79,7 +80,7 @@ def _parse(text: Text, name: str, report: Report) -> Domain | None:
         return _inequality(text, name, report)
     report.add(
         "LG306",
-        f"unknown domain `{value}`",
+        f"unknown domain `{shorten(value)}`",
         text.span(),
         help=suggestion(value, _NAMED)
         or "a name such as `positive`, an interval `[0, oo)`, an inequality "
@@ -98,6 +99,10 @@ def _comma(value: str) -> int | None:
 
 
 def _part(text: Text, start: int, end: int) -> Text:
+    """A piece of a text without the spaces around it."""
+    piece = text.value[start:end]
+    start += len(piece) - len(piece.lstrip())
+    end -= len(piece) - len(piece.rstrip()) if piece.strip() else 0
     return Text(text.value[start:end], text.source, text.offsets[start : end + 1])
 
 
@@ -212,7 +217,7 @@ def _constant(text: Text, report: Report) -> Expr | None:
         return infinite[text.value.replace(" ", "")]
 
     def lookup(word: str, span: Span) -> Expr | None:
-        report.add("LG306", f"`{word}` is not a constant", span)
+        report.add("LG306", f"`{shorten(word)}` is not a constant", span)
         return None
 
     tree = parse(text, report)
@@ -220,7 +225,11 @@ def _constant(text: Text, report: Report) -> Expr | None:
     if expr is None:
         return None
     if constant_value(expr) is None:
-        report.add("LG306", "an end of a domain is a constant", text.span())
+        report.add(
+            "LG306",
+            "an end of a domain is a number, `pi`, `e`, or arithmetic on them",
+            text.span(),
+        )
         return None
     return _folded(expr)
 

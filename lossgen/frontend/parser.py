@@ -16,6 +16,7 @@ from fractions import Fraction
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
+from lossgen.frontend.reader import shorten
 from lossgen.ir.expr import (
     Apply,
     Axis,
@@ -26,6 +27,7 @@ from lossgen.ir.expr import (
     constant_value,
     depends_on,
     tree_size,
+    walk,
 )
 from lossgen.ir.functions import CALLS, CONDITIONS, Function, Kind
 from lossgen.ir.spec import Text
@@ -33,6 +35,9 @@ from lossgen.ir.spec import Text
 MAX_LENGTH = 10_000
 MAX_DEPTH = 100
 MAX_TREE = 5_000
+MAX_TREE_DEPTH = 150
+MAX_DIGITS = 1_000
+MAX_WORD = 60  # what difflib compares in no time
 
 Lookup = Callable[[str, Span], "Expr | None"]
 """Finds what a name stands for; reports the unknown ones and returns None."""
@@ -50,7 +55,7 @@ _LOOKALIKES = {
     "\u03c0": "pi",
     "\u221e": "oo",
 }
-_NOT_IN_EXPRESSIONS = re.compile(r"[#\\$?`;@]")
+_NOT_IN_EXPRESSIONS = re.compile(r"[#\\$?`;]")
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Lt: "lt",
     ast.LtE: "le",
@@ -107,7 +112,13 @@ def parse(text: Text, report: Report) -> ast.expr | None:
             help="split the loss into named parts under `where:`",
         )
         return None
-    if not _has_plain_characters(text, report):
+    if not (_has_plain_characters(text, report) and _is_balanced(text, report)):
+        return None
+    # Python limits what it converts, and says so in its own words.
+    digits = re.search(rf"\d{{{MAX_DIGITS},}}", value)
+    if digits:
+        message = f"the number has {len(digits[0])} digits"
+        report.add("LG215", message, text.span(*digits.span()))
         return None
     # A newline ends a Python expression; parentheses around the text would let
     # `a) + (b` through.
@@ -116,25 +127,30 @@ def parse(text: Text, report: Report) -> ast.expr | None:
     try:
         return _Shift(indent).visit(ast.parse(line[indent:], mode="eval").body)  # type: ignore[no-any-return]
     except SyntaxError as error:
-        start = min(indent + max((error.offset or 1) - 1, 0), len(value) - 1)
-        message = (error.msg or "invalid syntax").split(". Perhaps")[0]
-        report.add(
-            "LG201", f"cannot parse this: {message}", text.span(start, start + 1)
-        )
+        _report_syntax(error, text, indent, report)
     except (RecursionError, MemoryError, ValueError):
         report.add("LG213", "the expression is nested too deeply", text.span(0, 1))
     return None
 
 
-def names_in(tree: ast.expr) -> tuple[str, ...]:
-    """The names that an expression uses, functions left out, each once, in order."""
-    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    found = (
-        node.id
+def names_in(tree: ast.expr, text: Text) -> dict[str, Span]:
+    """The names that an expression uses, in order, and where it does so first.
+
+    Functions and axes are left out: their names are their own.
+    """
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    apart = {id(call.func) for call in calls}
+    apart.update(id(keyword.value) for call in calls for keyword in call.keywords)
+    nodes = [
+        node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and id(node) not in functions
-    )
-    return tuple(dict.fromkeys(found))
+        if isinstance(node, ast.Name) and id(node) not in apart
+    ]
+    found: dict[str, Span] = {}
+    for node in sorted(nodes, key=lambda node: node.col_offset):
+        span = text.span(node.col_offset, node.end_col_offset)
+        found.setdefault(node.id, span)
+    return found
 
 
 def build(
@@ -152,7 +168,7 @@ def build(
     Returns:
         The tree, or None if anything in it was reported.
     """
-    translator = _Translator(text, lookup, report)
+    translator = _Translator(text, _ignoring(_bound_names(tree), lookup), report)
     expr = translator.translate(tree, 0)
     if expr is None:
         return None
@@ -163,12 +179,39 @@ def build(
             text.span(),
         )
         return None
+    if _depth(expr) > MAX_TREE_DEPTH:
+        message = f"written out, more than {MAX_TREE_DEPTH} operations are nested"
+        report.add("LG213", message, text.span())
+        return None
     return expr if translator.expect(expr, tree, condition) else None
+
+
+def _depth(expr: Expr) -> int:
+    depths: dict[Expr, int] = {}
+    for node in walk(expr):
+        depths[node] = 1 + max((depths[child] for child in node.children), default=0)
+    return depths[expr]
+
+
+def _bound_names(tree: ast.expr) -> frozenset[str]:
+    """The names that `:=`, comprehensions and `lambda` would bind."""
+    bound = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    bound.update(node.arg for node in ast.walk(tree) if isinstance(node, ast.arg))
+    return frozenset(bound)
+
+
+def _ignoring(names: frozenset[str], lookup: Lookup) -> Lookup:
+    """Without a word about names whose binding is reported already."""
+    return lambda name, span: None if name in names else lookup(name, span)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:
     """A sentence that names the nearest known word, if one is near."""
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    near = get_close_matches(name[:MAX_WORD], sorted(known), n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else None
 
 
@@ -193,6 +236,56 @@ def _has_plain_characters(text: Text, report: Report) -> bool:
     return wrong is None
 
 
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+def _is_balanced(text: Text, report: Report) -> bool:
+    """Whether brackets pair up; said here, where every Python says the same."""
+    value = text.value
+    if "'" in value or '"' in value:
+        return True
+    opened: list[int] = []
+    for found in re.finditer(r"[][(){}]", value):
+        place, bracket = found.start(), found[0]
+        problem = None
+        if bracket in _CLOSING:
+            opened.append(place)
+            if len(opened) > MAX_DEPTH:
+                message = "the expression is nested too deeply"
+                report.add("LG213", message, text.span(place, place + 1))
+                return False
+        elif not opened:
+            problem = f"`{bracket}` closes nothing"
+        elif _CLOSING[value[opened[-1]]] != bracket:
+            problem = f"`{value[opened[-1]]}` is closed by `{bracket}`"
+        else:
+            opened.pop()
+        if problem:
+            report.add("LG201", problem, text.span(place, place + 1))
+            return False
+    if opened:
+        span = text.span(opened[-1], opened[-1] + 1)
+        report.add("LG201", f"`{value[opened[-1]]}` is not closed", span)
+    return not opened
+
+
+def _report_syntax(error: SyntaxError, text: Text, indent: int, report: Report) -> None:
+    value = text.value
+    start = min(indent + max((error.offset or 1) - 1, 0), len(value) - 1)
+    end = max(start + 1, indent + (error.end_offset or 0) - 1)
+    # What Python guesses behind the first sentence differs between its versions.
+    problem, _, guess = (error.msg or "").partition(". ")
+    plain = problem in ("", "invalid syntax")
+    message = "cannot parse this" if plain else f"cannot parse this: {problem}"
+    before, rest = value[:start].rstrip(), value[start:]
+    remedy = None
+    if rest.startswith("="):
+        remedy = "name a part under `where:`; `==` compares"
+    elif "comma" in guess or re.match(r"[\w)]\w*[\w(]", f"{before[-1:]}{rest[:2]}"):
+        remedy = "is an operator missing, such as `*`?"
+    report.add("LG201", message, text.span(start, end), help=remedy)
+
+
 class _Shift(ast.NodeTransformer):
     """Moves column offsets by the indentation that was cut off."""
 
@@ -213,11 +306,15 @@ class _Translator:
         self._text = text
         self._lookup = lookup
         self._report = report
+        self._too_deep = False
 
     def translate(self, node: ast.expr, depth: int) -> Expr | None:
         """Translate one node; ``depth`` counts the nesting."""
         if depth > MAX_DEPTH:
-            return self._fail("LG213", "the expression is nested too deeply", node)
+            if not self._too_deep:
+                self._fail("LG213", "the expression is nested too deeply", node)
+            self._too_deep = True
+            return None
         if isinstance(node, ast.Constant):
             return self._number(node)
         if isinstance(node, ast.Name):
@@ -252,7 +349,11 @@ class _Translator:
             if condition
             else "a condition is not a number"
         )
-        way_out = None if condition else "write `1 if condition else 0`"
+        way_out = (
+            "compare it, as in `y_true > 0`"
+            if condition
+            else "write `1 if condition else 0`"
+        )
         self._fail("LG208", message, node, way_out)
         return False
 
@@ -269,6 +370,9 @@ class _Translator:
 
     def _number(self, node: ast.Constant) -> Expr | None:
         source = self._text.value[node.col_offset : node.end_col_offset]
+        if isinstance(node.value, (str, bytes)):
+            way_out = "names stand without quotes" if node.value else None
+            return self._fail("LG202", _UNSUPPORTED[ast.JoinedStr], node, way_out)
         if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
             return self._fail(
                 "LG202", f"`{source[:20]}` is not a number of the language", node
@@ -365,9 +469,9 @@ class _Translator:
         if name not in CALLS:
             return self._fail(
                 "LG204",
-                f"unknown function `{name}`",
+                f"unknown function `{shorten(name)}`",
                 node.func,
-                suggestion(name, CALLS) or _replacement(name),
+                _replacement(name) or suggestion(name, CALLS),
             )
         axis, has_axis = self._axis(node)
         function = self._select(name, has_axis, node)
@@ -389,8 +493,13 @@ class _Translator:
 
     def _axis(self, node: ast.Call) -> tuple[Axis | None, bool]:
         for keyword in node.keywords:
+            if keyword.arg is None:
+                self._fail("LG202", _UNSUPPORTED[ast.Starred], keyword)
+                return None, True
             if keyword.arg != "axis":
-                self._fail("LG205", f"unknown argument `{keyword.arg}`", keyword)
+                self._fail(
+                    "LG205", f"unknown argument `{shorten(keyword.arg)}`", keyword
+                )
                 return None, True
         if not node.keywords:
             return None, False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import Union
@@ -112,7 +112,8 @@ def read(source: SourceFile, report: Report) -> tuple[Node, ...]:
 
 def _structure(text: str) -> int:
     # A document costs as much as a few keys.
-    return sum(text.count(char) for char in "\n\r:,[]{}") + 5 * text.count("---")
+    documents = len(_DOCUMENT.findall(text))
+    return sum(text.count(char) for char in "\n\r:,[]{}") + 5 * documents
 
 
 _DOCUMENT = re.compile(r"^---(?=\s|\Z)", re.M)
@@ -144,7 +145,8 @@ def _read_document(
     yaml.composer.warn_double_anchors = False
     try:
         for root in yaml.compose_all(text):
-            yield _Converter(source, start, report).convert(root)
+            node = _Converter(source, start, report).convert(root)
+            yield _marked(node, start) if node.span.start >= node.span.end else node
     except MarkedYAMLError as error:
         _report_syntax(source, start, error, report)
     except ReaderError as error:
@@ -158,6 +160,12 @@ def _read_document(
         report.add("LG101", "nested too deeply", Span(source, start, start))
     except _UnreadableError as error:
         report.add("LG101", error.message, error.span, help=error.help)
+
+
+def _marked(node: Node, start: int) -> Node:
+    """An empty document, placed at its ``---``."""
+    mark = _DOCUMENT.search(node.span.source.text, start)
+    return replace(node, span=Span(node.span.source, *mark.span())) if mark else node
 
 
 class _UnreadableError(Exception):
@@ -234,7 +242,8 @@ class _Converter:
     def _scalar(self, node: ScalarNode) -> Scalar:
         start, end = self._place(node)
         text = locate(self._source, start, node.style, node.value)
-        start = content_start(self._source, start)
+        # A value that is all tag has nothing else to point at.
+        start = content_start(self._source, start) if node.value else start
         stop = start + len(self._source.text[start:end].rstrip())
         plain = not node.style
         kind = _KINDS.get(str(node.tag), Kind.TEXT)

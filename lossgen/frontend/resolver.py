@@ -10,6 +10,7 @@ from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
 from lossgen.frontend.domains import parse_domain, real
 from lossgen.frontend.parser import build, names_in, parse, suggestion
+from lossgen.frontend.reader import shorten
 from lossgen.frontend.sizes import check_sizes
 from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import ONE, Expr, Role, Symbol, depends_on, symbols
@@ -17,8 +18,7 @@ from lossgen.ir.functions import CALLS
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.spec import Default, LossSpec, ParameterSpec, TensorSpec, Text
 
-MAX_CHAIN = 40
-"""How long a chain of names that use one another may be."""
+_SHOWN = 8  # names of a cycle
 
 _TAKEN = ("y_true", "y_pred", "e", "pi", "oo")
 
@@ -168,10 +168,14 @@ class _Scope:
         self._trees: dict[str, ast.expr | None] = {
             name: parse(text, report) for name, (_, text) in self._where.items()
         }
+        self._uses: dict[str, dict[str, Span]] = {
+            name: names_in(tree, self._where[name][1]) if tree else {}
+            for name, tree in self._trees.items()
+        }
         self._resolved: dict[str, Expr | None] = {}
-        self._open: list[str] = []
-        for name in self._where:
-            self._definition(name)
+        for name in self._in_order():
+            self._resolved[name] = self._definition(name)
+        self._used.clear()
 
     @property
     def definitions(self) -> tuple[tuple[str, Expr], ...]:
@@ -194,7 +198,7 @@ class _Scope:
             if name not in used:
                 self._unused("where", name, label.span())
         for parameter in self._spec.params:
-            if parameter.name.value not in used:
+            if parameter.name.value not in {*used, *_TAKEN}:
                 self._unused("parameter", parameter.name.value, parameter.name.span())
         for name, tensor in (
             ("y_true", self._spec.y_true),
@@ -224,9 +228,7 @@ class _Scope:
             expr = self._resolved.get(name)
             if expr is not None:
                 seen.update(symbol.name for symbol in symbols(expr))
-            tree = self._trees.get(name)
-            if tree is not None:
-                queue.extend(n for n in names_in(tree) if n in self._where)
+            queue.extend(n for n in self._uses.get(name, ()) if n in self._where)
         return seen
 
     def _unused(self, kind: str, name: str, span: Span) -> None:
@@ -269,18 +271,15 @@ class _Scope:
         )
 
     def _lookup(self, name: str, span: Span) -> Expr | None:
-        if not self._open:
-            self._used.add(name)
+        self._used.add(name)
         if name in self._where:
-            if not self._open:
-                self._used.add(name)
-            return self._definition(name, span)
+            return self._resolved.get(name)
         symbol = self._variables.get(name)
         if symbol is not None:
-            if not self._open:
-                self._used.add(symbol.name)
+            self._used.add(symbol.name)
             return symbol
-        self._report.add("LG203", f"unknown name `{name}`", span, help=self._hint(name))
+        message = f"unknown name `{shorten(name)}`"
+        self._report.add("LG203", message, span, help=self._hint(name))
         return None
 
     def _hint(self, name: str) -> str | None:
@@ -295,28 +294,35 @@ class _Scope:
             return f"`{name}` is a function"
         return suggestion(name, [*self._variables, *self._where, "pi"])
 
-    def _definition(self, name: str, span: Span | None = None) -> Expr | None:
-        if name in self._resolved:
-            return self._resolved[name]
-        label, text = self._where[name]
-        if len(self._open) > MAX_CHAIN:
-            self._report.add(
-                "LG213", f"more than {MAX_CHAIN} names use one another", label.span()
-            )
-            return None
-        if name in self._open:
-            cycle = " -> ".join([*self._open[self._open.index(name) :], name])
-            self._report.add("LG210", f"cyclic names: {cycle}", span or label.span())
-            return None
-        tree = self._trees[name]
+    def _in_order(self) -> Iterator[str]:
+        """The ``where`` names, each behind those that it uses; cycles are reported."""
+        done: set[str] = set()
+        for start in self._where:
+            path = {start: iter(self._uses[start].items())} if start not in done else {}
+            while path:
+                name, uses = next(reversed(path.items()))
+                for used, span in uses:
+                    if used in path:
+                        self._report_cycle([*path], used, span)
+                    elif used in self._where and used not in done:
+                        path[used] = iter(self._uses[used].items())
+                        break
+                else:
+                    del path[name]
+                    done.add(name)
+                    yield name
+
+    def _report_cycle(self, path: list[str], name: str, span: Span) -> None:
+        cycle = [*path[path.index(name) :], name]
+        if len(cycle) > _SHOWN:
+            cycle[_SHOWN - 1 : -1] = ["..."]
+        self._report.add("LG210", f"cyclic names: {' -> '.join(cycle)}", span)
+
+    def _definition(self, name: str) -> Expr | None:
+        tree, (_, text) = self._trees[name], self._where[name]
         if tree is None:
-            self._resolved[name] = None
             return None
-        self._open.append(name)
-        found = build(tree, text, self._lookup, self._report, condition=_is_test(tree))
-        self._open.pop()
-        self._resolved[name] = found
-        return found
+        return build(tree, text, self._lookup, self._report, condition=_is_test(tree))
 
 
 def _is_test(tree: ast.expr) -> bool:

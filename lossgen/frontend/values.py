@@ -112,8 +112,8 @@ def read_code_key(key: Key) -> Text:
     code = CODES.get(key)
     if code is None:
         names = {item.name: item.id for item in CODES.values()}
-        close = names.get(key) or closest(key, CODES)
-        remedy = f"did you mean `{close}`?" if close else None
+        close = names.get(key) or names.get(closest(key, names) or "")
+        remedy = f"did you mean `{close}`?" if close else "`lossgen explain` lists them"
         raise _fault("LG103", f"there is no diagnostic `{shorten(key)}`", span, remedy)
     if code.severity is Severity.ERROR:
         message = f"{key} is an error: only warnings and notes can be allowed"
