@@ -46,7 +46,9 @@ class _Slopes:
 
 
 def _inspect(loss: Loss, variable: Variable, report: Report) -> None:
-    draws = list(_draws(loss, variable))
+    # Without a branch the loss is analytic: flat nowhere or everywhere.
+    branches = guards(loss.expression, Ranges.of_loss(loss))
+    draws = list(_draws(loss, variable, _SPREADS if branches else _SPREADS[:2]))
     slopes = [slope for draw in draws for slope in draw.slopes]
     if not slopes:
         return
@@ -126,13 +128,15 @@ def _flat_rows(draws: list[_Slopes]) -> list[tuple[_Slopes, int]]:
 # Draws --------------------------------------------------------------------------------
 
 
-def _draws(loss: Loss, variable: Variable) -> Iterator[_Slopes]:
+def _draws(
+    loss: Loss, variable: Variable, spreads: tuple[int, ...]
+) -> Iterator[_Slopes]:
     """The same data with several predictions, the later ones further out."""
     base = generic(loss, last=typical_length(loss), rows=_ROWS)
     if base is None:
         return
     predicted = [item.name for item in loss.of_role(Role.Y_PRED)]
-    for salt, spread in enumerate(_SPREADS):
+    for salt, spread in enumerate(spreads):
         other = generic(loss, last=base.last, rows=_ROWS, salt=100 + salt)
         if other is None or other.rows != base.rows:
             continue

@@ -309,6 +309,8 @@ def _ties(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...]
     """Where the first element of an axis ties with the extreme of the others."""
     if guard.node.axis is Axis.BATCH or sample.last < 2:
         return None
+    if not _has_others(guard, sample):
+        return ()
     sign = 1 if guard.node.op == "amax" else -1
 
     def gap(values: Array) -> Array:
@@ -322,6 +324,16 @@ def _ties(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...]
 
     found = _searched(guard, variable, sample, gap)
     return (found,) if found else None
+
+
+def _has_others(guard: Guard, sample: Sample) -> bool:
+    """Whether the axis has more than one element: a collapsed one has not."""
+    try:
+        values = evaluate(guard.difference, sample.environment, digits=20)
+    except Undefined:
+        return False
+    ranked = values.ndim > 1 and values.shape[0] == sample.rows
+    return ranked and all(_others(values, guard.node.axis))
 
 
 def _others(values: Array, axis: Axis | None) -> list[list[Any]]:

@@ -455,32 +455,51 @@ def _erfc(arg: Interval) -> Interval:
     return result
 
 
-def _wave(arg: Interval) -> Interval:
-    return Interval(Fraction(-1), Fraction(1))
-
-
 def _sine(arg: Interval) -> Interval:
-    return exactly(0) if arg.point == 0 else _wave(arg)
+    return exactly(0) if arg.point == 0 else _wave(arg, 0)
 
 
 def _cosine(arg: Interval) -> Interval:
-    return exactly(1) if arg.point == 0 else _wave(arg)
+    return exactly(1) if arg.point == 0 else _wave(arg, 1)
+
+
+def _wave(arg: Interval, quarters: int) -> Interval:
+    """``sin(x + quarters*pi/2)``: the ends, and the crests and troughs between them."""
+    whole = Interval(Fraction(-1), Fraction(1))
+    low, high = arg.lower, arg.upper
+    if isinstance(low, float) or isinstance(high, float):
+        return whole
+    if high - low > 6 or max(abs(low), abs(high)) > 10**6:
+        return whole
+    with mp.workprec(_PRECISION):
+        ends = [
+            to_fraction(mp.sin(mpf(x.numerator) / x.denominator + quarters * mp.pi / 2))
+            for x in (low, high)
+        ]
+        # In quarter turns: crests at 1 modulo 4, troughs at 3.
+        first, last = (
+            mpf(x.numerator) / x.denominator / (mp.pi / 2) + quarters
+            for x in (low - _MARGIN, high + _MARGIN)
+        )
+        crest = mp.ceil((first - 1) / 4) <= mp.floor((last - 1) / 4)
+        trough = mp.ceil((first - 3) / 4) <= mp.floor((last - 3) / 4)
+    slack = Fraction(1, 2**60)
+    return intersect(
+        whole,
+        Interval(
+            Fraction(-1) if trough else min(ends) - slack,
+            Fraction(1) if crest else max(ends) + slack,
+        ),
+    )
 
 
 def _lgamma(arg: Interval) -> Interval:
-    if arg.lower >= 2:
-        with mp.workprec(_PRECISION):
-            lower = _lgamma_end(arg.lower, -1)
-            upper = _lgamma_end(arg.upper, 1)
-        return _bounded(
-            lower,
-            upper,
-            arg.lower_open or arg.lower != 2,
-            True,
-        )
-    if arg.point == 1:
+    if arg.point in (1, 2):
         return exactly(0)
-    return Interval(_LGAMMA_MINIMUM, inf, True, True)
+    if arg.lower < 2:
+        return Interval(_LGAMMA_MINIMUM, inf, True, True)
+    lower, upper = _lgamma_end(arg.lower, -1), _lgamma_end(arg.upper, 1)
+    return _bounded(lower, upper, arg.lower_open or arg.lower != 2, True)
 
 
 def _lgamma_end(end: End, side: int) -> End:
@@ -488,7 +507,8 @@ def _lgamma_end(end: End, side: int) -> End:
         return end
     if end == 2:
         return Fraction(0)
-    value = to_fraction(mp.loggamma(mpf(end.numerator) / end.denominator))
+    with mp.workprec(_PRECISION):
+        value = to_fraction(mp.loggamma(mpf(end.numerator) / end.denominator))
     return value + side * (abs(value) * _MARGIN + _MARGIN)
 
 

@@ -212,6 +212,7 @@ class Ranges:
     ) -> None:
         """Keep what is known. Use `of_loss` and `given`."""
         self._atoms, self._facts, self._excluded = atoms, facts, excluded
+        self._dead = False  # the facts contradict one another: nothing is computed
         self._known: dict[Expr, Interval] = {}
         self._inner: dict[Axis, Ranges] = {}
         self._children: dict[tuple[Expr, bool, bool], Ranges] = {}
@@ -231,8 +232,12 @@ class Ranges:
 
     def of(self, expr: Expr) -> Interval:
         """An interval that holds every value of an expression where it is defined."""
+        if self._dead:
+            return EMPTY
         known = self._known.get(expr)
         if known is None:
+            # Facts may lead back here; then nothing is known of the expression yet.
+            self._known[expr] = EVERYTHING
             known = self._known[expr] = self._compute(expr)
         return known
 
@@ -294,7 +299,9 @@ class Ranges:
             same = len(kept) == len(self._facts) and len(excluded) == len(
                 self._excluded
             )
-            self._inner[axis] = self if same else Ranges(self._atoms, kept, excluded)
+            inner = self if same else Ranges(self._atoms, kept, excluded)
+            inner._dead = self._dead
+            self._inner[axis] = inner
         return self._inner[axis]
 
     def given(self, condition: Expr, truth: bool, *, local: bool = True) -> Ranges:
@@ -306,7 +313,10 @@ class Ranges:
 
     def _with_condition(self, condition: Expr, truth: bool, local: bool) -> Ranges:
         child = Ranges(self._atoms, dict(self._facts), dict(self._excluded))
+        child._dead = self._dead
         for op, left, right in _comparisons(condition, truth):
+            if _IMPOSSIBLE[op](child.of(sub(left, right))):
+                child._dead = True
             if op == "ne":
                 child._exclude(left, right)
                 continue
@@ -797,6 +807,12 @@ _REDUCTIONS: dict[str, Callable[[Interval], Interval]] = {
 # Conditions ---------------------------------------------------------------------------
 
 _NEGATED = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "eq"}
+_IMPOSSIBLE: dict[str, Callable[[Interval], bool]] = {
+    "lt": lambda gap: gap.nonnegative,
+    "le": lambda gap: gap.positive,
+    "eq": lambda gap: gap.nonzero,
+    "ne": lambda gap: gap.point == 0,
+}
 _SWAPPED = {"gt": "lt", "ge": "le"}
 
 

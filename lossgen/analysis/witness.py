@@ -16,7 +16,7 @@ from lossgen.ir.expr import ZERO, Apply, Axis, Expr, Role
 from lossgen.ir.loss import Loss
 
 _DIGITS = 40
-_MANY_DIGITS = 1200  # what looks like 0 at 40 digits may be exp(-1000)
+_MANY_DIGITS = 500  # what looks like 0 at 40 digits may be exp(-1000)
 _TRIES = 6
 _SHOWN = 8  # elements of an argument
 

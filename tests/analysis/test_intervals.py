@@ -48,6 +48,11 @@ MIX = "y_true*y_pred + (1 - y_true)*(1 - y_pred)"
         ("log(y_pred)", {"y_pred": "probability"}, "(-oo, 0)"),
         ("sqrt(y_pred + 4)", {"y_pred": "[0, 5]"}, "[2, 3]"),
         ("log_cosh(y_pred)", {}, "[0, oo)"),
+        ("lgamma(2 + 0*y_pred)", {}, "[0, 0]"),
+        ("1/cos(0.5*y_pred)", {"y_pred": "[-1, 1]"}, None),
+        ("relu(y_pred) - y_pred", {}, "[0, oo)"),
+        ("y_pred + y_true - min(y_pred, y_true)", UNIT, "(0, 2)"),
+        ("sigmoid(y_pred + 1) - sigmoid(y_pred)", {}, "(0, 1)"),
         ("clip(y_pred, -1, 1)", {}, "[-1, 1]"),
         ("max(y_pred, 0)", {}, "[0, oo)"),
         ("y_true/(y_true + y_pred)", UNIT, "[0, 1)"),
@@ -86,6 +91,16 @@ CLASSES = {"y_true": "one_hot", "y_pred": "probability"}
             "axis=last)",
             {},
             "[-1, 1]",
+        ),
+        (
+            "sum(y_true*sqrt(y_pred), axis=last)",
+            {"y_true": "simplex", "y_pred": "unit"},
+            "[0, 1]",
+        ),
+        (
+            "sum(y_pred*sqrt(y_true), axis=last)",
+            {"y_true": "simplex", "y_pred": "positive"},
+            "(0, oo)",
         ),
         (
             "1 - (2*sum(y_true*y_pred, axis=last) + 1)"
@@ -129,6 +144,12 @@ def branch(condition, expression, truth=True, **keys):
 )
 def test_conditions_are_facts(condition, expression, expected):
     assert branch(condition, expression) == expected
+
+
+def test_contradictions_leave_nothing():
+    loss = write("where(y_pred > 2, y_pred, y_pred*y_true)", y_pred="unit")
+    guard, then, _ = loss.expression.args
+    assert range_of(then, loss, ((guard, True),)).empty
 
 
 def test_denied_conditions_are_facts():
