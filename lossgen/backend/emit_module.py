@@ -27,11 +27,15 @@ TEMPLATE = "loss_module.py.jinja"
 
 _HELPERS = (
     *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
-    *("_picked", "_per_class", "_check", "_plain"),
+    *("_one_hot", "_picked", "_filled", "_per_class", "_check", "_plain"),
     *("_above", "_below", "_log_cosh", "_logaddexp", "_normal_cdf"),
     *("_normal_logcdf", "_trigamma", "_norm", "_log_softmax", "_l2_normalize"),
+    *("_softmax_over", "_log_softmax_over", "_cumsum_over"),
 )
 """The helper functions that the template can supply, in the order it places them."""
+
+_NEED_MATH = {"math", "_normal_cdf", "_normal_logcdf"}
+"""Helpers, and what else the printer asks for, that use Python's ``math``."""
 
 HELPER_TEMPLATES = tuple(f"helpers/{name}.py.jinja" for name in _HELPERS)
 """The templates that `TEMPLATE` includes."""
@@ -71,7 +75,8 @@ class _Module:
         self.placeholders = placeholders
         self.shape: Shape = result_shape(self.loss, program.body.extent)
         self.layout: Layout = layout(self.loss)
-        self.printer = Printer({**channel_names(self.loss), "labels": "y_true"})
+        labels = "labels" if self._needs_one_hot() else "y_true"
+        self.printer = Printer({**channel_names(self.loss), "labels": labels})
         self.helpers: set[str] = {"_inputs", "_kept", "_spread"}
         if self.loss.spec.y_true.unused:
             self.helpers |= {"_prediction"}
@@ -81,6 +86,7 @@ class _Module:
         """Everything that the template places."""
         loss = self.loss
         body = list(self._body())
+        labelled = self._labelled_source()
         self.helpers |= self.printer.helpers - {"math"}
         if loss.parameters:
             self.helpers |= {"_check", "_plain"}
@@ -95,7 +101,7 @@ class _Module:
             "module_docstring": module_docstring(loss),
             "function_docstring": function_docstring(self.program.checked, self.shape),
             "parameter_docs": parameter_arguments(loss),
-            "uses_math": "math" in self.printer.helpers,
+            "uses_math": bool(_NEED_MATH & self.printer.helpers),
             "uses_callable": bool(loss.parameters),
             "uses_sequence": any(p.shape != "scalar" for p in loss.parameters),
             "function_parameters": self._function_parameters(),
@@ -111,13 +117,13 @@ class _Module:
             "body": body,
             "kept_shape": self._kept_shape(),
             "kept_lines": self._kept_lines(),
-            "labelled": self._labelled_source(),
+            "labelled": labelled,
             "kept_inputs": self._kept_inputs(),
             "labelled_parameters": self._labelled_parameters(),
             "masks_labels": "_labelled" in self.helpers,
             "target_placeholder": repr(self.placeholders.y_true),
             "prediction_placeholder": repr(self.placeholders.y_pred),
-            "repeated": self.shape.repeated,
+            "batched": self.shape.batched,
             "helpers": [name for name in _HELPERS if name in self.helpers],
             "ignore": loss.spec.y_true.ignore,
         }
@@ -147,15 +153,16 @@ class _Module:
             yield 'if getattr(y_pred, "_keras_logits", None) is not None:'
             yield "    y_pred, from_logits = y_pred._keras_logits, True"
         taken = "y_pred" if self.loss.spec.y_true.unused else "y_true, y_pred"
-        if self.shape.repeated:
+        if self.shape.batched:
             yield 'kept = getattr(y_pred, "_kept", None)'
         yield f"{taken} = {self._prepare().partition(' = ')[2]}"
         yield from self._parameters()
-        yield from self._masking()
+        masking = list(self._masking())
         computed = self._computation()
         for axis, line in self._axes():
             if axis in self.printer.axes:
                 yield line
+        yield from masking
         yield from computed
 
     def _parameters(self) -> Iterator[str]:
@@ -169,10 +176,10 @@ class _Module:
                 yield f"{p.name} = tf.broadcast_to({p.name}, {shape})"
 
     def _element(self) -> str:
-        """A tensor of the shape of one channel of y_pred."""
-        if not self.loss.spec.y_pred.channels:
-            return "y_pred"
-        return channel_names(self.loss)[self.loss.of_role(Role.Y_PRED)[0].name]
+        """A tensor, or channel, of the shape that elements have."""
+        items = [*self.loss.of_role(Role.Y_PRED), *self.loss.of_role(Role.Y_TRUE)]
+        wide = [item for item in items if item.size != 1]
+        return channel_names(self.loss)[(wide or items)[0].name]
 
     def _axes(self) -> Iterator[tuple[Axis, str]]:
         yield Axis.SAMPLE, "sample_axes = list(range(1, y_pred.shape.rank))"
@@ -202,16 +209,25 @@ class _Module:
         yield from self._split()
         if self.program.kept is not None or ignoring:
             labelled = f"_labelled(y_true{self._labelled_arguments('')})"
-            if self.shape.repeated:
+            if self.shape.batched:
                 yield f"labelled = {labelled}"
                 yield "kept = labelled if kept is None else labelled & kept"
             else:
                 yield f"kept = {labelled}"
             yield from self._sanitized()
-        elif self.shape.repeated:
+        elif self.shape.batched:
             shape = f"tf.shape({self._element()})"
             yield f"kept = tf.broadcast_to(True if kept is None else kept, {shape})"
         yield from self._some()
+        if self._needs_one_hot():
+            self.helpers |= {"_one_hot", "_picked"}
+            if self._uses("labels"):
+                yield "labels = y_true"
+            yield "y_true = _one_hot(y_true, y_pred)"
+
+    def _needs_one_hot(self) -> bool:
+        """Whether integer labels are used otherwise than to pick an entry."""
+        return self.loss.spec.y_true.sparse and self._uses("y_true")
 
     def _sanitized(self) -> Iterator[str]:
         names = channel_names(self.loss)
@@ -221,22 +237,35 @@ class _Module:
             value = self.placeholders.y_true if is_target else self.placeholders.y_pred
             yield f"{name} = tf.where(kept, {name}, {value!r})"
         sizes = {item.size for item in self.loss.of_role(Role.Y_TRUE, Role.Y_PRED)}
-        if len(sizes) > 1 and self.program.kept is not None:
+        uneven = len(sizes) > 1 or self.loss.spec.y_true.sparse
+        if uneven and self._masks_reductions():
             yield f"kept = tf.broadcast_to(kept, tf.shape({self._element()}))"
 
     def _some(self) -> Iterator[str]:
         """Rows in which nothing is kept are computed on placeholders, then dropped."""
-        if self.shape.repeated:
+        filled = self.program.body.filled
+        if self.shape.repeated or filled is Axis.BATCH:
             yield "some = tf.reduce_any(kept)"
-        elif self.program.kept is not None and self.shape.kind != "elements":
+        elif self._drops_rows():
             axes = "-1" if self.shape.kind == "rows" else "sample_axes"
             if axes == "sample_axes":
                 self.printer.axes.add(Axis.SAMPLE)
-            yield f"some = tf.reduce_any(kept, axis={axes}, keepdims=True)"
-        else:
+            kept = "labelled" if self.shape.batched else "kept"
+            yield f"some = tf.reduce_any({kept}, axis={axes}, keepdims=True)"
+        if filled is None:
             return
         yield "# Where nothing is kept, all is computed on placeholders, then dropped."
         yield "kept |= ~some"
+
+    def _masks_reductions(self) -> bool:
+        labels_alone = self.program.kept is None and not self.shape.batched
+        return not (labels_alone and self.shape.kind == "rows")
+
+    def _drops_rows(self) -> bool:
+        """Whether it takes a reduction to see which values nothing is kept of."""
+        if not self.shape.masked or self.shape.kind == "elements":
+            return False
+        return self.program.kept is not None or self.shape.kind == "batch"
 
     def _computation(self) -> list[str]:
         """The blocks; where more than a return follows, they meet behind an else."""
@@ -274,17 +303,19 @@ class _Module:
                 "return tf.repeat(value, tf.shape(y_pred)[0])",
             ]
         if self.shape.kind == "elements":
+            kept = "labelled" if self.shape.batched else "kept"
             return [
                 f"values = {source}",
-                "values = tf.where(kept, values, 0.0)",
-                "values._keras_mask = kept",
+                f"values = tf.where({kept}, values, 0.0)",
+                f"values._keras_mask = {kept}",
                 "return values",
             ]
         if not self.shape.masked:
             return self._rows(source, block)
         squeeze = {"rows": "tf.squeeze({}, axis=-1)", "batch": "tf.reshape({}, [-1])"}
         flat = squeeze[self.shape.kind].format
-        kept = flat("some" if self.loss.mask is not None else "kept")
+        kept = "labelled" if self.shape.batched else "kept"
+        kept = flat("some" if self._drops_rows() else kept)
         *lines, last = self._rows(source, block)
         if not lines:
             lines = [f"values = {source}"]
@@ -315,7 +346,7 @@ class _Module:
 
     def _kept_shape(self) -> str:
         return {
-            "elements": "tf.shape(y_true)",
+            "elements": f"tf.shape({self._element_source()})",
             "rows": "tf.shape(y_pred)[:-1]",
             "batch": "tf.shape(y_pred)[:1]",
         }[self.shape.kind]
@@ -329,14 +360,32 @@ class _Module:
 
     def _kept_inputs(self) -> tuple[str, str]:
         """Conditions under which y_true and y_pred stay as they are."""
-        split = bool(self.loss.spec.y_pred.channels) and self.shape.kind == "elements"
-        pred = "tf.reduce_any(kept, axis=-1, keepdims=True)" if split else "kept"
+        true, pred = self._kept_by("y_true"), self._kept_by("y_pred")
         if not (self.shape.masked or self.program.kept is not None):
-            return "kept", pred
+            return true, pred
         labelled = f"_labelled(y_true{self._labelled_arguments('self.')})"
         if self.loss.spec.y_true.channels:
             labelled = f"tf.reduce_any({labelled}, axis=-1, keepdims=True)"
-        return f"kept | ~{labelled}", pred
+        return f"{true} | ~{labelled}", pred
+
+    def _kept_by(self, tensor: str) -> str:
+        """Where a tensor counts; a row of several channels counts as a whole."""
+        if self.shape.kind != "elements" or tensor == self._element_source():
+            return "kept"
+        names = {item.name: item.size for item in self.loss.variables}
+        sizes = {item.size for item in self.loss.of_role(Role.Y_TRUE, Role.Y_PRED)}
+        if tensor in names and len(sizes) == 1:
+            return "kept"
+        return "tf.reduce_any(kept, axis=-1, keepdims=True)"
+
+    def _element_source(self) -> str:
+        """A tensor of the shape that elements have, before channels are split."""
+        items = [*self.loss.of_role(Role.Y_PRED), *self.loss.of_role(Role.Y_TRUE)]
+        whole = [item.name for item in items if item.size != 1 and not item.channel]
+        if whole:
+            return whole[0]
+        source = self.layout.split_pred[0].partition(" = ")[2]
+        return f"{source}[0]" if len(self.loss.of_role(Role.Y_PRED)) > 1 else source
 
     def _labelled_source(self) -> list[str]:
         if self.program.kept is None:

@@ -7,7 +7,6 @@ from lossgen.backend.formatting import format_source
 from lossgen.backend.prose import title
 from lossgen.backend.shape import result_shape
 from lossgen.backend.templating import render
-from lossgen.ir.expr import Axis
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram
@@ -22,7 +21,6 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
     """The source of the test file, formatted, without the header."""
     loss = program.checked.loss
     shape = result_shape(loss, program.body.extent)
-    collapsed = shape.kind == "batch"
     context = {
         "name": loss.name,
         "class_name": loss.class_name,
@@ -35,17 +33,11 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "required": _required(loss, table),
         "outside": [_outside(item) for item in loss.parameters if _outside(item)],
         "unused_target": loss.spec.y_true.unused,
-        "per_sample_rank": {"rows": 1, "batch": 1, "elements": 2}[shape.kind],
         "repeated": shape.repeated,
-        "has_sequence": not collapsed and not _needs_space(loss),
+        "sparse": loss.spec.y_true.sparse,
+        "ignore": loss.spec.y_true.ignore,
     }
     return format_source(render(TEMPLATE, context, options.templates))
-
-
-def _needs_space(loss: Loss) -> bool:
-    return any(
-        getattr(node, "axis", None) is Axis.SPATIAL for node in [loss.expression]
-    )
 
 
 def _case(case: ReferenceCase) -> str:

@@ -70,7 +70,9 @@ def _split(
         return (f"{targets} = {tensor}",)
     if _is_equal_split(variables):
         return (f"{targets} = tf.split({tensor}, {len(variables)}, axis=-1)",)
-    parts = ", ".join(str(item.size) for item in variables)
+    named = [item.size for item in variables if not isinstance(item.size, int)]
+    sizes = ["-1" if named == [item.size] else str(item.size) for item in variables]
+    parts = ", ".join(sizes)
     return (f"{targets} = tf.split({tensor}, [{parts}], axis=-1)",)
 
 
@@ -93,6 +95,8 @@ def _named_sizes(true: Sequence[Variable], pred: Sequence[Variable]) -> list[str
         if not variables or _is_equal_split(variables):
             continue
         constant, counts = _total(variables)
+        if sum(counts.values()) < 2:
+            continue  # tf.split finds a single size itself
         unknown = [name for name in counts if name not in known]
         if len(unknown) == 1 and unknown[0] is not None:
             rest = [str(constant)] if constant else []

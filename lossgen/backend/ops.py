@@ -57,6 +57,7 @@ CALLS: dict[str, str] = {
     "logsumexp": "tf.reduce_logsumexp({0}, {axis})",
     "norm": "_norm({0}, {axis})",
     "any": "tf.reduce_any({0}, {axis})",
+    "filled": "_filled({0}, {axis})",
     "count": "tf.math.count_nonzero({0}, {axis}, dtype=y_pred.dtype)",
     "softmax": "tf.nn.softmax({0}, {axis})",
     "log_softmax": "tf.nn.log_softmax({0}, {axis})",
@@ -75,6 +76,13 @@ CALLS: dict[str, str] = {
 
 LAST_AXIS: dict[str, str] = {"log_softmax": "_log_softmax({0})"}
 """Operations that have a better form along the last axis."""
+
+SEVERAL_AXES: dict[str, str] = {
+    "softmax": "_softmax_over({0}, {axis})",
+    "log_softmax": "_log_softmax_over({0}, {axis})",
+    "cumsum": "_cumsum_over({0}, {axis})",
+}
+"""Operations that TensorFlow has along one axis only."""
 
 INFIX: dict[str, tuple[str, int]] = {
     "or": (" | ", 2),

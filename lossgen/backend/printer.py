@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from lossgen.backend.ops import CALLS, INFIX, LAST_AXIS
+from lossgen.backend.ops import CALLS, INFIX, LAST_AXIS, SEVERAL_AXES
 from lossgen.calculus.evaluate import evaluate
 from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Symbol, symbols
 from lossgen.ir.functions import FUNCTIONS
@@ -27,7 +27,7 @@ _MATH = (
 _TYPED = {"where": 1, "xlogy": 0, "xlog1py": 0, "clip": 0, "logaddexp": 0}
 """Which argument decides the type of a call, where numbers may stand."""
 
-_KEEPS_AXIS = ("softmax", "log_softmax", "l2_normalize", "cumsum")
+_KEEPS_AXIS = ("softmax", "log_softmax", "l2_normalize", "cumsum", "filled")
 
 
 def literal(value: Fraction) -> str:
@@ -139,6 +139,8 @@ class Printer:
         pattern = CALLS[expr.op]
         if expr.axis is Axis.LAST:
             pattern = LAST_AXIS.get(expr.op, pattern)
+        if expr.axis in (Axis.SPATIAL, Axis.SAMPLE):
+            pattern = SEVERAL_AXES.get(expr.op, pattern)
         if pattern.startswith("_"):
             self.helpers.add(pattern.partition("(")[0])
         level = 8 if expr.op == "not" else 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lossgen.ir.extent import FULL, Extent
+from lossgen.ir.expr import Apply, Axis, walk
+from lossgen.ir.extent import FULL, Extent, extents
 from lossgen.ir.loss import Loss
 
 
@@ -14,12 +15,14 @@ class Shape:
 
     ``kind`` is ``elements`` (that of y_pred), ``rows`` (without the last axis) or
     ``batch``. ``averaged``: the last axis is averaged over. ``repeated``: one value
-    for the whole batch. ``masked``: a label mask is attached.
+    for the whole batch. ``batched``: a value depends on the whole batch. ``masked``: a
+    label mask is attached.
     """
 
     kind: str
     averaged: bool
     repeated: bool
+    batched: bool
     masked: bool
 
 
@@ -28,7 +31,10 @@ def result_shape(loss: Loss, extent: Extent) -> Shape:
     ignoring = loss.spec.y_true.ignore is not None
     masked = loss.mask is not None or ignoring
     repeated = "batch" not in extent
+    nodes = list(walk(loss.expression))
+    batched = any(isinstance(n, Apply) and n.axis is Axis.BATCH for n in nodes)
+    averaged = "last" in extents(loss, loss.expression)[loss.expression]
     if loss.mask is not None and extent == FULL:
-        return Shape("elements", False, False, True)
+        return Shape("elements", False, False, batched, True)
     kind = "rows" if {"batch", "spatial"} <= extent else "batch"
-    return Shape(kind, "last" in extent, repeated, masked and not repeated)
+    return Shape(kind, averaged, repeated, batched, masked and not repeated)

@@ -6,6 +6,7 @@ in it. The precision is doubled until two results agree.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from mpmath import mp
 
 from lossgen.calculus.evaluate import evaluate, germ
-from lossgen.ir.expr import Apply, Axis, Expr, Role, substitute
+from lossgen.ir.expr import Apply, Axis, Expr, Number, Role, substitute, walk
 from lossgen.ir.extent import FULL, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.reference import (
@@ -25,6 +26,7 @@ from lossgen.ir.reference import (
 from lossgen.oracle.samples import Array, Batch, axes_of, ends, rounded, sample
 
 _ROWS = 12
+_TIED_ROWS = 6  # where the whole batch is one value, the cost grows with the square
 _DIGITS = 40
 _MAX_DIGITS = 1300
 _AGREEMENT = 1e-20
@@ -55,11 +57,29 @@ def _cases(loss: Loss, *, logits: bool) -> tuple[ReferenceCase, ...]:
         seeds.append((2, False))
     found = []
     for seed, defaults in seeds:
-        batch = sample(loss, _ROWS, seed, defaults=defaults)
+        rows = _TIED_ROWS if Axis.BATCH in axes_of(loss) else _ROWS
+        batch = _with_masked_labels(loss, sample(loss, rows, seed, defaults=defaults))
         if logits:
             batch = _as_logits(loss, batch)
         found.append(_Case(loss, batch, logits).table())
     return tuple(found)
+
+
+def _with_masked_labels(loss: Loss, batch: Batch) -> Batch:
+    """Give every fourth element a label that the mask drops, if one is found."""
+    if loss.mask is None:
+        return batch
+    numbers = [float(n.value) for n in walk(loss.mask) if isinstance(n, Number)]
+    for value in (*numbers, *(-n for n in numbers), math.nan, 0.0, -1.0):
+        inputs = dict(batch.inputs)
+        for item in loss.of_role(Role.Y_TRUE):
+            inputs[item.name] = inputs[item.name].copy()
+            inputs[item.name].reshape(-1)[1::4] = value
+        found = Batch(inputs, batch.parameters, None)
+        kept = _mask(loss, found)
+        if kept is not None and not kept.all():
+            return found
+    return batch
 
 
 def _as_logits(loss: Loss, batch: Batch) -> Batch:
@@ -141,7 +161,7 @@ class _Case:
     def _sensitivity(self) -> tuple[Array, Array]:
         """How far value and gradient move when each input moves by its rounding."""
         inputs = self.batch.inputs
-        value, slope = self._evaluated(_DIGITS)
+        value, slope = (_floats(found) for found in self._evaluated(_DIGITS))
         moved_value, moved_slope = np.zeros(value.shape), np.zeros(slope.shape)
         for variable in self.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
             if _is_exact(variable):
@@ -152,9 +172,9 @@ class _Case:
                 shifted = array.copy()
                 shifted[index] *= 1 + _EPSILON
                 other = {**inputs, variable.name: shifted}
-                moved_value += np.abs(_floats(self._values(other, _DIGITS) - value))
+                moved_value += np.abs(_floats(self._values(other, _DIGITS)) - value)
                 new = self._gradient(other, _DIGITS, +1)
-                moved_slope += np.abs(_floats(new - slope))
+                moved_slope += np.abs(_floats(new) - slope)
         return moved_value, moved_slope
 
     def _environment(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
@@ -265,7 +285,8 @@ def _all_per_row(held: Array, rows: int) -> Array:
 
 def _floats(values: Array) -> Array:
     numbers = [0.0 if value is None else float(value) for value in values.flat]
-    return np.array(numbers).reshape(values.shape)
+    array: Array = np.array(numbers).reshape(values.shape)
+    return array
 
 
 def _agree(left: Array, right: Array) -> bool:
