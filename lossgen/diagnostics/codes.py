@@ -120,7 +120,10 @@ _YAML = (
         why="The second would overwrite what the first has written.",
         example="---\n".join(
             f"{_spec(line)}\n"
-            for line in ("loss: log_cosh(y_pred - y_true)", "loss: (y_pred - y_true)**2")
+            for line in (
+                "loss: log_cosh(y_pred - y_true)",
+                "loss: (y_pred - y_true)**2",
+            )
         ),
         remedy="Rename one of the losses.",
     ),

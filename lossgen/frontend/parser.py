@@ -271,7 +271,9 @@ def _is_balanced(text: Text, report: Report) -> bool:
 
 def _report_syntax(error: SyntaxError, text: Text, indent: int, report: Report) -> None:
     value = text.value
-    start = min(indent + max((error.offset or 1) - 1, 0), len(value) - 1)
+    last = len(value.rstrip()) - 1
+    # Where the text ends too early, Python points behind it or nowhere.
+    start = min(indent + error.offset - 1, last) if error.offset else last
     end = max(start + 1, indent + (error.end_offset or 0) - 1)
     # What Python guesses behind the first sentence differs between its versions.
     problem, _, guess = (error.msg or "").partition(". ")
@@ -473,8 +475,9 @@ class _Translator:
                 node.func,
                 _replacement(name) or suggestion(name, CALLS),
             )
-        axis, has_axis = self._axis(node)
-        function = self._select(name, has_axis, node)
+        known = self._has_known_keywords(node)
+        axis, has_axis = self._axis(node) if known else (None, False)
+        function = self._select(name, has_axis, node) if known else None
         if function is None or (has_axis and axis is None):
             for arg in node.args:
                 self.translate(arg, depth + 1)
@@ -491,16 +494,16 @@ class _Translator:
             return None
         return Apply(function.op, present, axis, span=self._span(node))
 
-    def _axis(self, node: ast.Call) -> tuple[Axis | None, bool]:
+    def _has_known_keywords(self, node: ast.Call) -> bool:
         for keyword in node.keywords:
             if keyword.arg is None:
                 self._fail("LG202", _UNSUPPORTED[ast.Starred], keyword)
-                return None, True
-            if keyword.arg != "axis":
-                self._fail(
-                    "LG205", f"unknown argument `{shorten(keyword.arg)}`", keyword
-                )
-                return None, True
+            elif keyword.arg != "axis":
+                message = f"unknown argument `{shorten(keyword.arg)}`"
+                self._fail("LG205", message, keyword)
+        return all(keyword.arg == "axis" for keyword in node.keywords)
+
+    def _axis(self, node: ast.Call) -> tuple[Axis | None, bool]:
         if not node.keywords:
             return None, False
         value = node.keywords[0].value
