@@ -21,6 +21,8 @@ from lossgen.frontend.schema import read_specs
 from lossgen.ir.artifact import Artifact
 from lossgen.ir.loss import CheckedLoss
 from lossgen.ir.options import Options
+from lossgen.ir.program import LossProgram
+from lossgen.ir.reference import ReferenceTable
 from lossgen.ir.spec import LossSpec
 from lossgen.oracle.placeholders import placeholders
 from lossgen.oracle.reference import reference
@@ -32,7 +34,8 @@ class Compilation:
     """What became of one YAML document.
 
     ``name`` and ``spec`` are None where it could not be read, ``checked`` where an
-    error was found; then there are no artifacts either.
+    error was found; then there are no artifacts either. ``program`` and ``table`` are
+    what the artifacts were made of.
     """
 
     name: str | None
@@ -40,6 +43,8 @@ class Compilation:
     checked: CheckedLoss | None
     artifacts: tuple[Artifact, ...]
     diagnostics: tuple[Diagnostic, ...]
+    program: LossProgram | None = None
+    table: ReferenceTable | None = None
 
 
 def compile_source(source: SourceFile, options: Options) -> tuple[Compilation, ...]:
@@ -92,9 +97,12 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
         )
     program = lower(checked)
     module = module_stage.emit_module(program, harmless, options)
-    test = test_stage.emit_test(program, reference(loss), options)
+    table = reference(loss)
+    test = test_stage.emit_test(program, table, options)
     return replace(
         item,
+        program=program,
+        table=table,
         artifacts=(
             _artifact(module, "module", loss.name, loss.spec, options),
             _artifact(test, "test", f"test_{loss.name}", loss.spec, options),

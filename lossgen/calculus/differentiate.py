@@ -29,6 +29,7 @@ from lossgen.ir.expr import (
     walk,
 )
 from lossgen.ir.extent import COVERED, Extent, extents
+from lossgen.ir.functions import CONDITIONS
 from lossgen.ir.loss import Loss
 
 _HALF = Number(Fraction(1, 2))
@@ -57,7 +58,7 @@ def directional_derivative(
             done[node] = direction.get(node, ZERO)
         elif isinstance(node, Apply):
             velocities = [done[arg] for arg in node.args]
-            if all(velocity == ZERO for velocity in velocities):
+            if node.op in CONDITIONS or all(item == ZERO for item in velocities):
                 done[node] = ZERO
             else:
                 done[node] = _chain(node, velocities, extent, loss)

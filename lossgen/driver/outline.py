@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 
@@ -41,6 +41,9 @@ def _lines(value: object) -> Iterator[str]:
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             yield from _field(field.name, getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _field(str(name), item)
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _item(item)
@@ -76,6 +79,8 @@ def _short(value: object) -> str | None:
         return value.text
     if isinstance(value, Code):
         return f"{value.id} {value.name}"
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(str(item) for item in value))
     if isinstance(value, str | int | float):
         return str(value)
     return None

@@ -6,21 +6,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lossgen.analysis.ranges import range_of
+from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.calculus.differentiate import directional_derivative
 from lossgen.driver.catalogue import catalogue_files
 from lossgen.driver.discovery import SpecFile, UsageError, find_specs
 from lossgen.driver.outcome import summarize
 from lossgen.driver.outline import outline
 from lossgen.driver.project import Project
 from lossgen.driver.summary import certificate_lines
+from lossgen.ir.expr import ONE, Apply, Role, Symbol, walk
 
 if TYPE_CHECKING:
     from lossgen.compiler import Compilation
+    from lossgen.ir.loss import Loss, Variable
     from lossgen.ir.spec import LossSpec, TensorSpec
 
 STAGES: dict[str, Callable[[Compilation], str]] = {
     "read": lambda item: outline(item.spec),
     "resolve": lambda item: outline(item.checked.loss if item.checked else None),
     "check": lambda item: outline(item.checked.certificate if item.checked else None),
+    "lower": lambda item: outline(item.program),
+    "reference": lambda item: outline(item.table),
     "module": lambda item: _artifact(item, "module"),
     "test": lambda item: _artifact(item, "test"),
 }
@@ -67,8 +74,31 @@ def _portrait(compilation: Compilation, spec_path: str) -> str:
         *_formula_lines(compilation.spec),
         "",
         *certificate_lines(summarize(spec_path, compilation)),
+        *_analysis_lines(compilation),
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _analysis_lines(compilation: Compilation) -> list[str]:
+    if compilation.checked is None or compilation.program is None:
+        return []
+    loss = compilation.checked.loss
+    lines = ["", f"  range: {range_of(loss.expression, loss)}"]
+    for variable in loss.of_role(Role.Y_PRED):
+        lines.append(f"  {_derivative(loss, variable)}")
+    rules = ", ".join(compilation.program.rules)
+    lines.append(f"  rules that fired: {rules or 'none'}")
+    return lines
+
+
+def _derivative(loss: Loss, variable: Variable) -> str:
+    """The derivative, or where elements are tied to one another, along a direction."""
+    name = spell_symbol(variable.name)
+    tied = any(isinstance(n, Apply) and n.axis for n in walk(loss.expression))
+    direction = Symbol(f"d_{name}", Role.DERIVED) if tied else ONE
+    change = directional_derivative(loss.expression, {variable.symbol: direction}, loss)
+    along = f" along d_{name}" if tied else ""
+    return f"derivative by {name}{along}: {spell(change)}"
 
 
 def _formula_lines(spec: LossSpec) -> list[str]:
