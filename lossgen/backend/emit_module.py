@@ -277,7 +277,8 @@ class _Module:
         logit_lines, logit_source = self._block(logits)
         lines, source = self._block(body)
         end = self._finish(source, body)
-        if len(end) <= 2 and not self.shape.masked:
+        alike = (logits.extent, logits.flat) == (body.extent, body.flat)
+        if not alike or (len(end) <= 2 and not self.shape.masked):
             early = [*logit_lines, *self._finish(logit_source, logits)]
             return ["if from_logits:", *(indent + x for x in early), *lines, *end]
         either = [*logit_lines, f"values = {logit_source}"]

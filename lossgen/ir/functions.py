@@ -128,6 +128,7 @@ LOWERED: dict[str, str] = {
     "flat": "a collapsing operation that drops its axis",
     "count": "number of kept elements along the axis",
     "any": "whether a condition holds anywhere along the axis",
+    "filled": "a condition, but true all along the axis where it holds nowhere",
     "above": "smallest number of the computing type above a constant",
     "below": "largest number of the computing type below a constant",
     "lowest": "the most negative number of the computing type",

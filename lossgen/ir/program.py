@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lossgen.ir.expr import Expr, Symbol
+from lossgen.ir.expr import Axis, Expr, Symbol
 from lossgen.ir.extent import Extent
 from lossgen.ir.loss import CheckedLoss
 
@@ -23,13 +23,16 @@ class Block:
     """Assignments in order, and the expression that they lead to.
 
     ``extent`` says along which axes ``result`` still varies; ``flat`` whether the axes
-    it does not vary along are gone, instead of being of length 1.
+    it does not vary along are gone, instead of being of length 1. ``filled`` is the
+    axis along which it takes something to be kept everywhere: if nothing is, all is to
+    be computed on placeholders, and then dropped.
     """
 
     assignments: tuple[Assign, ...]
     result: Expr
     extent: Extent
     flat: bool
+    filled: Axis | None
 
 
 @dataclass(frozen=True)

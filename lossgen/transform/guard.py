@@ -131,7 +131,7 @@ def _extended(
     for part in parts:
         terms = []
         for symbol, beyond in excess.items():
-            slope = _slope(part, symbol, loss)
+            slope = _held(_slope(part, symbol, loss), symbol, loss)
             terms.append(mul(slope, beyond))
             if isinstance(slope, Apply) and tree_size(slope) > _SHORT:
                 slopes[slope] = "slope"
@@ -150,6 +150,23 @@ def _extended(
 def _slope(part: Expr, symbol: Expr, loss: Loss) -> Expr:
     assert isinstance(symbol, Symbol)
     return directional_derivative(part, {symbol: ONE}, loss)
+
+
+def _held(slope: Expr, symbol: Expr, loss: Loss) -> Expr:
+    """The slope as a constant of the guarded prediction.
+
+    What multiplies it is 0 wherever the prediction moves, but its own derivative can
+    overflow there, and 0 times infinity is NaN.
+    """
+    if not symbols(slope):
+        return slope
+    moving = {Role.Y_PRED, Role.DERIVED, Role.PARAMETER}
+    if loss.spec.y_true.gradient:
+        moving.add(Role.Y_TRUE)
+    shared = any(other != symbol and other.role in moving for other in symbols(slope))
+    if shared or tree_size(slope) <= _SHORT or loss.spec.y_true.sparse:
+        return substitute(slope, {symbol: Apply("stop_gradient", (symbol,))})
+    return Apply("stop_gradient", (slope,))
 
 
 def _elementwise_parts(expr: Expr, moving: set[Expr]) -> list[Expr]:

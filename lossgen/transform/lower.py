@@ -73,8 +73,12 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     steps: list[Callable[[Expr], Expr]] = [protect_branches]
     if loss.spec.y_true.sparse:
         steps.append(take_labels)
-    if _leaves_elements_out(expr, loss):
-        steps.append(lambda e: mask_reductions(e, KEPT, loss))
+    axes = _masked_axes(expr, loss)
+    filled = None
+    if axes:
+        expr = _averaged(expr, loss)
+        filled = _filled(expr, loss)
+        steps.append(lambda e: mask_reductions(e, KEPT, loss, axes, filled))
     for step in steps:
         expr = step(expr)
         names = {step(key): name for key, name in names.items()}
@@ -88,7 +92,7 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     used = {local_name(symbol) for symbol in symbols(expr)}
     taken = {*used, *_LOCALS, *(item.target.name for item in assignments)}
     shared, result = name_shared(expr, names, hints, taken - set(names.values()))
-    return Block((*assignments, *shared), result, extent, bool(leaves))
+    return Block((*assignments, *shared), result, extent, bool(leaves), filled)
 
 
 def _replaced(expr: Expr, replacements: dict[Expr, Expr]) -> Expr:
@@ -102,17 +106,46 @@ def _replaced(expr: Expr, replacements: dict[Expr, Expr]) -> Expr:
     return done[expr]
 
 
-def _leaves_elements_out(expr: Expr, loss: Loss) -> bool:
-    """Whether reductions must skip elements.
+def _masked_axes(expr: Expr, loss: Loss) -> frozenset[Axis]:
+    """The axes along which operations must skip elements.
 
     A label mask may drop any element. Samples that Keras drops matter only where the
     batch is reduced, ignored labels only where more than their own row is.
     """
-    axes = {node.axis for node in walk(expr) if isinstance(node, Apply)}
-    if loss.mask is not None or Axis.BATCH in axes:
-        return True
+    axes = frozenset(node.axis for node in walk(expr) if isinstance(node, Apply))
+    used = frozenset(axis for axis in axes if axis is not None)
+    if loss.mask is not None:
+        return used | {Axis.LAST, Axis.SAMPLE}
     ignoring = loss.spec.y_true.ignore is not None
-    return ignoring and bool(axes & {Axis.SAMPLE, Axis.SPATIAL})
+    if ignoring and used - {Axis.LAST}:
+        return used | {Axis.LAST, Axis.SAMPLE}
+    return used & {Axis.BATCH}
+
+
+def _averaged(expr: Expr, loss: Loss) -> Expr:
+    """The mean over what is left within a sample, or a row, where labels are dropped.
+
+    Without dropped labels the mean is plain, and left to the backend.
+    """
+    extent = extents(loss, expr)[expr]
+    if loss.mask is None and loss.spec.y_true.ignore is None:
+        return expr
+    if "last" not in extent or (extent == FULL and loss.mask is not None):
+        return expr
+    row = {"batch", "spatial"} <= extent
+    return Apply("mean", (expr,), Axis.LAST if row else Axis.SAMPLE)
+
+
+def _filled(expr: Expr, loss: Loss) -> Axis | None:
+    """The axis along which a row, or a batch, without kept elements counts as kept."""
+    axes = {node.axis for node in walk(expr) if isinstance(node, Apply)}
+    extent = extents(loss, expr)[expr]
+    labelled = loss.mask is not None or loss.spec.y_true.ignore is not None
+    if Axis.BATCH in axes:
+        return None if labelled else Axis.BATCH
+    if extent == FULL:
+        return None
+    return Axis.LAST if {"batch", "spatial"} <= extent else Axis.SAMPLE
 
 
 _LOCALS = frozenset(

@@ -1,8 +1,10 @@
-"""Leave masked elements out of every reduction."""
+"""Leave dropped elements out of every reduction."""
 
 from __future__ import annotations
 
-from lossgen.ir.expr import ZERO, Apply, Expr, div, walk
+from collections.abc import Collection
+
+from lossgen.ir.expr import ZERO, Apply, Axis, Expr, div, walk
 from lossgen.ir.extent import COVERED, extents
 from lossgen.ir.loss import Loss
 
@@ -20,13 +22,20 @@ _FILL: dict[str, Expr] = {
 """What takes the place of a dropped element, so that the result does not see it."""
 
 
-def mask_reductions(expr: Expr, kept: Expr, loss: Loss) -> Expr:
-    """Rewrite every operation along an axis to run over the kept elements only.
+def mask_reductions(
+    expr: Expr, kept: Expr, loss: Loss, axes: Collection[Axis], filled: Axis | None
+) -> Expr:
+    """Rewrite operations along an axis to run over the kept elements only.
+
+    Where an operation would have nothing to run over it runs over everything, so that
+    its value is finite; what it meets further out leaves that value out in turn.
 
     Args:
         expr: The loss.
         kept: Where elements take part, true or false for each element.
         loss: Declares the symbols, for their extents.
+        axes: The axes along which elements may be dropped one by one.
+        filled: The axis along which ``kept`` is true somewhere in any case.
     """
     extent = extents(loss, expr)
     done: dict[Expr, Expr] = {}
@@ -35,17 +44,19 @@ def mask_reductions(expr: Expr, kept: Expr, loss: Loss) -> Expr:
             done[node] = node
             continue
         args = tuple(done[arg] for arg in node.args)
-        if node.axis is None:
-            done[node] = Apply(node.op, args, None)
+        if node.axis is None or node.axis not in axes:
+            done[node] = Apply(node.op, args, node.axis)
             continue
         here = kept
         for axis, covered in COVERED.items():
             if len(covered) == 1 and not covered & extent[node.args[0]]:
                 here = Apply("any", (here,), axis)
+        if node.axis is not filled:
+            here = Apply("filled", (here,), node.axis)
         if node.op == "mean":
             total = Apply("sum", (Apply("where", (here, args[0], ZERO)),), node.axis)
             done[node] = div(total, Apply("count", (here,), node.axis))
         else:
-            filled = Apply("where", (here, args[0], _FILL[node.op]))
-            done[node] = Apply(node.op, (filled,), node.axis)
+            value = Apply("where", (here, args[0], _FILL[node.op]))
+            done[node] = Apply(node.op, (value,), node.axis)
     return done[expr]
