@@ -134,8 +134,10 @@ TF = SimpleNamespace(
     constant=lambda x, dtype: array(x),
     reduce_sum=_reduction(np.sum),
     reduce_mean=_reduction(
-        lambda x, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims)
-        / (x.size // np.sum(x, axis=axis, keepdims=keepdims).size)
+        lambda x, axis, keepdims: (
+            np.sum(x, axis=axis, keepdims=keepdims)
+            / (x.size // np.sum(x, axis=axis, keepdims=keepdims).size)
+        )
     ),
     reduce_max=_reduction(np.max),
     reduce_min=_reduction(np.min),
