@@ -10,8 +10,10 @@ from lossgen.ir.expr import (
     Apply,
     Axis,
     Expr,
+    Number,
     Symbol,
     add,
+    apply,
     mul,
     rebuild,
     sub,
@@ -46,7 +48,7 @@ def stabilizer(loss: Loss, fired: dict[str, None]) -> Rewriter:
         return node
 
     def stabilize(expr: Expr) -> Expr:
-        normal = rebuild(expr, lambda node: node)
+        normal = rebuild(expr, _folded)
         return rebuild(rebuild(normal, visit), _without_select)
 
     return stabilize
@@ -83,6 +85,16 @@ def _binary(expr: Expr, loss: Loss) -> bool:
         Fraction(0),
         Fraction(1),
     )
+
+
+def _folded(node: Expr) -> Expr:
+    """Numbers that are written as an operation (``-1``, ``1/2``), as rules have them."""
+    if not isinstance(node, Apply) or node.op not in ("neg", "div"):
+        return node
+    value = apply(node.op, *node.args)
+    if isinstance(value, Number) and Fraction(float(value.value)) == value.value:
+        return value
+    return node
 
 
 def _without_select(node: Expr) -> Expr:

@@ -1,0 +1,158 @@
+"""Every rule is an equality, and every rule fires."""
+
+import random
+
+import numpy as np
+import pytest
+from losses import call, resolved
+from mpmath import mp, mpf
+from standin import array, run
+
+from lossgen.backend.printer import Printer
+from lossgen.ir.expr import rebuild, symbols, walk
+from lossgen.transform.rules import RULES, Condition, Y
+from lossgen.transform.stabilize import stabilizer, to_logits
+
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def test_rules_have_names_and_reasons():
+    assert len(BY_NAME) == len(RULES)
+    assert all(rule.name and rule.reason for rule in RULES)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_rules_change_something_and_bind_what_they_use(name):
+    rule = BY_NAME[name]
+    assert rule.pattern != rule.replacement
+    assert set(symbols(rule.replacement)) <= set(symbols(rule.pattern))
+    uses_label = Y in symbols(rule.pattern) and rule.condition is Condition.NONE
+    # A rule on y without a condition speaks of a `select`, which has had one.
+    assert not uses_label or "select" in {
+        getattr(n, "op", "") for n in walk(rule.pattern)
+    }
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_both_sides_are_equal(name):
+    rule = BY_NAME[name]
+    generator = random.Random(name)
+    wild = symbols(rule.pattern)
+    compared = 0
+    with mp.workdps(60):
+        for _ in range(200):
+            inputs = {s.name[1:]: _drawn(s, generator) for s in wild}
+            left, right = (_value(e, inputs) for e in (rule.pattern, rule.replacement))
+            ok = np.vectorize(mp.isfinite, otypes=[bool])(left)
+            compared += ok.sum()
+            gap = np.abs(left - right)[ok]
+            assert not (gap > mpf(10) ** -40 * (1 + np.abs(left[ok]))).any(), inputs
+    # The pattern is defined somewhere; the replacement wherever the pattern is.
+    assert compared >= 100
+
+
+def _drawn(symbol, generator):
+    if symbol == Y:
+        return array([[generator.randint(0, 1)] * 3])
+    spread = generator.choice([1, 8])
+    return array([[generator.gauss(0, spread) for _ in range(3)]])
+
+
+def _value(expr, inputs):
+    expr = _selected(expr)
+    printer = Printer({f"?{name}": name for name in inputs})
+    try:
+        found = run(printer.source(expr), inputs)
+    except ZeroDivisionError:
+        return np.full((1, 3), mp.nan)
+    found = np.vectorize(_real, otypes=[object])(np.asarray(found))
+    return np.broadcast_to(found, np.broadcast_shapes(found.shape, (1, 1)))
+
+
+def _real(value):
+    """Powers of negative numbers leave the reals: there is no value there."""
+    return value if isinstance(value, mpf) else mp.nan
+
+
+def _selected(expr):
+    """The choice of a form by a label, in numbers."""
+
+    def visit(node):
+        if getattr(node, "op", None) != "select":
+            return node
+        y, one, zero = node.args
+        return call("where", call("eq", y, 1), one, zero)
+
+    return rebuild(expr, visit)
+
+
+# Formulas that need each rule ---------------------------------------------------------
+
+BINARY = "y_true: binary\ny_pred: probability\n"
+LOGITS = "y_true: binary\ny_pred: {domain: probability, logits: sigmoid}\n"
+FORMULAS = {
+    "binary-mixture": ("y_true*sin(y_pred) + (1 - y_true)*cos(y_pred)", BINARY),
+    "binary-complement": (
+        "(1 - (y_true*y_pred + (1 - y_true)*(1 - y_pred)))**3",
+        BINARY,
+    ),
+    "log-of-binary-mixture": (
+        "-log(y_true*y_pred + (1 - y_true)*(1 - y_pred))",
+        BINARY,
+    ),
+    "sigmoid-mixture": ("(y_true*y_pred + (1 - y_true)*(1 - y_pred))*2", LOGITS),
+    "log-sigmoid-mixture": (
+        "-(y_true*log(y_pred) + (1 - y_true)*log(1 - y_pred))",
+        LOGITS,
+    ),
+    "double-complement": ("(1 - (1 - y_pred))*y_true", ""),
+    "sigmoid-complement": ("y_true*(1 - sigmoid(y_pred))", ""),
+    "log-sigmoid": ("-y_true*log(sigmoid(y_pred))", ""),
+    "xlogy-sigmoid": ("xlogy(y_true, sigmoid(y_pred))", ""),
+    "log-softmax-last": ("-sum(y_true*log(softmax(y_pred, axis=last)), axis=last)", ""),
+    "softmax-complement": ("y_true*(1 - softmax(y_pred, axis=last))", ""),
+    "xlogy-softmax": ("-sum(xlogy(y_true, softmax(y_pred, axis=last)), axis=last)", ""),
+    "reciprocal-logistic": ("y_true + 1/(1 + exp(-y_pred))", ""),
+    "sigmoid-power": ("y_true*sigmoid(y_pred)**1.5", ""),
+    "softplus": ("y_true*log(1 + exp(y_pred))", ""),
+    "softplus-log1p": ("y_true*log1p(exp(y_pred))", ""),
+    "log-cosh": ("log(cosh(y_true - y_pred))", ""),
+    "logaddexp": ("log(exp(y_true) + exp(y_pred))", ""),
+    "logsumexp-last": ("y_true*log(sum(exp(y_pred), axis=last))", ""),
+    "log-exp": ("y_true*log(exp(y_pred))", ""),
+    "log1p": ("y_true*log(1 + y_pred)", "y_pred: positive\n"),
+    "xlog1py": ("xlogy(y_true, 1 + y_pred)", "y_pred: positive\n"),
+    "expm1": ("y_true*(exp(y_pred) - 1)", ""),
+    "expm1-negated": ("y_true*(1 - exp(y_pred))", ""),
+    "erfc": ("y_true*(1 - erf(y_pred))", ""),
+    "normal-logcdf": ("y_true*log(normal_cdf(y_pred))", ""),
+    "square": ("(y_true - y_pred)**2", ""),
+    "sqrt": ("y_true*y_pred**0.5", "y_pred: positive\n"),
+    "reciprocal": ("y_true*y_pred**-1", "y_pred: positive\n"),
+    "sqrt-of-square": ("sqrt((y_true - y_pred)**2)", ""),
+}
+
+
+def test_every_rule_has_a_formula():
+    assert set(FORMULAS) == set(BY_NAME)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_every_rule_fires(name):
+    formula, keys = FORMULAS[name]
+    loss = resolved(f"loss: {formula}\n{keys}")
+    fired = {}
+    expr = to_logits(loss)(loss.expression) if "logits" in keys else loss.expression
+    stabilizer(loss, fired)(expr)
+    assert name in fired
+
+
+def test_conditions_are_on_labels():
+    """Rules for 0 and 1 leave labels in [0, 1] alone."""
+    for name, rule in BY_NAME.items():
+        if rule.condition is Condition.Y_BINARY:
+            formula, keys = FORMULAS[name]
+            loss = resolved(f"loss: {formula}\n{keys.replace('binary', 'unit')}")
+            fired = {}
+            stabilizer(loss, fired)(loss.expression)
+            assert name not in fired
