@@ -27,6 +27,7 @@ from lossgen.ir.spec import LossSpec
 from lossgen.oracle.placeholders import placeholders
 from lossgen.oracle.reference import reference
 from lossgen.transform.lower import lower
+from lossgen.transform.stabilize import stabilizer, to_logits
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
         )
     program = lower(checked)
     module = module_stage.emit_module(program, harmless, options)
-    table = reference(loss)
+    stable = stabilizer(loss, {})
+    from_logits = (
+        stable(to_logits(loss)(loss.expression)) if loss.spec.y_pred.logits else None
+    )
+    table = reference(loss, stable(loss.expression), from_logits)
     test = test_stage.emit_test(program, table, options)
     return replace(
         item,

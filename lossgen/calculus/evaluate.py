@@ -21,6 +21,8 @@ from lossgen.ir.functions import CONDITIONS, FUNCTIONS, Kind
 
 Array = np.ndarray[Any, Any]
 Environment = Mapping[str, Any]
+Rounding = Callable[[str, Element], Element]
+"""From the operation and its exact result to the result that counts."""
 
 
 class Undefined(ArithmeticError):  # noqa: N818 (a finding, not a fault)
@@ -45,6 +47,7 @@ def evaluate(
     mask: Array | None = None,
     digits: int = 50,
     tolerance: Any = 0,
+    rounding: Rounding | None = None,
 ) -> Array:
     """The value of an expression.
 
@@ -55,6 +58,7 @@ def evaluate(
         mask: Where false, an element takes part in nothing. Shaped like y_true.
         digits: Decimal digits to work with.
         tolerance: Germs whose coefficients differ by no more count as equal.
+        rounding: What to make of the result of each operation, by default nothing.
 
     Returns:
         An object array; bool for a condition. Masked elements are None (or False).
@@ -65,7 +69,7 @@ def evaluate(
             does not take, and the second argument of ``xlogy(0, v)``, do not count.
     """
     with mp.workdps(digits):
-        result = Evaluation(environment, mask, tolerance).value(expr)
+        result = Evaluation(environment, mask, tolerance, rounding).value(expr)
     for item in result.flat:
         if isinstance(item, Undefined):
             raise item
@@ -83,6 +87,7 @@ def germ(
     mask: Array | None = None,
     digits: int = 50,
     tolerance: Any = 0,
+    rounding: Rounding | None = None,
 ) -> tuple[Array, ...]:
     """Value and derivatives of ``expr`` along a ray, seen from its start.
 
@@ -95,6 +100,7 @@ def germ(
         mask: As for `evaluate`.
         digits: As for `evaluate`.
         tolerance: As for `evaluate`.
+        rounding: As for `evaluate`.
 
     Returns:
         The arrays of value, first derivative, … with respect to the ray's parameter at
@@ -107,7 +113,14 @@ def germ(
     with mp.workdps(digits):
         for name, slope in direction.items():
             moving[name] = _ray(environment[name], slope, order)
-    result = evaluate(expr, moving, mask=mask, digits=digits, tolerance=tolerance)
+    result = evaluate(
+        expr,
+        moving,
+        mask=mask,
+        digits=digits,
+        tolerance=tolerance,
+        rounding=rounding,
+    )
     with mp.workdps(digits):
         return tuple(
             _map(lambda item, k=k: _derivative(item, k, order), result)
@@ -153,7 +166,11 @@ class Evaluation:
     """
 
     def __init__(
-        self, environment: Environment, mask: Array | None = None, tolerance: Any = 0
+        self,
+        environment: Environment,
+        mask: Array | None = None,
+        tolerance: Any = 0,
+        rounding: Rounding | None = None,
     ) -> None:
         """Prepare the inputs."""
         arrays = {name: _array(value) for name, value in environment.items()}
@@ -162,14 +179,28 @@ class Evaluation:
         self._arrays = arrays
         self._rank = max((item.ndim for item in arrays.values()), default=0)
         self._tolerance = mpf(tolerance)
+        self._rounding = rounding
         self._known: dict[Expr, Array] = {}
 
     def value(self, expr: Expr) -> Array:
         """The array of elements of an expression."""
         for node in walk(expr):
             if node not in self._known:
-                self._known[node] = self._visit(node)
+                self._known[node] = self._rounded(node, self._visit(node))
         return self._known[expr]
+
+    def _rounded(self, node: Expr, result: Array) -> Array:
+        rounding = self._rounding
+        if rounding is None or not isinstance(node, Apply) or node.op in CONDITIONS:
+            return result
+        return _map(
+            lambda item: (
+                item
+                if item is None or isinstance(item, Undefined)
+                else rounding(node.op, item)
+            ),
+            result,
+        )
 
     def _visit(self, node: Expr) -> Array:
         if isinstance(node, Number):

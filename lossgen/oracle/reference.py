@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp
 
-from lossgen.calculus.evaluate import evaluate, germ
+from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.ir.expr import Apply, Axis, Expr, Number, Role, substitute, walk
 from lossgen.ir.extent import FULL, extents
 from lossgen.ir.loss import Loss, Variable
@@ -23,6 +23,7 @@ from lossgen.ir.reference import (
     ReferenceRow,
     ReferenceTable,
 )
+from lossgen.oracle.roundoff import Roundoff
 from lossgen.oracle.samples import Array, Batch, axes_of, ends, rounded, sample
 
 _ROWS = 12
@@ -31,27 +32,40 @@ _DIGITS = 40
 _MAX_DIGITS = 1300
 _AGREEMENT = 1e-20
 _ULPS = 16
+_RUNS = 2
 _EPSILON = 2.0**-23
 _TINY = 2.0**-126  # below it float32 flushes to 0
 _REAL_LOGITS = 12.0
+_GUARD = 1e-18
+_LARGEST = 1e30  # leaves room for sums and products on the way
 
 
 class PrecisionError(ArithmeticError):
     """Two precisions did not agree before the limit was reached."""
 
 
-def reference(loss: Loss) -> ReferenceTable:
+def reference(
+    loss: Loss, computed: Expr, computed_from_logits: Expr | None
+) -> ReferenceTable:
     """Compute the table that the generated test compares with.
+
+    Args:
+        loss: The author's formula, from which the values come.
+        computed: The form of it that the generated code computes, which has a part in
+            the tolerances only: no code can do better than its own rounding.
+        computed_from_logits: The same for logits, or None.
 
     Raises:
         PrecisionError: If no precision up to 1,300 digits settles a value.
     """
-    cases = _cases(loss, logits=False)
-    logits = _cases(loss, logits=True) if loss.spec.y_pred.logits else ()
+    cases = _cases(loss, computed, logits=False)
+    logits: tuple[ReferenceCase, ...] = ()
+    if computed_from_logits is not None:
+        logits = _cases(loss, computed_from_logits, logits=True)
     return ReferenceTable(cases, logits, _ends(loss))
 
 
-def _cases(loss: Loss, *, logits: bool) -> tuple[ReferenceCase, ...]:
+def _cases(loss: Loss, computed: Expr, *, logits: bool) -> tuple[ReferenceCase, ...]:
     seeds = [(1, True)]
     if any(item.default is not None for item in loss.parameters):
         seeds.append((2, False))
@@ -61,7 +75,7 @@ def _cases(loss: Loss, *, logits: bool) -> tuple[ReferenceCase, ...]:
         batch = _with_masked_labels(loss, sample(loss, rows, seed, defaults=defaults))
         if logits:
             batch = _as_logits(loss, batch)
-        found.append(_Case(loss, batch, logits).table())
+        found.append(_Case(loss, batch, computed, logits).table())
     return tuple(found)
 
 
@@ -93,13 +107,15 @@ def _as_logits(loss: Loss, batch: Batch) -> Batch:
 class _Case:
     """One batch under evaluation."""
 
-    def __init__(self, loss: Loss, batch: Batch, logits: bool) -> None:
+    def __init__(self, loss: Loss, batch: Batch, computed: Expr, logits: bool) -> None:
         self.loss = loss
+        self.computed = computed
         self.batch = batch
         self.expression = _with_logits(loss) if logits else loss.expression
         self.mask = _mask(loss, batch)
         self.extent = extents(loss, loss.expression)[loss.expression]
         self.tied = Axis.BATCH in axes_of(loss)
+        self.rounding: Roundoff | None = None
 
     def table(self) -> ReferenceCase:
         """Drop unusable rows and evaluate the others."""
@@ -107,6 +123,7 @@ class _Case:
         self.mask = _mask(self.loss, self.batch)
         values, slopes = self._settled()
         moved_values, moved_slopes = self._sensitivity()
+        noisy_values, noisy_slopes = self._roundoff()
         rows = []
         for row in range(len(values)):
             rows.append(
@@ -114,9 +131,13 @@ class _Case:
                     y_true=_join(self.loss, self.batch, Role.Y_TRUE, row),
                     y_pred=_join(self.loss, self.batch, Role.Y_PRED, row),
                     value=_nested(values[row]),
-                    value_tolerance=_tolerance(values[row], moved_values[row]),
+                    value_tolerance=_tolerance(
+                        values[row], moved_values[row], noisy_values[row]
+                    ),
                     gradient=_nested(slopes[row]),
-                    gradient_tolerance=_tolerance(slopes[row], moved_slopes[row]),
+                    gradient_tolerance=_tolerance(
+                        slopes[row], moved_slopes[row], noisy_slopes[row]
+                    ),
                 )
             )
         names = {item.name for item in self.loss.parameters}
@@ -177,6 +198,25 @@ class _Case:
                 moved_slope += np.abs(_floats(new) - slope)
         return moved_value, moved_slope
 
+    def _roundoff(self) -> tuple[Array, Array]:
+        """How far off the computed form is when every operation rounds."""
+        inputs = self.batch.inputs
+        value = _floats(self._values(inputs, _DIGITS))
+        slope = _floats(self._gradient(inputs, _DIGITS, +1))
+        off_value, off_slope = np.zeros(value.shape), np.zeros(slope.shape)
+        exact, self.expression = self.expression, self.computed
+        for seed in range(_RUNS):
+            self.rounding = Roundoff(seed)
+            try:
+                new_value = _floats(self._values(inputs, _DIGITS))
+                new_slope = _floats(self._gradient(inputs, _DIGITS, +1))
+            except Undefined:
+                continue  # rounding took an argument out of its domain
+            off_value = np.maximum(off_value, np.abs(new_value - value))
+            off_slope = np.maximum(off_slope, np.abs(new_slope - slope))
+        self.expression, self.rounding = exact, None
+        return off_value, off_slope
+
     def _environment(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         return {**inputs, **self.batch.parameters}
 
@@ -187,6 +227,7 @@ class _Case:
                 self._environment(inputs),
                 mask=self.mask,
                 digits=digits,
+                rounding=self.rounding,
             )
             return self._returned(found, _row_count(self.batch))
 
@@ -226,6 +267,7 @@ class _Case:
                     {variable.name: direction},
                     mask=self.mask,
                     digits=digits,
+                    rounding=self.rounding,
                 )[1]
                 per_row = self._returned(slopes, rows)
                 total = _row_sums(per_row) * side
@@ -251,6 +293,25 @@ def _mask(loss: Loss, batch: Batch) -> Array | None:
 def _is_exact(variable: Variable) -> bool:
     domain = variable.domain
     return bool(domain.labels) or domain.kind.value in ("count", "one_hot")
+
+
+def _is_representable(loss: Loss, variable: Variable, batch: Batch) -> bool:
+    """Whether value and slope, if need be at the guard point, are float32 numbers."""
+    domain = variable.domain
+    epsilon = loss.spec.epsilon or _GUARD
+    inside = dict(batch.inputs)
+    for bound, inward in ((domain.lower, 1.0), (domain.upper, -1.0)):
+        if bound.value is not None and bound.open:
+            limit = bound.approx + inward * max(epsilon, abs(bound.approx) * _EPSILON)
+            clip = np.maximum if inward > 0 else np.minimum
+            inside[variable.name] = clip(inside[variable.name], limit)
+    try:
+        found = germ(
+            loss.expression, {**inside, **batch.parameters}, {variable.name: 1}
+        )
+    except Undefined:
+        return False
+    return all(abs(item) < _LARGEST for part in found for item in part.flat)
 
 
 def _row_count(batch: Batch) -> int:
@@ -298,14 +359,15 @@ def _agree(left: Array, right: Array) -> bool:
     return True
 
 
-def _tolerance(value: Any, moved: Any) -> Nested:
-    """16 units in the last place plus as many roundings of the inputs."""
+def _tolerance(value: Any, moved: Any, noise: Any) -> Nested:
+    """16 units in the last place, and as many roundings of inputs and operations."""
     if np.ndim(value):
-        return tuple(_tolerance(v, m) for v, m in zip(value, moved, strict=True))
+        triples = zip(value, moved, noise, strict=True)
+        return tuple(_tolerance(v, m, n) for v, m, n in triples)
     if value is None:
         return 0.0
     unit = max(abs(float(value)), _TINY) * _EPSILON
-    return float(f"{_ULPS * (unit + float(moved)):.2e}")
+    return float(f"{_ULPS * (unit + float(moved) + float(noise)):.2e}")
 
 
 def _nested(value: Any) -> Nested:

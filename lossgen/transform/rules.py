@@ -89,12 +89,6 @@ RULES: tuple[Rule, ...] = (
         "one sigmoid instead of two",
     ),
     Rule(
-        "sigmoid-mixture-reversed",
-        _select(Y, _f("sigmoid", neg(U)), _f("sigmoid", U)),
-        _f("sigmoid", neg(mul(_SIGNED, U))),
-        "one sigmoid instead of two",
-    ),
-    Rule(
         "log-sigmoid-mixture",
         _select(Y, _f("log_sigmoid", U), _f("log_sigmoid", neg(U))),
         _f("log_sigmoid", mul(_SIGNED, U)),
@@ -130,6 +124,12 @@ RULES: tuple[Rule, ...] = (
         _f("log", _f("softmax", U, axis=Axis.LAST)),
         _f("log_softmax", U, axis=Axis.LAST),
         "softmax underflows",
+    ),
+    Rule(
+        "softmax-complement",
+        sub(ONE, _f("softmax", U, axis=Axis.LAST)),
+        neg(_f("expm1", _f("log_softmax", U, axis=Axis.LAST))),
+        "1 - softmax(u) loses its digits, and can round below 0, near 1",
     ),
     Rule(
         "xlogy-softmax",

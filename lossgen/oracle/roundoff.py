@@ -1,0 +1,50 @@
+"""How far rounding may take a computation, by Monte Carlo arithmetic.
+
+Each operation's result is moved by a random fraction of a unit in the last place; the
+spread of a few such runs estimates the error of any evaluation that rounds once an
+operation (Parker, Pierce and Eggert 2000, Monte Carlo arithmetic: how to gamble with
+floating point and win). The random numbers are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import random
+
+from mpmath import mpf
+
+from lossgen.calculus.jets import Element, Jet
+
+_UNIT = 2.0**-23
+
+_EXACT = frozenset(
+    "neg abs max min relu clip where sign floor stop_gradient amax amin".split()
+)
+"""Operations that do not round."""
+
+_LIBRARY_ERROR = {
+    "lgamma": 300.0,
+    "digamma": 300.0,
+    "erfc": 32.0,
+    "normal_logcdf": 32.0,
+}
+"""Units in the last place by which TensorFlow or XLA may be off; 1 for all others."""
+
+
+class Roundoff:
+    """Moves results at random; an instance is one run."""
+
+    def __init__(self, seed: int) -> None:
+        """Start the random sequence of a run."""
+        self._random = random.Random(seed)
+
+    def __call__(self, op: str, result: Element) -> Element:
+        """The result of ``op``, and its derivatives, as if each had been rounded."""
+        if op in _EXACT:
+            return result
+        size = _UNIT * _LIBRARY_ERROR.get(op, 1.0)
+        if isinstance(result, Jet):
+            return Jet([self._moved(item, size) for item in result.coefficients])
+        return self._moved(result, size)
+
+    def _moved(self, number: Element, size: float) -> Element:
+        return number * (1 + mpf(size * (2 * self._random.random() - 1)))
