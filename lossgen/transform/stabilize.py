@@ -88,7 +88,7 @@ def _binary(expr: Expr, loss: Loss) -> bool:
 
 
 def _folded(node: Expr) -> Expr:
-    """Numbers that are written as an operation (``-1``, ``1/2``), as rules have them."""
+    """A number that is written as an operation (``-1``, ``1/2``), as rules have it."""
     if not isinstance(node, Apply) or node.op not in ("neg", "div"):
         return node
     value = apply(node.op, *node.args)
