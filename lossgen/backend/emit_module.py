@@ -17,7 +17,8 @@ from lossgen.backend.prose import (
 from lossgen.backend.shape import Shape, result_shape
 from lossgen.backend.templating import render
 from lossgen.ir.domain import Bound, Domain, DomainKind
-from lossgen.ir.expr import Axis, Role, symbols
+from lossgen.ir.expr import Axis, Expr, Role, symbols
+from lossgen.ir.extent import FULL, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import Block, LossProgram, Placeholders
@@ -99,7 +100,7 @@ class _Module:
             "class_name": loss.class_name,
             "package": options.package,
             "module_docstring": module_docstring(loss),
-            "function_docstring": function_docstring(self.program.checked, self.shape),
+            "function_docstring": function_docstring(self.program, self.shape),
             "parameter_docs": parameter_arguments(loss),
             "uses_math": bool(_NEED_MATH & self.printer.helpers),
             "uses_callable": bool(loss.parameters),
@@ -238,6 +239,9 @@ class _Module:
             yield f"{name} = tf.where(kept, {name}, {value!r})"
         sizes = {item.size for item in self.loss.of_role(Role.Y_TRUE, Role.Y_PRED)}
         uneven = len(sizes) > 1 or self.loss.spec.y_true.sparse
+        if self.program.kept is not None:
+            extent = extents(self.loss, self.program.kept)[self.program.kept]
+            uneven = uneven or extent != FULL
         if uneven and self._masks_reductions():
             yield f"kept = tf.broadcast_to(kept, tf.shape({self._element()}))"
 
@@ -395,11 +399,26 @@ class _Module:
             f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_true.dtype)"
             for p in self._mask_parameters()
         ]
-        return [
-            *lines,
-            *self.layout.split_true,
-            f"return {self.printer.source(self.program.kept)}",
-        ]
+        lines += self._split_for_mask(self.program.kept)
+        printer = Printer(channel_names(self.loss))
+        source = printer.source(self.program.kept).replace("y_pred.", "y_true.")
+        self.printer.helpers |= printer.helpers
+        for axis, line in self._axes():
+            if axis in printer.axes:
+                lines.append(line.replace("y_pred.", "y_true."))
+        return [*lines, f"return {source}"]
+
+    def _split_for_mask(self, kept: Expr) -> Iterator[str]:
+        """The channels of y_true; those that the mask does not use get a `_`."""
+        used = {
+            name
+            for full, name in channel_names(self.loss).items()
+            if full in {symbol.name for symbol in symbols(kept)}
+        }
+        for line in self.layout.split_true:
+            targets, _, source = line.partition(" = ")
+            names = [t if t in used else f"_{t}" for t in targets.split(", ")]
+            yield f"{', '.join(names)} = {source}"
 
     def _mask_parameters(self) -> list[Variable]:
         kept = self.program.kept

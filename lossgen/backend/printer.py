@@ -27,6 +27,8 @@ _MATH = (
 _TYPED = {"where": 1, "xlogy": 0, "xlog1py": 0, "clip": 0, "logaddexp": 0}
 """Which argument decides the type of a call, where numbers may stand."""
 
+_MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+
 _KEEPS_AXIS = ("softmax", "log_softmax", "l2_normalize", "cumsum", "filled")
 
 
@@ -102,6 +104,9 @@ class Printer:
                 f"{self._tight(left, level)} / {self._tight(right, level + 1)}",
                 level,
             )
+        if expr.op in _MIRRORED and not symbols(expr.args[0]):
+            # `y_true > 0` reads better than `0 < y_true`.
+            return self._infix(Apply(_MIRRORED[expr.op], expr.args[::-1]))
         # A comparison binds less tightly than `&` in Python, unlike in a spec.
         inner = level + 1 if expr.op in ("lt", "le", "gt", "ge", "mul") else level
         first = self._tight(expr.args[0], level if expr.op == "mul" else inner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from lossgen.ir.expr import ZERO, Apply, Axis, Expr, div, walk
-from lossgen.ir.extent import COVERED, extents
+from lossgen.ir.extent import COVERED, FULL, extents
 from lossgen.ir.loss import Loss
 
 _FILL: dict[str, Expr] = {
@@ -35,7 +35,7 @@ def mask_reductions(
         kept: Where elements take part, true or false for each element.
         loss: Declares the symbols, for their extents.
         axes: The axes along which elements may be dropped one by one.
-        filled: The axis along which ``kept`` is true somewhere in any case.
+        filled: The axis along which ``kept`` is always true somewhere.
     """
     extent = extents(loss, expr)
     done: dict[Expr, Expr] = {}
@@ -51,7 +51,8 @@ def mask_reductions(
         for axis, covered in COVERED.items():
             if len(covered) == 1 and not covered & extent[node.args[0]]:
                 here = Apply("any", (here,), axis)
-        if node.axis is not filled:
+        gone = FULL - extent[node.args[0]] | COVERED[node.axis]
+        if filled is None or not COVERED[filled] <= gone:
             here = Apply("filled", (here,), node.axis)
         if node.op == "mean":
             total = Apply("sum", (Apply("where", (here, args[0], ZERO)),), node.axis)
