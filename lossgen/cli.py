@@ -23,7 +23,7 @@ _Paths = Annotated[
 _Format = Annotated[Format, typer.Option("--format", help="How findings are printed.")]
 _Jobs = Annotated[
     int | None,
-    typer.Option(min=1, help="Number of processes [default: as many as pay off]."),
+    typer.Option(min=1, help="Number of processes; by default as many as pay off."),
 ]
 
 app = typer.Typer(

@@ -17,7 +17,7 @@ from lossgen.backend.prose import (
 from lossgen.backend.shape import Shape, result_shape
 from lossgen.backend.templating import render
 from lossgen.ir.domain import Bound, Domain, DomainKind
-from lossgen.ir.expr import Axis, Expr, Role, symbols
+from lossgen.ir.expr import Apply, Axis, Expr, Role, symbols, walk
 from lossgen.ir.extent import FULL, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options

@@ -9,9 +9,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from lossgen.backend.shape import Shape
-from lossgen.ir.domain import DomainKind
+from lossgen.ir.domain import Bound
 from lossgen.ir.expr import Role
-from lossgen.ir.loss import CheckedLoss, Loss, Variable
+from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.program import LossProgram
 
 _WIDTH = 88
 
@@ -79,11 +80,11 @@ def module_docstring(loss: Loss) -> list[str]:
     return lines
 
 
-def function_docstring(checked: CheckedLoss, shape: Shape) -> list[str]:
+def function_docstring(program: LossProgram, shape: Shape) -> list[str]:
     """Formula, limits, arguments, result and errors of the function."""
-    loss = checked.loss
+    loss = program.checked.loss
     lines = [_summary(loss), "", *_formula(loss, shape)]
-    for text in _remarks(checked):
+    for text in _remarks(program):
         lines += ["", *paragraph(text, 4)]
     lines += ["", "Args:", *arguments(loss)]
     lines += ["", "Returns:", *_section(_returns(loss, shape)), "", "Raises:"]
@@ -148,14 +149,16 @@ def _listed(parts: Sequence[str]) -> str:
     return ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
-def _remarks(checked: CheckedLoss) -> Iterable[str]:
-    loss, certificate = checked.loss, checked.certificate
+def _remarks(program: LossProgram) -> Iterable[str]:
+    loss, certificate = program.checked.loss, program.checked.certificate
     guarded = [
-        variable for variable in loss.of_role(Role.Y_PRED) if _open_ends(variable, loss)
+        variable
+        for variable in loss.of_role(Role.Y_PRED)
+        if _open_ends(variable, program)
     ]
     for variable in guarded:
         yield (
-            f"{_open_ends(variable, loss)} the loss goes on linearly in "
+            f"{_open_ends(variable, program)} the loss goes on linearly in "
             f"{variable.channel or 'y_pred'}: value and gradient stay finite."
         )
     for kink in certificate.kinks:
@@ -186,14 +189,16 @@ _PROPERTIES = {
 }
 
 
-def _open_ends(variable: Variable, loss: Loss) -> str:
+def _open_ends(variable: Variable, program: LossProgram) -> str:
     """Says how close to which ends the guard begins; empty if none is guarded."""
-    domain = variable.domain
-    upper = () if domain.kind is DomainKind.SIMPLEX else (domain.upper,)
+    domain, loss = variable.domain, program.checked.loss
+    ends: dict[str, tuple[Bound, ...]] = {
+        "clip": (domain.lower, domain.upper),
+        "max": (domain.lower,),
+        "min": (domain.upper,),
+    }
     parts = []
-    for bound in (domain.lower, *upper):
-        if bound.value is None or not bound.open:
-            continue
+    for bound in ends.get(program.guards.get(variable.symbol, ""), ()):
         distance = "one unit in the last place"
         if loss.spec.epsilon is not None:
             distance = f"{loss.spec.epsilon:g}"

@@ -42,7 +42,7 @@ def _size(node: Expr, sizes: dict[Expr, Size], loss: Loss, report: Report) -> Si
         named = [_spelt(size) for size in found]
         report.add(
             "LG214",
-            f"last axes of length {named[0]} and {named[1]} meet here",
+            f"last axes of different lengths meet here: {named[0]} and {named[1]}",
             node.span,
             help="declare the sizes, e.g. `y_true: {size: 1}` to broadcast y_true",
         )
@@ -52,4 +52,4 @@ def _size(node: Expr, sizes: dict[Expr, Size], loss: Loss, report: Report) -> Si
 
 
 def _spelt(size: Size) -> str:
-    return "the whole last axis" if size is None else str(size)
+    return "that of the tensor" if size is None else str(size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lossgen.ir.expr import Axis, Expr, Symbol
+from lossgen.ir.expr import Apply, Axis, Expr, Symbol
 from lossgen.ir.extent import Extent
 from lossgen.ir.loss import CheckedLoss
 
@@ -47,6 +47,17 @@ class LossProgram:
     logits: Block | None
     kept: Expr | None
     rules: tuple[str, ...]
+
+    @property
+    def guards(self) -> dict[Symbol, str]:
+        """How each guarded prediction is held inside: ``clip``, ``max`` or ``min``."""
+        return {
+            item.value.args[0]: item.value.op
+            for item in self.body.assignments
+            if isinstance(item.value, Apply)
+            and isinstance(item.value.args[0], Symbol)
+            and item.comment is not None
+        }
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from lossgen.calculus.jets import Element, Jet
 
 _UNIT = 2.0**-23
 
-_EXACT = frozenset(
-    "neg abs max min relu clip where sign floor stop_gradient amax amin".split()
-)
+_EXACT = {"neg", "abs", "max", "min", "relu", "clip", "where", "sign", "floor"} | {
+    "stop_gradient",
+    "amax",
+    "amin",
+}
 """Operations that do not round."""
 
 _LIBRARY_ERROR = {

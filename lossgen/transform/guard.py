@@ -7,9 +7,10 @@ and pointing back, where clipping alone would make it 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from lossgen.analysis.obligations import obligations
 from lossgen.calculus.differentiate import directional_derivative
 from lossgen.ir.domain import Bound, DomainKind
 from lossgen.ir.expr import (
@@ -47,20 +48,18 @@ class Guarded:
     slopes: dict[Expr, str]
 
 
-def guard(expr: Expr, loss: Loss, upper_of_simplex: bool) -> Guarded:
+def guard(expr: Expr, loss: Loss) -> Guarded:
     """Make ``expr`` linear beyond the guard points of each prediction.
 
     Args:
         expr: The loss, in a form that is stable inside the domain.
         loss: Declares the domains and ``epsilon``.
-        upper_of_simplex: Whether the formula is singular where a component of a
-            simplex is 1, so that this end too needs a guard.
     """
     assignments: list[Assign] = []
     renamed: dict[Expr, Expr] = {}
     excess: dict[Expr, Expr] = {}
     for variable in loss.of_role(Role.Y_PRED):
-        inside = _inside(variable, loss, upper_of_simplex)
+        inside = _inside(variable, loss)
         if inside is None:
             continue
         suffix = f"_{variable.channel}" if variable.channel else ""
@@ -90,11 +89,11 @@ def _comment(variable: Variable, inside: Expr) -> str:
     return f"Closer to {' or '.join(words)} than this the loss goes on linearly."
 
 
-def _inside(variable: Variable, loss: Loss, upper_of_simplex: bool) -> Expr | None:
+def _inside(variable: Variable, loss: Loss) -> Expr | None:
     domain, epsilon = variable.domain, loss.spec.epsilon
     lower = _guard_point(domain.lower, +1, epsilon)
     upper = _guard_point(domain.upper, -1, epsilon)
-    if domain.kind is DomainKind.SIMPLEX and not upper_of_simplex:
+    if domain.kind is DomainKind.SIMPLEX and _is_regular_at_one(variable, loss):
         upper = None
     if lower is not None and upper is not None:
         return Apply("clip", (variable.symbol, lower, upper))
@@ -103,6 +102,18 @@ def _inside(variable: Variable, loss: Loss, upper_of_simplex: bool) -> Expr | No
     if upper is not None:
         return Apply("min", (variable.symbol, upper))
     return None
+
+
+def _is_regular_at_one(variable: Variable, loss: Loss) -> bool:
+    """Whether the formula is proved to stay finite where a class has everything.
+
+    The simplex ends where the other components are 0, and they are guarded there; 1
+    needs a guard only if the formula itself breaks down at it.
+    """
+    domain = replace(variable.domain, upper=Bound(ONE, 1.0, False))
+    closed = replace(variable, domain=domain)
+    variables = tuple(closed if v is variable else v for v in loss.variables)
+    return all(item.proved for item in obligations(replace(loss, variables=variables)))
 
 
 def _guard_point(bound: Bound, inward: int, epsilon: float | None) -> Expr | None:

@@ -66,7 +66,7 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     expr = rewrite(loss.expression)
     assignments: tuple[Assign, ...] = ()
     if guarded:
-        with_guard = guard(expr, loss, upper_of_simplex=False)
+        with_guard = guard(expr, loss)
         assignments, expr = with_guard.assignments, with_guard.expression
         names = {**_renamed(names, with_guard.renamed), **with_guard.slopes}
         hints = _renamed(hints, with_guard.renamed)

@@ -31,6 +31,7 @@ _NOUNS = {
     "amax": "largest",
     "amin": "smallest",
     "ones_like": "ones",
+    "stop_gradient": "held",
 }
 
 
