@@ -125,6 +125,10 @@ class _Module:
             "target_placeholder": repr(self.placeholders.y_true),
             "prediction_placeholder": repr(self.placeholders.y_pred),
             "batched": self.shape.batched,
+            "spatial": any(
+                isinstance(node, Apply) and node.axis is Axis.SPATIAL
+                for node in walk(loss.expression)
+            ),
             "helpers": [name for name in _HELPERS if name in self.helpers],
             "ignore": loss.spec.y_true.ignore,
         }
