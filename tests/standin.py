@@ -27,7 +27,12 @@ def array(value: Any) -> Any:
 
 
 def elementwise(function: Any, arguments: int = 1) -> Any:
-    return np.frompyfunc(function, arguments, 1)
+    """A function of mpf, applied to every element; Python's floats are exact."""
+
+    def applied(*items: Any) -> Any:
+        return function(*(mp.mpmathify(item) for item in items))
+
+    return np.frompyfunc(applied, arguments, 1)
 
 
 def _axis(axis: Any) -> Any:
