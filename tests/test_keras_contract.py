@@ -351,9 +351,10 @@ def spoil(case: Case, t: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndar
 def test_dropped_rows_may_hold_anything(case: Case, kind: str) -> None:
     t, p = case.y_true, f32(case.y_pred)
     keep = np.array([True, False, True, True])
-    w = None if kind == "mask" else f32(keep)
     mask = None if kind == "weight" else keep
-    value, gradient = value_and_gradient(case.loss(), *spoil(case, t, p), w, mask)
+    value, gradient = value_and_gradient(
+        case.loss(), *spoil(case, t, p), f32(keep), mask
+    )
     expected = case.values(t, p)
     counted = case.counted(t, expected.shape)
     if case.returns == "batch":

@@ -33,7 +33,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "required": _required(loss, table),
         "outside": [_outside(item) for item in loss.parameters if _outside(item)],
         "unused_target": loss.spec.y_true.unused,
-        "repeated": shape.repeated,
+        "batched": shape.batched,
         "sparse": loss.spec.y_true.sparse,
         "ignore": loss.spec.y_true.ignore,
     }
