@@ -199,6 +199,10 @@ def test_parameters_are_not_reused_as_names():
         ("mean(abs(y_true - mean(y_pred, axis=last)), axis=last)", True),
         ("sum(softmax(y_pred, axis=last)*y_true, axis=last)", True),
         ("sum(y_true, axis=last)*mean(y_pred, axis=sample)", False),
+        (
+            "max(y_true, axis=last) + sum(y_pred*max(y_true, axis=last), axis=last)",
+            False,
+        ),
         ("(y_true - y_pred)**2", False),
         ("sum(y_true*y_pred, axis=spatial)", False),
         ("sum(y_true*y_pred, axis=batch)", False),
