@@ -16,6 +16,7 @@ from lossgen.backend.header import fingerprint, write_header
 from lossgen.backend.templating import sources
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.source import SourceFile
+from lossgen.frontend.recovery import report_rest
 from lossgen.frontend.resolver import resolve
 from lossgen.frontend.schema import read_specs
 from lossgen.ir.artifact import Artifact
@@ -68,6 +69,8 @@ def check_source(source: SourceFile) -> tuple[Compilation, ...]:
     """Read, resolve and check every document of a spec file."""
     report = Report()
     specs = read_specs(source, report)
+    if report.has_errors:
+        report_rest(source, specs, report)
     found = [_checked(spec) for spec in specs]
     if tuple(report):
         found.insert(0, Compilation(None, None, None, (), tuple(report)))

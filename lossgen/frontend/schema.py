@@ -68,7 +68,7 @@ def validate(document: Node, report: Report) -> LossSpec | None:
         found.add("LG108", "the document is empty", document.span)
     else:
         try:
-            spec = _build(SpecKeys.model_validate(document), document)
+            spec = to_spec(SpecKeys.model_validate(document), document)
         except ValidationError as error:
             for fault in error.errors(include_url=False, include_input=False):
                 _report_fault(fault, document, found)
@@ -192,7 +192,8 @@ def _first_key(node: Node) -> Span:
 # The spec -------------------------------------------------------------------------
 
 
-def _build(model: SpecKeys, document: Node) -> LossSpec:
+def to_spec(model: SpecKeys, document: Node) -> LossSpec:
+    """The spec that valid keys make."""
     return LossSpec(
         source=document.span.source,
         span=document.span,

@@ -76,7 +76,7 @@ def test_what_fits(text: str) -> None:
         (
             "loss: y_pred - y_true\ny_true: {size: 2}\n",
             "y_pred - y_true",
-            "the whole last axis and 2",
+            "that of the tensor and 2",
         ),
         # An axis that stays keeps its length.
         (
@@ -124,7 +124,7 @@ def test_what_fits(text: str) -> None:
     ],
 )
 def test_what_does_not_fit(text: str, place: str, lengths: str) -> None:
-    message = f"last axes of length {lengths} meet here"
+    message = f"last axes of different lengths meet here: {lengths}"
     assert mismatches(text) == [(place, message)]
 
 
@@ -133,5 +133,5 @@ def test_each_place_is_named() -> None:
         "loss: (a - b) * y_true + (b - c)\ny_true: {size: 1}\n"
         "y_pred: {channels: {a: {size: 2}, b: {size: 3}, c: {size: 4}}}\n"
     )
-    assert ("a - b", "last axes of length 2 and 3 meet here") in found
-    assert ("b - c", "last axes of length 3 and 4 meet here") in found
+    assert ("a - b", "last axes of different lengths meet here: 2 and 3") in found
+    assert ("b - c", "last axes of different lengths meet here: 3 and 4") in found
