@@ -1,0 +1,138 @@
+import ast
+import subprocess
+import sys
+
+import pytest
+from losses import OPTIONS, resolved, unproved
+
+from lossgen.backend.emit_test import emit_test
+from lossgen.ir.options import Options
+from lossgen.ir.reference import ReferenceCase, ReferenceRow, ReferenceTable
+from lossgen.transform.lower import lower
+
+ROW = ReferenceRow(
+    y_true=(0.0,),
+    y_pred=(0.5,),
+    value=0.25,
+    value_tolerance=1e-7,
+    gradient=(-1 / 3,),
+    gradient_tolerance=(1e-7,),
+)
+TABLE = ReferenceTable((ReferenceCase({}, (ROW, ROW)),), (), ())
+SQUARED = "loss: (y_true - y_pred)**2\n"
+
+
+def emit(text, table=TABLE, options=OPTIONS):
+    return emit_test(lower(unproved(resolved(text))), table, options)
+
+
+def constant(source, name):
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.AnnAssign) and node.target.id == name:
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"no {name}")
+
+
+def written_tests(source):
+    functions = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+    return {f.name for f in functions if f.name.startswith("test_")}
+
+
+def test_numbers_are_placed_with_12_digits():
+    cases = constant(emit(SQUARED), "CASES")
+    third = -0.333333333333
+    row = ([0.0], [0.5], 0.25, 1e-07, [third], [1e-07])
+    assert cases == [({}, [row, row])]
+
+
+def test_parameters_are_passed_on():
+    text = (
+        "loss: a*w*(y_true - y_pred)**2\n"
+        "params: {a: {}, w: {default: 2.0, domain: positive}}\n"
+    )
+    case = ReferenceCase({"a": 1.5, "w": 2.0}, (ROW,))
+    source = emit(text, ReferenceTable((case,), (), ()))
+    assert constant(source, "CASES")[0][0] == {"a": 1.5, "w": 2.0}
+    assert constant(source, "REQUIRED") == {"a": 1.5}
+    assert '("w", -1.0)' in source
+    assert '("a", float("nan"))' in source
+
+
+BASE = {
+    "test_value_and_gradient",
+    "test_dropped_samples_may_hold_nan",
+    "test_masked_samples_may_hold_nan",
+    "test_configuration_round_trip",
+    "test_fit_save_and_load",
+}
+
+
+def test_every_loss_has_these():
+    assert written_tests(emit(SQUARED)) == {*BASE, "test_mismatched_shapes_raise"}
+
+
+@pytest.mark.parametrize(
+    ("text", "table", "more"),
+    [
+        ("loss: y_pred**2\ny_true: unused\n", TABLE, set()),
+        (
+            "loss: -y_true*log(y_pred)\n"
+            "y_pred: {domain: probability, logits: sigmoid}\n",
+            ReferenceTable(
+                TABLE.probabilities, TABLE.probabilities, (((0.0,), (0.0,)),)
+            ),
+            {
+                "test_mismatched_shapes_raise",
+                "test_value_and_gradient_from_logits",
+                "test_finite_for_any_logit",
+                "test_finite_at_the_ends_of_the_domain",
+            },
+        ),
+        (
+            "loss: -sum(y_true*log(y_pred), axis=last)\ny_pred: simplex\n"
+            "y_true: {domain: one_hot, sparse: true, ignore: -1}\n",
+            TABLE,
+            {
+                "test_mismatched_shapes_raise",
+                "test_labels_out_of_range_are_no_zero_rows",
+                "test_ignored_labels_count_for_nothing",
+            },
+        ),
+        (
+            "loss: a*y_pred\ny_true: unused\nparams: {a: {default: 1, domain: unit}}\n",
+            TABLE,
+            {"test_parameters_outside_their_domain_are_refused"},
+        ),
+    ],
+)
+def test_further_tests_where_they_apply(text, table, more):
+    assert written_tests(emit(text, table)) == BASE | more
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        (None, "from some_loss import SomeLoss, some_loss"),
+        ("package.losses", "from package.losses.some_loss import SomeLoss, some_loss"),
+    ],
+)
+def test_where_the_module_is_imported_from(module, line):
+    options = Options("lossgen", module, ".", OPTIONS.templates)
+    assert line in emit(SQUARED, options=options)
+
+
+def test_nothing_is_unused_and_the_text_is_the_same_every_time(tmp_path):
+    source = emit(SQUARED)
+    assert emit(SQUARED) == source
+    path = tmp_path / "test_some_loss.py"
+    path.write_text(source, encoding="utf-8")
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F,B"]
+    found = subprocess.run([*command, str(path)], capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+
+
+def test_not_a_number_can_be_written():
+    row = ReferenceRow((float("nan"),), (float("inf"),), 0.0, 0.0, (0.0,), (0.0,))
+    source = emit(SQUARED, ReferenceTable((ReferenceCase({}, (row,)),), (), ()))
+    assert '[float("nan")]' in source
+    assert '[float("inf")]' in source
