@@ -156,16 +156,12 @@ def _between(lower: float, upper: float, generator: random.Random) -> float:
 
 
 def _inside(domain: Domain, value: float) -> float:
+    """The value as a float32 number, one step inward if rounding left the domain."""
     number = rounded(value)
-    return (
-        number
-        if domain.contains(number)
-        else (
-            rounded(
-                (max(domain.lower.approx, -1.0) + min(domain.upper.approx, 1.0)) / 2
-            )
-        )
-    )
+    if domain.contains(number):
+        return number
+    inward = np.inf if number <= domain.lower.approx else -np.inf
+    return float(np.nextafter(np.float32(number), np.float32(inward)))
 
 
 def _composition(domain: Domain, length: int, generator: random.Random) -> list[float]:

@@ -1,0 +1,213 @@
+"""Reference values against closed forms worked out here."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from losses import resolved
+from mpmath import mp, mpf
+
+from lossgen.oracle.reference import PrecisionError, reference
+from lossgen.transform.stabilize import to_logits
+
+BCE = "-(y_true*log(y_pred) + (1 - y_true)*log(1 - y_pred))"
+
+
+def table(text):
+    loss = resolved(text)
+    logits = to_logits(loss)(loss.expression) if loss.spec.y_pred.logits else None
+    return reference(loss, loss.expression, logits)
+
+
+def rows(text):
+    (first, *_) = table(text).probabilities
+    return first.rows
+
+
+def exactly(values):
+    return [Fraction(value) for value in values]
+
+
+def close(found, expected):
+    """Equal to the float64 rounding."""
+    return abs(mpf(found) - expected) <= mpf(2) ** -52 * abs(expected)
+
+
+def test_squared_error():
+    found = rows("loss: (y_true - y_pred)**2\n")
+    assert len(found) == 12
+    for row in found:
+        (t,), (p,) = exactly(row.y_true), exactly(row.y_pred)
+        assert row.value == float((t - p) ** 2)
+        assert row.gradient == (float(2 * (p - t)),)
+        unit = 2.0**-23
+        moved = 2 * abs(float(t - p)) * (abs(float(t)) + abs(float(p))) * unit
+        assert 16 * unit * row.value <= row.value_tolerance
+        assert row.value_tolerance <= 2 * 16 * (4 * unit * row.value + moved)
+
+
+def test_last_axis_is_averaged_over():
+    found = rows("loss: w*(y_true - y_pred)**2\nparams: {w: {shape: last}}\n")
+    (case, *_) = table(
+        "loss: w*(y_true - y_pred)**2\nparams: {w: {shape: last}}\n"
+    ).probabilities
+    weights = exactly(case.parameters["w"])
+    for row in found:
+        t, p = exactly(row.y_true), exactly(row.y_pred)
+        terms = [w * (a - b) ** 2 for w, a, b in zip(weights, t, p, strict=True)]
+        slopes = [2 * w * (b - a) / 3 for w, a, b in zip(weights, t, p, strict=True)]
+        assert row.value == pytest.approx(float(sum(terms) / 3), rel=1e-15)
+        assert row.gradient == pytest.approx([float(s) for s in slopes], rel=1e-15)
+
+
+def test_logits():
+    found = table(
+        f"loss: {BCE}\ny_true: unit\ny_pred: {{domain: probability, logits: sigmoid}}\n"
+    )
+    with mp.workdps(40):
+        for row in found.probabilities[0].rows:
+            t, p = mpf(row.y_true[0]), mpf(row.y_pred[0])
+            assert close(row.value, -t * mp.log(p) - (1 - t) * mp.log(1 - p))
+            assert close(row.gradient[0], (p - t) / (p * (1 - p)))
+        assert {row.y_pred[0] < 0 for row in found.logits[0].rows} == {True, False}
+        for row in found.logits[0].rows:
+            t, z = mpf(row.y_true[0]), mpf(row.y_pred[0])
+            value = t * mp.log1p(mp.exp(-z)) + (1 - t) * mp.log1p(mp.exp(z))
+            assert close(row.value, value)
+            assert close(row.gradient[0], 1 / (1 + mp.exp(-z)) - t)
+
+
+def test_softmax_logits():
+    found = table(
+        "loss: -sum(y_true*log(y_pred), axis=last)\ny_true: one_hot\n"
+        "y_pred: {domain: simplex, logits: softmax}\n"
+    )
+    with mp.workdps(40):
+        for row in found.logits[0].rows:
+            z = [mpf(value) for value in row.y_pred]
+            total = sum(mp.exp(value) for value in z)
+            label = row.y_true.index(1)
+            assert close(row.value, mp.log(total) - z[label])
+            for k in range(3):
+                assert close(row.gradient[k], mp.exp(z[k]) / total - (k == label))
+
+
+def test_sparse_labels_are_indices():
+    found = rows(
+        "loss: -sum(y_true*log(y_pred), axis=last)\n"
+        "y_true: {domain: one_hot, sparse: true}\ny_pred: simplex\n"
+    )
+    with mp.workdps(40):
+        for row in found:
+            label = int(row.y_true)
+            assert close(row.value, -mp.log(mpf(row.y_pred[label])))
+
+
+def test_masked_elements_have_no_value_and_no_gradient():
+    found = rows("loss: (y_true - y_pred)**2\nmask: y_true != -1\n")
+    masked = [row for row in found if row.y_true == (-1,)]
+    assert masked
+    assert len(masked) < len(found)
+    for row in masked:
+        assert row.value == (0,)
+        assert row.gradient == (0,)
+    for row in found:
+        if row not in masked:
+            (t,), (p,) = exactly(row.y_true), exactly(row.y_pred)
+            assert row.value == (float((t - p) ** 2),)
+
+
+def test_masked_means():
+    found = rows("loss: mean(abs(y_true - y_pred), axis=last)\nmask: y_true != -1\n")
+    assert any(-1 in row.y_true for row in found)
+    for row in found:
+        t, p = exactly(row.y_true), exactly(row.y_pred)
+        kept = [k for k in range(3) if t[k] != -1]
+        value = sum(abs(t[k] - p[k]) for k in kept) / len(kept)
+        assert row.value == pytest.approx(float(value), rel=1e-15)
+        for k in range(3):
+            sign = 0 if k not in kept else (1 if p[k] > t[k] else -1)
+            assert row.gradient[k] == pytest.approx(sign / len(kept), rel=1e-15)
+
+
+def test_the_whole_batch_is_one_value():
+    found = rows("loss: mean(y_true*y_pred, axis=batch)**2\n")
+    count = len(found)
+    mean = sum(Fraction(r.y_true[0]) * Fraction(r.y_pred[0]) for r in found) / count
+    for row in found:
+        assert row.value == pytest.approx(float(mean**2), rel=1e-15)
+        # The sum of the values is count * mean**2.
+        slope = 2 * mean * Fraction(row.y_true[0])
+        assert row.gradient[0] == pytest.approx(float(slope), rel=1e-15)
+
+
+def test_channels_stand_one_after_the_other():
+    found = rows(
+        """\
+        loss: log_var + (y_true - mean)**2/exp(log_var)
+        y_pred: {channels: {mean: real, log_var: real}}
+        """
+    )
+    with mp.workdps(40):
+        for row in found:
+            t = mpf(row.y_true[0])
+            mean, log_var = map(mpf, row.y_pred)
+            residual = (t - mean) ** 2 / mp.exp(log_var)
+            assert close(row.value, log_var + residual)
+            assert close(row.gradient[0], -2 * (t - mean) / mp.exp(log_var))
+            assert close(row.gradient[1], 1 - residual)
+
+
+def test_spatial_axes():
+    found = rows("loss: sum(y_true*y_pred, axis=spatial)**2\n")
+    for row in found:
+        t, p = np.array(row.y_true), np.array(row.y_pred)
+        assert t.shape == (2, 2, 1)
+        total = sum(
+            Fraction(a) * Fraction(b) for a, b in zip(t.flat, p.flat, strict=True)
+        )
+        assert row.value == pytest.approx(float(total**2), rel=1e-15)
+        slopes = [float(2 * total * Fraction(a)) for a in t.flat]
+        assert np.ravel(row.gradient) == pytest.approx(slopes, rel=1e-15)
+
+
+def test_samples_that_an_assumption_excludes_are_left_out():
+    found = rows("loss: (y_true - y_pred)**2\nassume: ['y_true > y_pred']\n")
+    assert 0 < len(found) < 12
+    assert all(row.y_true[0] > row.y_pred[0] for row in found)
+
+
+def test_digits_that_cancel():
+    """1 - cos of a small number needs more digits than a float has."""
+    found = rows("loss: 1 - cos((y_true - y_pred)*1e-12)\n")
+    with mp.workdps(80):
+        for row in found:
+            x = (mpf(row.y_true[0]) - mpf(row.y_pred[0])) / mpf(10) ** 12
+            assert close(row.value, 2 * mp.sin(x / 2) ** 2)
+
+
+def test_what_no_precision_settles():
+    """Each of four sines takes more than 400 digits of its argument away."""
+    inner = "y_pred"
+    for _ in range(4):
+        inner = f"(1 + sin(exp(1000)*{inner}))"
+    with pytest.raises(PrecisionError, match="some_loss"):
+        rows(f"loss: y_true + mean({inner}, axis=batch)\n")
+
+
+def test_two_cases_where_parameters_have_defaults():
+    found = table("loss: a*(y_true - y_pred)**2\nparams: {a: {default: 2.0}}\n")
+    first, second = found.probabilities
+    assert first.parameters == {"a": 2.0}
+    assert second.parameters["a"] != 2.0
+
+
+def test_ends():
+    found = table("loss: y_true*log(y_pred)\ny_pred: positive\n").ends
+    assert [pred for _, pred in found][0::2] == [(0.0,), (-0.25,)]
+    assert table("loss: y_true*y_pred\n").ends == ()
+
+
+def test_same_loss_same_table():
+    text = "loss: a*(y_true - y_pred)**2\nparams: {a: {default: 2.0}}\n"
+    assert table(text) == table(text)

@@ -1,0 +1,86 @@
+import ast
+
+import pytest
+from losses import OPTIONS
+
+from lossgen.backend.header import read_header
+from lossgen.compiler import check_source, compile_source
+from lossgen.diagnostics.source import SourceFile
+
+GOOD = "name: {}\nloss: (y_true - y_pred)**2\n"
+UNDEFINED = "name: broken\nloss: y_true*log(y_pred)\n"
+
+
+def source(*documents):
+    return SourceFile("specs/losses.yaml", "---\n".join(documents))
+
+
+def codes(item):
+    return [found.code.id for found in item.diagnostics]
+
+
+@pytest.fixture(scope="module")
+def several():
+    documents = (GOOD.format("one"), UNDEFINED, GOOD.format("two"))
+    return compile_source(source(*documents), OPTIONS)
+
+
+def test_text_to_artifacts(several):
+    module, test = several[0].artifacts
+    assert (module.path, module.kind) == ("one.py", "module")
+    assert (test.path, test.kind) == ("test_one.py", "test")
+    for artifact in (module, test):
+        ast.parse(artifact.text)
+        header = read_header(artifact.text)
+        assert header is not None
+        assert header.spec_path == "specs/losses.yaml"
+    assert "def one(" in module.text
+    assert "from one import One, one" in test.text
+    assert several[0].diagnostics == ()
+
+
+def test_a_bad_document_does_not_stop_the_others(several):
+    assert [item.name for item in several] == ["one", "broken", "two"]
+    assert [len(item.artifacts) for item in several] == [2, 0, 2]
+    assert [item.checked is None for item in several] == [False, True, False]
+    assert any(code.startswith("LG3") for code in codes(several[1]))
+    (span,) = {found.span for found in several[1].diagnostics if found.span}
+    assert span.source.text[span.start : span.end] in UNDEFINED
+
+
+def test_only_the_document_counts_for_the_fingerprint(several):
+    (alone,) = compile_source(source(GOOD.format("two")), OPTIONS)
+    assert alone.artifacts == several[2].artifacts
+    hashes = {read_header(item.artifacts[0].text).inputs_hash for item in several[::2]}
+    assert len(hashes) == 2
+
+
+def test_a_file_that_cannot_be_read():
+    (found,) = check_source(source("name: [\n"))
+    assert (found.name, found.spec, found.checked) == (None, None, None)
+    assert [code[:3] for code in codes(found)] == ["LG1"]
+
+
+def test_a_document_with_an_unknown_name():
+    (found,) = check_source(source("name: some_loss\nloss: y_true - y_prd\n"))
+    assert found.name == "some_loss"
+    assert found.checked is None
+    assert "LG203" in codes(found)
+
+
+def test_warnings_can_be_allowed():
+    kinked = "name: some_loss\nloss: relu(y_true*y_pred)\n"
+    (loud,) = check_source(source(kinked))
+    assert loud.checked is not None
+    silenced = set(codes(loud))
+    assert silenced
+    allowed = "".join(f"  {code}: on purpose\n" for code in sorted(silenced))
+    (quiet,) = check_source(source(f"{kinked}allow:\n{allowed}"))
+    assert codes(quiet) == []
+
+
+def test_an_empty_file():
+    assert [item.artifacts for item in compile_source(source(""), OPTIONS)] in (
+        [],
+        [()],
+    )
