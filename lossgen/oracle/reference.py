@@ -154,6 +154,7 @@ class _Case:
         for condition in self.loss.assume:
             held = evaluate(condition, self._environment(self.batch.inputs))
             keep &= _all_per_row(held, len(keep))
+        keep &= _is_labelled(self.loss, self.batch)
         if not self.tied:
             right = self._gradient(self.batch.inputs, _DIGITS, +1)
             left = self._gradient(self.batch.inputs, _DIGITS, -1)
@@ -288,6 +289,16 @@ def _mask(loss: Loss, batch: Batch) -> Array | None:
         return None
     found = evaluate(loss.mask, {**batch.inputs, **batch.parameters})
     return np.asarray(found, dtype=bool)
+
+
+def _is_labelled(loss: Loss, batch: Batch) -> Array:
+    """Which samples hold no class index that means "ignore this"."""
+    ignore = loss.spec.y_true.ignore
+    if ignore is None:
+        return np.ones(_row_count(batch), dtype=bool)
+    (name,) = (item.name for item in loss.of_role(Role.Y_TRUE))
+    ignored = np.argmax(batch.inputs[name], axis=-1) == ignore
+    return np.asarray(~ignored.reshape(len(ignored), -1).any(axis=1))
 
 
 def _is_exact(variable: Variable) -> bool:
