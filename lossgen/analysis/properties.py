@@ -180,7 +180,7 @@ def _concave_row(loss: Loss, sample: Sample, salt: int) -> tuple[int, Any] | Non
     except Undefined:
         return None
     for row, bend in enumerate(_row_extremes(series[2], sample.rows)):
-        if bend < -mpf(10) ** -15:
+        if bend < -(mpf(10) ** -15):
             return row, bend
     return None
 

@@ -109,8 +109,7 @@ CLASSES = {"y_true": "one_hot", "y_pred": "probability"}
             "(0, 1)",
         ),
         (
-            "sum((1 - y_true)*y_pred, axis=last)"
-            " + sum(y_true*(1 - y_pred), axis=last)",
+            "sum((1 - y_true)*y_pred, axis=last) + sum(y_true*(1 - y_pred), axis=last)",
             UNIT,
             "(0, oo)",
         ),

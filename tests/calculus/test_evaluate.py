@@ -58,7 +58,8 @@ def test_derivatives_match_differences(op, start):
         start = mpf(start)
         series = germ(expr, {"y_pred": start}, {"y_pred": 1}, order=3, digits=80)
         expected = [
-            mp.diff(lambda x: at(expr, x, digits=400).item(), start, k) for k in range(4)
+            mp.diff(lambda x: at(expr, x, digits=400).item(), start, k)
+            for k in range(4)
         ]
         for found, wanted in zip(series, expected, strict=True):
             assert abs(found.item() - wanted) < mpf(10) ** -15
