@@ -25,10 +25,9 @@ from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram
 from lossgen.ir.reference import ReferenceTable
 from lossgen.ir.spec import LossSpec
-from lossgen.oracle.placeholders import placeholders
-from lossgen.oracle.reference import reference
+from lossgen.oracle.placeholders import NoPlaceholderError, placeholders
+from lossgen.oracle.reference import NoSamplesError, PrecisionError, reference
 from lossgen.transform.lower import lower
-from lossgen.transform.stabilize import stabilizer, to_logits
 
 
 @dataclass(frozen=True)
@@ -86,26 +85,17 @@ def _checked(spec: LossSpec) -> Compilation:
 
 
 def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Compilation:
-    report = Report()
     loss = checked.loss
-    harmless = placeholders(loss)
-    if harmless is None:
-        report.add(
-            "LG305",
-            "no constant input was found at which the loss and its gradient are finite",
-            loss.spec.loss.span(),
-            help="masked samples need one; state the domains more narrowly",
-        )
-        return replace(
-            item, checked=None, diagnostics=(*item.diagnostics, *tuple(report))
-        )
     program = lower(checked)
+    try:
+        harmless = placeholders(loss)
+        table = reference(loss, program.stable, program.stable_logits)
+    except (NoPlaceholderError, NoSamplesError, PrecisionError) as error:
+        report = Report()
+        report.add("LG309", str(error), loss.spec.loss.span())
+        found = (*item.diagnostics, *report)
+        return replace(item, checked=None, diagnostics=found)
     module = module_stage.emit_module(program, harmless, options)
-    stable = stabilizer(loss, {})
-    from_logits = (
-        stable(to_logits(loss)(loss.expression)) if loss.spec.y_pred.logits else None
-    )
-    table = reference(loss, stable(loss.expression), from_logits)
     test = test_stage.emit_test(program, table, options)
     return replace(
         item,

@@ -39,7 +39,9 @@ class Block:
 class LossProgram:
     """What is emitted: the loss on its declared domain and, if asked for, on logits.
 
-    ``kept`` is the condition of the label mask, in the names of the blocks.
+    ``kept`` is the condition of the label mask, in the names of the blocks. ``stable``
+    is the formula after rewriting, without guard, mask and names; ``stable_logits`` the
+    same for logits.
     """
 
     checked: CheckedLoss
@@ -47,6 +49,8 @@ class LossProgram:
     logits: Block | None
     kept: Expr | None
     rules: tuple[str, ...]
+    stable: Expr
+    stable_logits: Expr | None
 
     @property
     def guards(self) -> dict[Symbol, str]:

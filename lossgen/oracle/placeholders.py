@@ -15,14 +15,18 @@ from lossgen.oracle.samples import sample, sample_shape
 _CANDIDATES = (0.0, 0.5, 1.0, -1.0, 0.25, 2.0, -0.5, 1.5, 10.0, -10.0)
 
 
-def placeholders(loss: Loss) -> Placeholders | None:
+class NoPlaceholderError(ValueError):
+    """No constant input makes the loss and its gradient finite."""
+
+
+def placeholders(loss: Loss) -> Placeholders:
     """Constants at which the loss and its gradient are finite.
 
     An element that a mask or a zero weight drops is computed with them, so that
     whatever it held cannot make NaN of its gradient.
 
-    Returns:
-        The constants, or None if none of the candidates will do.
+    Raises:
+        NoPlaceholderError: If none of the candidates will do.
     """
     targets = _candidates(loss.of_role(Role.Y_TRUE))
     predictions = _candidates(loss.of_role(Role.Y_PRED))
@@ -30,7 +34,10 @@ def placeholders(loss: Loss) -> Placeholders | None:
         for y_pred in predictions:
             if _is_finite(loss, y_true, y_pred):
                 return Placeholders(y_true, y_pred)
-    return None
+    raise NoPlaceholderError(
+        "no constant input was found at which the loss and its gradient are finite; "
+        "masked samples need one"
+    )
 
 
 def _candidates(variables: Sequence[Variable]) -> list[float]:

@@ -46,12 +46,16 @@ def lower(checked: CheckedLoss) -> LossProgram:
     fired: dict[str, None] = {}
     stable = stabilizer(loss, fired)
     body = _block(loss, stable, guarded=True)
-    logits = None
+    logits, stable_logits = None, None
     if loss.spec.y_pred.logits:
         substituted = to_logits(loss)
         logits = _block(loss, lambda expr: stable(substituted(expr)), guarded=False)
+        stable_logits = stable(substituted(loss.expression))
     kept = None if loss.mask is None else stable(loss.mask)
-    return LossProgram(checked, body, logits, kept, tuple(fired))
+    formula = stable(loss.expression)
+    return LossProgram(
+        checked, body, logits, kept, tuple(fired), formula, stable_logits
+    )
 
 
 def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Block:

@@ -5,7 +5,7 @@ from losses import catalogue, resolved
 from lossgen.calculus.evaluate import germ
 from lossgen.ir.expr import Role
 from lossgen.ir.program import Placeholders
-from lossgen.oracle.placeholders import placeholders
+from lossgen.oracle.placeholders import NoPlaceholderError, placeholders
 from lossgen.oracle.samples import sample, sample_shape
 
 
@@ -32,7 +32,8 @@ def test_placeholders(text, expected):
 
 def test_none_will_do():
     text = "loss: y_true*log(y_pred - mean(y_pred, axis=last))\n"
-    assert placeholders(resolved(text)) is None
+    with pytest.raises(NoPlaceholderError):
+        placeholders(resolved(text))
 
 
 @pytest.mark.parametrize("name", catalogue())
