@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lossgen.backend.emit_module import default_source
 from lossgen.backend.formatting import format_source
 from lossgen.backend.prose import title
 from lossgen.backend.shape import result_shape
+from lossgen.backend.signature import default_source
 from lossgen.backend.templating import render
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options

@@ -29,6 +29,12 @@ _TYPED = {"where": 1, "xlogy": 0, "xlog1py": 0, "clip": 0, "logaddexp": 0}
 
 _MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 
+AXIS_LINES: dict[Axis, str] = {
+    Axis.SAMPLE: "sample_axes = list(range(1, {}.shape.rank))",
+    Axis.SPATIAL: "spatial_axes = list(range(1, {}.shape.rank - 1))",
+}
+"""Lines that define what `_AXES` refers to, from a tensor of full rank."""
+
 _KEEPS_AXIS = ("softmax", "log_softmax", "l2_normalize", "cumsum", "filled")
 
 
@@ -44,11 +50,13 @@ class Printer:
 
     Args:
         names: The Python name of each symbol.
+        like: A tensor of the computing type.
     """
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self, names: Mapping[str, str], like: str = "y_pred") -> None:
         """Remember the names; ``helpers`` collects the helpers that get used."""
         self._names = names
+        self._dtype = f"{like}.dtype"
         self.helpers: set[str] = set()
         self.axes: set[Axis] = set()
 
@@ -155,8 +163,8 @@ class Printer:
         if expr.op in _TYPED and not symbols(expr.args[_TYPED[expr.op]]):
             # TensorFlow takes the type of all arguments from the first.
             first = _TYPED[expr.op]
-            args[first] = f"tf.constant({args[first]}, y_pred.dtype)"
-        return pattern.format(*args, axis=self._axis(expr, flat))
+            args[first] = f"tf.constant({args[first]}, {self._dtype})"
+        return pattern.format(*args, axis=self._axis(expr, flat), dtype=self._dtype)
 
     def _ordered(self, expr: Apply) -> tuple[Expr, ...]:
         """The arguments; of a maximum or minimum, those with a type come first."""

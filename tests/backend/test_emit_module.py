@@ -7,7 +7,8 @@ from functools import cache
 import pytest
 from losses import OPTIONS, ROOT, catalogue, resolved, resolved_all, unproved
 
-from lossgen.backend.emit_module import HELPER_TEMPLATES, default_source, emit_module
+from lossgen.backend.emit_module import HELPER_TEMPLATES, emit_module
+from lossgen.backend.signature import default_source
 from lossgen.ir.program import Placeholders
 from lossgen.oracle.placeholders import placeholders
 from lossgen.transform.lower import lower

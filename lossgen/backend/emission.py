@@ -1,0 +1,86 @@
+"""What the parts of the generated module have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from lossgen.backend.layout import Layout, channel_names, layout
+from lossgen.backend.shape import Shape, result_shape
+from lossgen.ir.expr import Apply, Axis, Role, symbols, walk
+from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.program import Block, LossProgram, Placeholders
+
+
+@dataclass(frozen=True)
+class Emission:
+    """A lowered loss with what is decided about its module before any line is."""
+
+    program: LossProgram
+    placeholders: Placeholders
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self.program.checked.loss
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The shape of what the function returns."""
+        return result_shape(self.loss, self.program.body.extent)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The lines that take y_true and y_pred apart."""
+        return layout(self.loss)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The local name of each tensor or channel, by its full name."""
+        return channel_names(self.loss)
+
+    @cached_property
+    def tensors(self) -> tuple[Variable, ...]:
+        """Predictions and targets, or their channels."""
+        return (*self.loss.of_role(Role.Y_PRED), *self.loss.of_role(Role.Y_TRUE))
+
+    @property
+    def element(self) -> str:
+        """A tensor, or channel, of the shape that elements have."""
+        wide = [item for item in self.tensors if item.size != 1]
+        return self.names[(wide or self.tensors)[0].name]
+
+    @property
+    def element_source(self) -> str:
+        """The same before channels are split off."""
+        whole = [v.name for v in self.tensors if v.size != 1 and not v.channel]
+        if whole:
+            return whole[0]
+        source = self.layout.split_pred[0].partition(" = ")[2]
+        return f"{source}[0]" if len(self.loss.of_role(Role.Y_PRED)) > 1 else source
+
+    @property
+    def needs_one_hot(self) -> bool:
+        """Whether integer labels are used otherwise than to pick an entry."""
+        return self.loss.spec.y_true.sparse and self.uses("y_true")
+
+    @property
+    def masks_labels(self) -> bool:
+        """Whether labels say themselves that they do not count."""
+        return self.program.kept is not None or self.loss.spec.y_true.ignore is not None
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether the axes between batch and last are reduced."""
+        nodes = walk(self.loss.expression)
+        return any(isinstance(n, Apply) and n.axis is Axis.SPATIAL for n in nodes)
+
+    def uses(self, name: str) -> bool:
+        """Whether a symbol occurs in what is computed."""
+        blocks = [self.program.body, self.program.logits]
+        return any(_mentions(block, name) for block in blocks if block is not None)
+
+
+def _mentions(block: Block, name: str) -> bool:
+    exprs = [block.result, *(item.value for item in block.assignments)]
+    return any(s.name == name for expr in exprs for s in symbols(expr))

@@ -1,0 +1,58 @@
+"""The helper of the generated module that says which labels count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lossgen.backend.emission import Emission
+from lossgen.backend.printer import AXIS_LINES, Printer
+from lossgen.ir.expr import Expr, symbols
+from lossgen.ir.loss import Variable
+
+
+def labelled_call(emission: Emission, owner: str = "") -> str:
+    """The call; ``owner`` is what parameters are attributes of (``self.``)."""
+    extra = "".join(f", {owner}{p.name}" for p in _mask_parameters(emission))
+    return f"_labelled(y_true{extra})"
+
+
+def labelled_parameters(emission: Emission) -> str:
+    """The parameters of the helper behind y_true."""
+    return "".join(f", {p.name}: Any" for p in _mask_parameters(emission))
+
+
+def labelled_body(emission: Emission) -> tuple[list[str], set[str]]:
+    """The lines of the helper, and the helpers that it needs in turn."""
+    kept = emission.program.kept
+    if kept is None:
+        ignore = emission.loss.spec.y_true.ignore
+        return [f"return tf.not_equal(y_true, {ignore})"], set()
+    printer = Printer(emission.names, like="y_true")
+    source = printer.source(kept)
+    lines = [
+        f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_true.dtype)"
+        for p in _mask_parameters(emission)
+    ]
+    lines += _split(emission, kept)
+    for axis, line in AXIS_LINES.items():
+        if axis in printer.axes:
+            lines.append(line.format("y_true"))
+    return [*lines, f"return {source}"], printer.helpers
+
+
+def _mask_parameters(emission: Emission) -> list[Variable]:
+    kept = emission.program.kept
+    if kept is None:
+        return []
+    used = {symbol.name for symbol in symbols(kept)}
+    return [p for p in emission.loss.parameters if p.name in used]
+
+
+def _split(emission: Emission, kept: Expr) -> Iterator[str]:
+    """The channels of y_true; those that the mask does not use get a `_`."""
+    full = {symbol.name for symbol in symbols(kept)}
+    used = {name for key, name in emission.names.items() if key in full}
+    for line in emission.layout.split_true:
+        targets, _, source = line.partition(" = ")
+        names = [t if t in used else f"_{t}" for t in targets.split(", ")]
+        yield f"{', '.join(names)} = {source}"
