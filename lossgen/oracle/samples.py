@@ -17,6 +17,7 @@ import numpy as np
 from lossgen.ir.domain import Domain, DomainKind
 from lossgen.ir.expr import Apply, Axis, Role, walk
 from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.reference import Nested
 
 Array = np.ndarray[Any, Any]
 
@@ -28,11 +29,25 @@ NAMED_SIZE = 3
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs by full name, as float64 arrays that hold float32 numbers."""
+    """Inputs by full name, as float64 arrays that hold float32 numbers.
+
+    ``mask`` says where the label mask keeps elements; it stays when inputs are moved.
+    """
 
     inputs: Mapping[str, Array]
     parameters: Mapping[str, Array]
-    mask: Array | None
+    mask: Array | None = None
+
+    @property
+    def rows(self) -> int:
+        """The number of samples."""
+        return int(next(iter(self.inputs.values())).shape[0])
+
+    def only(self, keep: Array) -> Batch:
+        """The samples for which ``keep`` is true."""
+        inputs = {name: value[keep] for name, value in self.inputs.items()}
+        mask = None if self.mask is None else self.mask[keep]
+        return Batch(inputs, self.parameters, mask)
 
 
 def axes_of(loss: Loss) -> frozenset[Axis]:
@@ -100,7 +115,26 @@ def sample(loss: Loss, rows: int, seed: int, *, defaults: bool) -> Batch:
                 parameters[variable.name] = _parameter(variable, shape, generator)
         else:
             inputs[variable.name] = draw(variable.domain, shape, generator)
-    return Batch(inputs, parameters, None)
+    return Batch(inputs, parameters)
+
+
+def nested(value: Any) -> Nested:
+    """An array as nested tuples, with 0 for dropped elements."""
+    if np.ndim(value):
+        return tuple(nested(item) for item in value)
+    return 0.0 if value is None else float(value)
+
+
+def joined(loss: Loss, batch: Batch, role: Role, row: int) -> Nested:
+    """One sample of a tensor as it is passed in.
+
+    Its channels stand one after the other; integer labels take the place of one-hot
+    ones.
+    """
+    parts = [batch.inputs[item.name][row] for item in loss.of_role(role)]
+    if role is Role.Y_TRUE and loss.spec.y_true.sparse:
+        return nested(np.argmax(parts[0], axis=-1).astype(float))
+    return nested(np.concatenate(parts, axis=-1)) if parts else (0.0,)
 
 
 def ends(domain: Domain, epsilon: float) -> Sequence[float]:

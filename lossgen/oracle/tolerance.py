@@ -1,0 +1,98 @@
+"""How far a computed value may be from the reference.
+
+The scale is condition-aware: a unit in the last place of the result, and what a
+rounding of each input changes. To that comes what the roundings of the computed form
+cost, since no code can do better than its own operations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lossgen.calculus.evaluate import Undefined
+from lossgen.ir.expr import Role
+from lossgen.ir.loss import Variable
+from lossgen.ir.reference import Nested
+from lossgen.oracle.evaluation import Formula, cells, floats
+from lossgen.oracle.roundoff import Roundoff
+from lossgen.oracle.samples import Array, Batch
+
+EPSILON = 2.0**-23
+"""One unit in the last place of a float32 number just above 1."""
+
+_ULPS = 16
+_RUNS = 2
+_DIGITS = 40
+_TINY = 2.0**-126  # below it float32 flushes to 0
+
+
+def deviations(
+    formula: Formula, computed: Formula, batch: Batch
+) -> tuple[Array, Array]:
+    """What one rounding of everything changes in values and gradient.
+
+    Args:
+        formula: The author's formula.
+        computed: The form that the generated code computes.
+        batch: The samples.
+    """
+    exact = [floats(found) for found in formula.evaluated(batch, _DIGITS)]
+    by_inputs = _sensitivity(formula, batch, exact)
+    by_operations = _roundoff(computed, batch, exact)
+    value, gradient = (
+        moved + noise for moved, noise in zip(by_inputs, by_operations, strict=True)
+    )
+    return value, gradient
+
+
+def tolerance(value: Any, deviation: Any) -> Nested:
+    """16 units in the last place, and as many roundings of inputs and operations."""
+    if np.ndim(value):
+        pairs = zip(value, deviation, strict=True)
+        return tuple(tolerance(v, d) for v, d in pairs)
+    if value is None:
+        return 0.0
+    unit = max(abs(float(value)), _TINY) * EPSILON
+    return float(f"{_ULPS * (unit + float(deviation)):.2e}")
+
+
+def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Array]:
+    """How far value and gradient move when each input moves by its rounding."""
+    moved = [np.zeros(found.shape) for found in exact]
+    for variable in formula.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
+        if _is_exact(variable):
+            continue
+        array = batch.inputs[variable.name]
+        for index in cells(array, formula.tied):
+            shifted = array.copy()
+            shifted[index] *= 1 + EPSILON
+            inputs = {**batch.inputs, variable.name: shifted}
+            other = Batch(inputs, batch.parameters, batch.mask)
+            for total, new, old in zip(
+                moved, formula.evaluated(other, _DIGITS), exact, strict=True
+            ):
+                total += np.abs(floats(new) - old)
+    return moved
+
+
+def _roundoff(computed: Formula, batch: Batch, exact: list[Array]) -> list[Array]:
+    """How far off the computed form is when every operation rounds."""
+    off = [np.zeros(found.shape) for found in exact]
+    for seed in range(_RUNS):
+        try:
+            found = computed.evaluated(batch, _DIGITS, Roundoff(seed))
+        except Undefined:
+            continue  # rounding took an argument out of its domain
+        off = [
+            np.maximum(worst, np.abs(floats(new) - old))
+            for worst, new, old in zip(off, found, exact, strict=True)
+        ]
+    return off
+
+
+def _is_exact(variable: Variable) -> bool:
+    """Whether it holds labels or counts, which float32 does not round."""
+    domain = variable.domain
+    return bool(domain.labels) or domain.kind.value in ("count", "one_hot")
