@@ -8,8 +8,11 @@ from lossgen.analysis.obligations import discharge
 from lossgen.analysis.properties import examine
 from lossgen.analysis.samples import generic, typical_length
 from lossgen.analysis.smoothness import classify
+from lossgen.calculus.evaluate import OutOfStepsError, Steps, limited
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.loss import Certificate, CheckedLoss, Loss
+
+MAX_STEPS = 250_000
 
 
 def check(loss: Loss, report: Report) -> CheckedLoss | None:
@@ -22,26 +25,62 @@ def check(loss: Loss, report: Report) -> CheckedLoss | None:
     Returns:
         The loss with its certificate, or None if it is refused.
     """
-    assumed = tuple(text.value for text in loss.spec.assume)
+    steps = _Steps()
+    try:
+        with limited(steps.count):
+            certificate = _certificate(loss, report, steps)
+    except OutOfStepsError:
+        _report_budget(loss, steps, report)
+        return None
+    if certificate is None or report.has_errors:
+        return None
+    return CheckedLoss(loss, certificate, tuple(report))
+
+
+class _Steps:
+    """How much work the check may do, and which of its steps is under way."""
+
+    def __init__(self) -> None:
+        self.count = Steps(MAX_STEPS)
+        self.name = ""
+
+    def begin(self, name: str) -> None:
+        """The next step begins."""
+        self.name = name
+
+
+def _certificate(loss: Loss, report: Report, steps: _Steps) -> Certificate | None:
     _report_assumptions(loss, report)
+    steps.begin("looking for points that satisfy the assumptions")
     if not _has_samples(loss, report):
         return None
+    steps.begin("proving that every operation is defined")
     if not discharge(loss, report):
         return None
+    steps.begin("looking for regions without a gradient")
     find_flat_regions(loss, report)
+    steps.begin("looking for kinks and jumps")
     verdict = classify(loss, report)
+    steps.begin("looking at the ends of the domain")
     ends = infinite_ends(loss, report)
-    properties = examine(loss, report)
-    if report.has_errors:
-        return None
-    certificate = Certificate(
+    steps.begin("examining the properties")
+    return Certificate(
         smoothness=verdict.smoothness,
         kinks=verdict.kinks,
-        properties=properties,
-        assumed=assumed,
+        properties=examine(loss, report),
+        assumed=tuple(text.value for text in loss.spec.assume),
         infinite_ends=ends,
     )
-    return CheckedLoss(loss, certificate, tuple(report))
+
+
+def _report_budget(loss: Loss, steps: _Steps, report: Report) -> None:
+    report.add(
+        "LG310",
+        "the formula is too involved to be checked",
+        loss.expression.span,
+        notes=(f"{steps.name} took more than {steps.count.limit:,} steps",),
+        help="write it with fewer terms and branches, or with a reduction",
+    )
 
 
 def _report_assumptions(loss: Loss, report: Report) -> None:

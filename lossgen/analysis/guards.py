@@ -14,7 +14,7 @@ from mpmath import mp, mpf
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample
 from lossgen.analysis.spelling import spell, spell_relation, spell_symbol
-from lossgen.calculus.evaluate import Undefined, evaluate
+from lossgen.calculus.evaluate import Undefined, evaluate, spend
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
     ZERO,
@@ -34,6 +34,7 @@ from lossgen.ir.loss import Variable
 
 DIGITS = 50
 _MAX_PIECES = 16
+_STEPS_OF_A_GUARD = 20
 _GRID = 12
 _BISECTIONS = 24
 _CLOSE = mpf(10) ** -30
@@ -79,6 +80,7 @@ def guards(expr: Expr, ranges: Ranges) -> tuple[Guard, ...]:
     """The guards that y_pred can bring to 0, in the order of the tree."""
     found: dict[tuple[Expr, Expr], Guard] = {}
     for guard in _collect(expr, ranges):
+        spend(_STEPS_OF_A_GUARD)
         if depends_on(guard.difference, Role.Y_PRED) and guard.reachable:
             found.setdefault((guard.node, guard.difference), guard)
     return tuple(found.values())
@@ -145,27 +147,30 @@ def _compared(condition: Expr) -> Iterator[tuple[Expr, Expr]]:
                 yield from _compared(arg)
 
 
-def _argument(node: Apply) -> tuple[Expr, ...]:
-    return node.args[:1]
+def _argument(node: Apply) -> Iterator[Expr]:
+    yield node.args[0]
 
 
-def _pairs(node: Apply) -> tuple[Expr, ...]:
-    return tuple(sub(a, b) for a, b in combinations(node.args, 2))
+def _pairs(node: Apply) -> Iterator[Expr]:
+    for a, b in combinations(dict.fromkeys(node.args), 2):
+        yield sub(a, b)
 
 
-def _clip_ends(node: Apply) -> tuple[Expr, ...]:
+def _clip_ends(node: Apply) -> Iterator[Expr]:
     value, low, high = node.args
-    return sub(value, low), sub(value, high)
+    yield sub(value, low)
+    yield sub(value, high)
 
 
-def _power_base(node: Apply) -> tuple[Expr, ...]:
+def _power_base(node: Apply) -> Iterator[Expr]:
     # A power that is not a whole number is not analytic at 0.
     base, exponent = node.args
     value = getattr(exponent, "value", None)
-    return () if value is not None and value.denominator == 1 else (base,)
+    if value is None or value.denominator != 1:
+        yield base
 
 
-_DIFFERENCES: dict[str, Callable[[Apply], tuple[Expr, ...]]] = {
+_DIFFERENCES: dict[str, Callable[[Apply], Iterator[Expr]]] = {
     "abs": _argument,
     "i0e": _argument,
     "relu": _argument,

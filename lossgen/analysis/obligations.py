@@ -31,6 +31,8 @@ from lossgen.ir.expr import (
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss
 
+_REPETITIONS = 2  # findings of one kind that overlap
+
 
 class Need(Enum):
     """What is demanded of an argument."""
@@ -77,14 +79,21 @@ def discharge(loss: Loss, report: Report) -> bool:
     Returns:
         Whether everything was proved.
     """
-    fine = True
+    failed: list[Obligation] = []
     for item in _worst_first(obligations(loss)):
-        if item.proved:
-            continue
-        fine = False
-        witness = find_witness(loss, item.node, item.guards, item.derivative)
-        _report(loss, item, witness, report)
-    return fine
+        if sum(_repeats(item, other) for other in failed) < _REPETITIONS:
+            witness = find_witness(loss, item.node, item.guards, item.derivative)
+            _report(loss, item, witness, report)
+        failed.append(item)
+    return not failed
+
+
+def _repeats(item: Obligation, other: Obligation) -> bool:
+    """Whether two obligations of one kind fail at overlapping places."""
+    one, two = item.node.span, other.node.span
+    if item.code != other.code or one is None or two is None:
+        return False
+    return one.start < two.end and two.start < one.end
 
 
 def obligations(loss: Loss) -> tuple[Obligation, ...]:

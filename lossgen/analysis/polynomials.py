@@ -18,6 +18,7 @@ from lossgen.analysis.intervals import (
     multiply,
     power,
 )
+from lossgen.calculus.evaluate import spend
 
 Monomial = tuple[tuple[int, int], ...]
 """(atom, exponent) pairs in ascending order of atoms; the empty one is 1."""
@@ -28,6 +29,7 @@ Polynomial = Mapping[Monomial, Fraction]
 MAX_TERMS = 48
 _MAX_DEGREE = 16
 _MAX_SPLITS = 7
+_STEPS_OF_A_RANGE = 16
 
 ONE: Monomial = ()
 
@@ -48,6 +50,7 @@ def atom(index: int) -> Polynomial:
 
 def plus(left: Polynomial, right: Polynomial, scale: int = 1) -> Polynomial:
     """``left + scale*right``."""
+    spend(len(left) + len(right))
     result = dict(left)
     for monomial, coefficient in right.items():
         total = result.get(monomial, Fraction(0)) + scale * coefficient
@@ -64,6 +67,7 @@ def times(
     """``left * right``; the square of an idempotent atom is the atom itself."""
     if len(left) * len(right) > 4 * MAX_TERMS:
         raise TooManyTermsError
+    spend(len(left) * len(right))
     result: dict[Monomial, Fraction] = {}
     for a, x in left.items():
         for b, y in right.items():
@@ -98,6 +102,7 @@ def range_over(polynomial: Polynomial, box: Mapping[int, Interval]) -> Interval:
     rest, powers count as atoms of their own, and a function that is affine in each atom
     takes its extremes at the vertices.
     """
+    spend(_STEPS_OF_A_RANGE)
     total = exactly(polynomial.get(ONE, Fraction(0)))
     for part in _components(polynomial):
         atoms = atoms_of(part)
@@ -194,6 +199,7 @@ def _affine_range(
     splits: int,
     ranges: Mapping[Factor, Interval],
 ) -> Interval:
+    spend(1 + len(polynomial))
     if not order:
         return exactly(polynomial.get((), Fraction(0)))
     factor, rest = order[0], order[1:]

@@ -19,9 +19,11 @@ from lossgen.analysis.intervals import (
 )
 from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
 from lossgen.analysis.ranges import Ranges
+from lossgen.calculus.evaluate import spend
 from lossgen.ir.expr import Apply, Expr, Number
 
 _MAX_FACTOR_TERMS = 24
+_STEPS_OF_A_FACTOR = 20
 
 
 def is_positive(expr: Expr, ranges: Ranges) -> bool:
@@ -113,6 +115,7 @@ def _by_factors(polynomial: Polynomial, ranges: Ranges) -> Interval:
 
 
 def _product(polynomial: Polynomial, ranges: Ranges) -> Interval:
+    spend(_STEPS_OF_A_FACTOR * len(polynomial) ** 2)
     scale, factors = _factors(tuple(sorted(polynomial.items())))
     result = exactly(scale)
     for factor, exponent in factors:

@@ -19,6 +19,7 @@ from lossgen.analysis.intervals import (
     intersect,
 )
 from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
+from lossgen.calculus.evaluate import spend
 from lossgen.ir.domain import Bound, Domain
 from lossgen.ir.expr import (
     ONE,
@@ -43,6 +44,7 @@ from lossgen.ir.loss import Loss, Variable
 _ZERO, _ONE = Fraction(0), Fraction(1)
 _NONNEGATIVE = intervals.NONNEGATIVE
 _NONPOSITIVE = intervals.negate(_NONNEGATIVE)
+_STEPS_OF_A_RANGE = 8
 _MAX_COMBINED = 8  # facts that a range is combined with
 _Form = tuple[tuple[polynomials.Monomial, Fraction], ...]
 
@@ -236,6 +238,7 @@ class Ranges:
             return EMPTY
         known = self._known.get(expr)
         if known is None:
+            spend(_STEPS_OF_A_RANGE)
             # Facts may lead back here; then nothing is known of the expression yet.
             self._known[expr] = EVERYTHING
             known = self._known[expr] = self._compute(expr)
@@ -312,6 +315,7 @@ class Ranges:
         return self._children[key]
 
     def _with_condition(self, condition: Expr, truth: bool, local: bool) -> Ranges:
+        spend(_STEPS_OF_A_RANGE + len(self._facts))
         child = Ranges(self._atoms, dict(self._facts), dict(self._excluded))
         child._dead = self._dead
         for op, left, right in _comparisons(condition, truth):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,44 @@ class Undefined(ArithmeticError):  # noqa: N818 (a finding, not a fault)
         self.node, self.arguments, self.overflow = node, arguments, overflow
         shown = ", ".join(_show(item) for item in arguments)
         super().__init__(f"{node.op}({shown})")
+
+
+class OutOfStepsError(Exception):
+    """More work was asked for than `limited` allows."""
+
+
+class Steps:
+    """A count of elementary operations, the same on every machine."""
+
+    def __init__(self, limit: int) -> None:
+        """Begin at 0."""
+        self.limit, self.used = limit, 0
+
+    def spend(self, count: int) -> None:
+        """Count work before it is done."""
+        self.used += count
+        if self.used > self.limit:
+            raise OutOfStepsError
+
+
+_STEPS: ContextVar[Steps | None] = ContextVar("steps", default=None)
+
+
+@contextmanager
+def limited(steps: Steps) -> Iterator[None]:
+    """Count what is done inside, and end it with `OutOfStepsError` at the limit."""
+    token = _STEPS.set(steps)
+    try:
+        yield
+    finally:
+        _STEPS.reset(token)
+
+
+def spend(count: int) -> None:
+    """Count some work, where work is counted."""
+    steps = _STEPS.get()
+    if steps is not None:
+        steps.spend(count)
 
 
 def evaluate(
@@ -210,6 +250,7 @@ class Evaluation:
         if isinstance(node, Symbol):
             return self._arrays[node.name]
         arguments = [self._known[arg] for arg in node.args]
+        spend(_cost(node, arguments))
         if node.op == "where":
             return _map(_choose, *arguments)
         if node.op in ("and", "or"):
@@ -263,6 +304,26 @@ class Evaluation:
             [None if item is None else next(values) for item in row], len(row)
         )
 
+
+_WEIGHTS = {"lgamma": 40, "digamma": 40, "i0e": 60, "normal_logcdf": 10}
+_DIGITS_OF_A_STEP = 50
+
+
+def _cost(node: Apply, arguments: list[Array]) -> int:
+    """Steps for an operation: more for many digits, as for special functions."""
+    elements = max(map(_size, arguments), default=1) * max(1, len(arguments) // 2)
+    weight = 1 if node.op in _CHEAP else _WEIGHTS.get(node.op, 4)
+    return elements * weight * (1 + int(mp.dps) // _DIGITS_OF_A_STEP)
+
+
+def _size(array: Array) -> int:
+    """The number of elements, with the coefficients of germs."""
+    first = array.flat[0] if array.size else None
+    order = len(first.coefficients) if isinstance(first, Jet) else 1
+    return int(array.size) * order
+
+
+_CHEAP = frozenset({"add", "neg", "mul", "div", "where", "and", "or", "not"})
 
 # Elementwise operations: (elements, tolerance) → element ------------------------------
 

@@ -390,6 +390,22 @@ _DOMAIN = (
         ),
         remedy="Correct the `assume`, the `mask` or the domains.",
     ),
+    Code(
+        "LG310",
+        "budget",
+        _ERROR,
+        "The check ran out of steps.",
+        why="What is not checked is not generated; steps are the same on any machine.",
+        example=_spec(
+            "loss: y_true + a + b + c + d + y_pred",
+            "where:",
+            "  a: max(y_pred, y_true, exp(y_pred), sin(y_pred))",
+            "  b: max(a**2, a * y_true, exp(a), sin(a))",
+            "  c: max(b**2, a * b, exp(b - a), sin(b))",
+            "  d: max(c**2, a * c, b * c, sin(c))",
+        ),
+        remedy="Write the formula with fewer terms and branches.",
+    ),
 )
 
 _SMOOTHNESS = (

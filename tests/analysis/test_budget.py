@@ -1,0 +1,110 @@
+"""The check ends soon whatever the formula, and says so where it gave up."""
+
+import time
+from pathlib import Path
+
+import pytest
+from writing import write
+
+from lossgen.analysis import check as checking
+from lossgen.calculus.evaluate import OutOfStepsError, Steps, limited, spend
+from lossgen.compiler import check_source
+from lossgen.diagnostics.diagnostic import Report
+from lossgen.diagnostics.source import SourceFile
+
+ROOT = Path(__file__).parents[2]
+CPU_SECONDS = 2.0
+PROOF = "proving that every operation is defined"
+KINKS = "looking for kinks and jumps"
+FLAT = "looking for regions without a gradient"
+PROPERTIES = "examining the properties"
+
+
+def series(separator, term, count):
+    return separator.join(term.format(k) for k in range(1, count + 1))
+
+
+TOO_INVOLVED = {
+    "powers": ("**".join(["abs(y_pred)"] * 40), PROOF),
+    "two by two": (f"max({series(', ', 'y_pred*{}', 200)})", FLAT),
+    "equal arguments": (f"max({', '.join(['y_pred', 'exp(y_true)'] * 400)})", None),
+    "kinks": (series(" + ", "abs(y_pred + exp({}*y_pred))", 90), KINKS),
+    "branches": (
+        series(" + ", "({0}*y_pred if y_pred*y_true > {0} else y_pred)", 80),
+        KINKS,
+    ),
+    "conditions": (
+        f"y_pred**2 if {series(' and ', 'y_pred > {}*y_true', 120)} else y_pred",
+        None,
+    ),
+    "squares": (f"1/(1 + {series(' + ', '(y_pred + {}*y_true)**4', 90)})", None),
+    "gammas": (series(" + ", "lgamma(exp(y_pred) + {})", 60), PROPERTIES),
+    "bessel": (series(" + ", "i0e(y_pred + {})", 60), None),
+    "reductions": (series("*", "sum(abs(y_pred - {}), axis=last)", 60), KINKS),
+    "nested": ("max(y_true*y_pred, " * 45 + "y_pred" + "-1)" * 45, None),
+}
+
+
+@pytest.mark.parametrize("name", TOO_INVOLVED)
+def test_it_ends(name):
+    formula, stage = TOO_INVOLVED[name]
+    report = Report()
+    loss = write(f"y_true + {formula}")
+    start = time.process_time()
+    result = checking.check(loss, report)
+    assert time.process_time() - start < CPU_SECONDS
+    found = [item for item in report if item.code.id == "LG310"]
+    assert (result is None) == report.has_errors
+    if stage is not None:
+        (item,) = found
+        assert item.notes == (f"{stage} took more than 250,000 steps",)
+        assert item.span is not None
+
+
+def test_faults_inside_one_another_are_not_counted_out():
+    report = Report()
+    start = time.process_time()
+    assert (
+        checking.check(write("y_true + " + "**".join(["y_pred"] * 80)), report) is None
+    )
+    assert time.process_time() - start < CPU_SECONDS
+    assert 1 <= len(list(report)) <= 3
+
+
+def used(text, monkeypatch):
+    """The steps that each loss of a file takes."""
+    counts = []
+
+    class Recorded(Steps):
+        def __init__(self, limit):
+            super().__init__(limit)
+            counts.append(self)
+
+    monkeypatch.setattr(checking, "Steps", Recorded)
+    check_source(SourceFile("specs.yaml", text))
+    return [item.used for item in counts]
+
+
+def test_the_catalogue_stays_far_below_the_limit(monkeypatch):
+    for path in sorted((ROOT / "specs").glob("*.yaml")):
+        for steps in used(path.read_text(encoding="utf-8"), monkeypatch):
+            assert steps < checking.MAX_STEPS / 8, path.name
+    for path in sorted((ROOT / "tests/cases/good").glob("*.yaml")):
+        for steps in used(path.read_text(encoding="utf-8"), monkeypatch):
+            assert steps < checking.MAX_STEPS / 3, path.name
+
+
+def test_steps_are_the_same_each_time(monkeypatch):
+    text = (ROOT / "specs/huber.yaml").read_text(encoding="utf-8")
+    assert used(text, monkeypatch) == used(text, monkeypatch)
+
+
+def test_steps_count_only_where_they_are_limited():
+    spend(10**9)
+    steps = Steps(5)
+    with limited(steps):
+        spend(5)
+        with pytest.raises(OutOfStepsError):
+            spend(1)
+    spend(10**9)
+    assert steps.used == 6
