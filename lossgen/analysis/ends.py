@@ -12,10 +12,10 @@ from mpmath import mp, mpf
 
 from lossgen.analysis.ranges import domain_interval
 from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
-from lossgen.analysis.spelling import spell_number, spell_symbol
-from lossgen.calculus.evaluate import Undefined, germ
+from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Role
+from lossgen.ir.expr import Expr, Role
 from lossgen.ir.loss import Loss, Variable
 
 _ROWS = 8
@@ -31,7 +31,7 @@ def infinite_ends(loss: Loss, report: Report) -> tuple[str, ...]:
         for end, side in _open_ends(variable):
             what = _what_diverges(loss, variable, end, side)
             if what is not None:
-                place = f"{spell_symbol(variable.name)} = {spell_number(end)}"
+                place = f"{spell_symbol(variable.name)} = {spell(end)}"
                 found.append(place)
                 report.add(
                     "LG409",
@@ -42,17 +42,14 @@ def infinite_ends(loss: Loss, report: Report) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _open_ends(variable: Variable) -> Iterator[tuple[Fraction, int]]:
-    values = domain_interval(variable.domain)
-    if isinstance(values.lower, Fraction) and values.lower_open:
-        yield values.lower, 1
-    if isinstance(values.upper, Fraction) and values.upper_open:
-        yield values.upper, -1
+def _open_ends(variable: Variable) -> Iterator[tuple[Expr, int]]:
+    domain = variable.domain
+    for bound, side in ((domain.lower, 1), (domain.upper, -1)):
+        if bound.value is not None and bound.open:
+            yield bound.value, side
 
 
-def _what_diverges(
-    loss: Loss, variable: Variable, end: Fraction, side: int
-) -> str | None:
+def _what_diverges(loss: Loss, variable: Variable, end: Expr, side: int) -> str | None:
     sample = generic(loss, last=typical_length(loss), rows=_ROWS)
     if sample is None:
         return None
@@ -83,13 +80,16 @@ def _with_extreme_labels(loss: Loss, sample: Sample) -> Sample:
 
 
 def _near(
-    loss: Loss, variable: Variable, sample: Sample, end: Fraction, side: int, n: int
+    loss: Loss, variable: Variable, sample: Sample, end: Expr, side: int, n: int
 ) -> tuple[list[Any], list[Any]] | None:
     """Value and slope per row at a distance of 10**-n from the end."""
     array = sample.environment[variable.name].copy()
     direction = np.zeros(array.shape, dtype=int)
+    exact = evaluate(end, {}, digits=_DIGITS).flat[0]
+    with mp.workdps(_DIGITS):
+        near = exact + side * mpf(10) ** -n
     for row, slope in zip(array, direction, strict=True):
-        row.flat[0] = end + side * Fraction(1, 10**n)
+        row.flat[0] = near
         slope.flat[0] = 1
     try:
         value, slope = germ(

@@ -56,7 +56,7 @@ def _inspect(loss: Loss, variable: Variable, report: Report) -> None:
     if all(abs(slope) < _ZERO for slope in slopes):
         _report_dead(loss, variable, draws, name, report)
         return
-    flat = _flat_rows(draws)
+    flat = _flat_rows(draws) if branches else []
     if flat:
         draw, row = flat[0]
         where = _description(loss, draws) or draw.sample.describe(
@@ -160,26 +160,30 @@ def _spread(variable: Variable, array: Any, factor: int) -> Any:
 
 
 def _slopes(loss: Loss, variable: Variable, sample: Sample) -> _Slopes | None:
-    """Per row, the largest slope along a few directions."""
+    """Per row, the largest slope along a few directions.
+
+    The second derivative counts as well: a minimum is no region.
+    """
     shape = sample.environment[variable.name].shape
     tied = uses_axis(loss.expression, Axis.BATCH)
-    found = []
+    found: list[list[Any]] = []
     for scale in (1, 3):
         direction = np.zeros(shape, dtype=int)
         for row in direction[:1] if tied else direction:
             row[...] = (np.arange(row.size) % 5 * scale + 1).reshape(row.shape)
         try:
-            _, slope = germ(
+            _, *slopes = germ(
                 loss.expression,
                 sample.environment,
                 {variable.name: direction},
+                order=2 if scale == 1 else 1,
                 digits=_DIGITS,
             )
         except Undefined:
             return None
-        found.append(_largest_by_row(slope, sample.rows))
-    slopes = tuple(max(pair) for pair in zip(*found, strict=True))
-    return _Slopes(sample, slopes)
+        found.extend(_largest_by_row(slope, sample.rows) for slope in slopes)
+    largest = tuple(max(items) for items in zip(*found, strict=True))
+    return _Slopes(sample, largest)
 
 
 def _largest_by_row(array: Any, rows: int) -> list[Any]:

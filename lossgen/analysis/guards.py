@@ -13,7 +13,7 @@ from mpmath import mp, mpf
 
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample
-from lossgen.analysis.spelling import spell, spell_relation, spell_symbol
+from lossgen.analysis.spelling import spell, spell_equal, spell_relation
 from lossgen.calculus.evaluate import Undefined, evaluate, spend
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
@@ -105,12 +105,12 @@ def loci(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] 
             continue
         located = _at_root(guard, variable, sample, root)
         if located is not None:
-            name = f"{spell_symbol(variable.name)} = {spell(root)}"
+            name = spell_equal(variable.symbol, root)
             found.setdefault(name, Locus(name, variable, located))
     if not complete and guard.node.op != "norm":
         searched = _searched(guard, variable, sample, lambda values: values)
-        if searched is not None:
-            found.setdefault(searched.name, searched)
+        for count, place in enumerate(searched):
+            found[f"{place.name} {count}"] = place
     if not found and not complete:
         return None
     return tuple(found.values())
@@ -327,8 +327,7 @@ def _ties(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...]
         column: Array = result.reshape(-1, 1)
         return column
 
-    found = _searched(guard, variable, sample, gap)
-    return (found,) if found else None
+    return _searched(guard, variable, sample, gap) or None
 
 
 def _has_others(guard: Guard, sample: Sample) -> bool:
@@ -359,8 +358,8 @@ def _searched(
     variable: Variable,
     sample: Sample,
     gap: Callable[[Array], Array],
-) -> Locus | None:
-    """A root along the first element, by bracketing and Newton's method."""
+) -> tuple[Locus, ...]:
+    """The roots along the first element, by bracketing and Newton's method."""
     array = sample.environment[variable.name]
     rows = array.shape[0]
 
@@ -377,16 +376,15 @@ def _searched(
         return _first(found)
 
     try:
-        brackets = _brackets(variable, rows, values)
-        if brackets is None:
-            return None
-        points = _newton(_bisected(brackets, values), values)
+        roots = [
+            _newton(_bisected(brackets, values), values)
+            for brackets in _brackets(variable, rows, values)
+        ]
     except Undefined:
-        return None
-    located = _on_locus(guard, variable, sample, moved(points))
-    if located is None:
-        return None
-    return Locus(_searched_name(guard), variable, located)
+        return ()
+    located = (_on_locus(guard, variable, sample, moved(item)) for item in roots)
+    name = _searched_name(guard)
+    return tuple(Locus(name, variable, item) for item in located if item is not None)
 
 
 def _searched_name(guard: Guard) -> str:
@@ -395,28 +393,31 @@ def _searched_name(guard: Guard) -> str:
     return spell_relation(guard.difference, "=")
 
 
+_Brackets = tuple[list[Any], list[Any], list[Any]]
 _Values = Callable[[list[Any], int], list[Any]]
 
 
-def _brackets(
-    variable: Variable, rows: int, values: _Values
-) -> tuple[list[Any], list[Any], list[Any]] | None:
-    """Per row, two points between which the sign changes, and the sign at the first."""
+def _brackets(variable: Variable, rows: int, values: _Values) -> Iterator[_Brackets]:
+    """Per row, two points between which the sign changes, and the sign at the first.
+
+    First those of the first change in each row, then those of the second, …
+    """
     grid = _grid(variable)
     table = [values([point] * rows, 20) for point in grid]
-    low: list[Any] = []
-    high: list[Any] = []
-    signs: list[Any] = []
-    for row in range(rows):
-        change = next(
-            (k for k in range(len(grid) - 1) if table[k][row] * table[k + 1][row] < 0),
-            None,
+    changes = [
+        [k for k in range(len(grid) - 1) if table[k][row] * table[k + 1][row] < 0]
+        for row in range(rows)
+    ]
+    for count in range(max(map(len, changes))):
+        starts = [found[count] if count < len(found) else None for found in changes]
+        yield (
+            [grid[start or 0] for start in starts],
+            [grid[(start or 0) + 1] for start in starts],
+            [
+                None if start is None else table[start][row]
+                for row, start in enumerate(starts)
+            ],
         )
-        start = 0 if change is None else change
-        low.append(grid[start])
-        high.append(grid[start + 1])
-        signs.append(None if change is None else table[start][row])
-    return None if all(item is None for item in signs) else (low, high, signs)
 
 
 def _grid(variable: Variable) -> list[Any]:
@@ -430,9 +431,7 @@ def _grid(variable: Variable) -> list[Any]:
     return [low + step * (k + mpf(17) / 29) for k in range(_GRID + 1)]
 
 
-def _bisected(
-    brackets: tuple[list[Any], list[Any], list[Any]], values: _Values
-) -> tuple[list[Any], list[Any]]:
+def _bisected(brackets: _Brackets, values: _Values) -> tuple[list[Any], list[Any]]:
     low, high, signs = brackets
     for _ in range(_BISECTIONS):
         middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]

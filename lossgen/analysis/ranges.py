@@ -75,6 +75,16 @@ def domain_interval(domain: Domain) -> Interval:
     )
 
 
+def _irrational_ends(loss: Loss) -> Iterator[Expr]:
+    """Domains such as ``y_pred < 2*pi``, which an interval only holds rounded."""
+    for variable in loss.of_role(Role.Y_TRUE, Role.Y_PRED, Role.PARAMETER):
+        symbol, domain = variable.symbol, variable.domain
+        for bound, below in ((domain.lower, False), (domain.upper, True)):
+            if bound.value is not None and bound.rational is None:
+                ends = (symbol, bound.value) if below else (bound.value, symbol)
+                yield Apply("lt" if bound.open else "le", ends)
+
+
 def _end(bound: Bound, towards: float) -> intervals.End:
     if bound.value is None:
         return math.copysign(inf, bound.approx)
@@ -224,6 +234,8 @@ class Ranges:
         """The ranges where the mask and the assumptions of a loss hold."""
         ranges = Ranges(_Atoms(loss), {}, {})
         for condition in (*((loss.mask,) if loss.mask else ()), *loss.assume):
+            ranges = ranges.given(condition, True, local=False)
+        for condition in _irrational_ends(loss):
             ranges = ranges.given(condition, True, local=False)
         return ranges
 

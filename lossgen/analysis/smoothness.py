@@ -8,7 +8,7 @@ no single branch shows: ``max(x, 0) - x*y + log1p(exp(-abs(x)))`` is smooth.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 from typing import Any
@@ -28,7 +28,7 @@ from lossgen.analysis.samples import (
 )
 from lossgen.analysis.spelling import spell, spell_symbol
 from lossgen.calculus.evaluate import Evaluation, Undefined, germ
-from lossgen.calculus.jets import MAX_ORDER
+from lossgen.calculus.jets import MAX_ORDER, Jet
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
@@ -72,6 +72,7 @@ class _Break:
 
     kink: Kink
     witness: str
+    isolated: str | None = None  # the value at the point, where the two sides agree
 
 
 def _worst(orders: Iterator[int]) -> Smoothness:
@@ -113,8 +114,8 @@ def _places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] |
                 continue
             places = loci(guard, variable, sample)
             known = known or places is not None
-            for place in places or ():
-                found.setdefault(f"{place.name} {last}", place)
+            for count, place in enumerate(places or ()):
+                found.setdefault(f"{place.name} {count} {last}", place)
             if places:
                 break
     return tuple(found.values()) if known else None
@@ -143,6 +144,9 @@ def _break_at(loss: Loss, guard: Guard, place: Locus) -> _Break | None:
     else:
         return None
     left, right, sample = sides
+    isolated = _isolated(loss, guard, place, sample, left, right)
+    if isolated is not None:
+        return isolated
     # An infinite higher derivative is no break of the lower ones, but no smoothness.
     orders = [_first_difference(a, b) for a, b in zip(left, right, strict=True)]
     differing = [item for item in orders if item is not None]
@@ -174,6 +178,31 @@ def _break_at(loss: Loss, guard: Guard, place: Locus) -> _Break | None:
         if item.symbol in set(walk(loss.expression))
     )
     return _Break(kink, sample.describe(row, names))
+
+
+def _isolated(
+    loss: Loss,
+    guard: Guard,
+    place: Locus,
+    sample: Sample,
+    left: _Side,
+    right: _Side,
+) -> _Break | None:
+    """A value on the locus itself that neither side leads to."""
+    try:
+        there = _germs(loss, place, sample, 0, 1)
+    except Undefined:
+        return None
+    for row, sides in enumerate(zip(left, there, right, strict=True)):
+        before, at, after = (side[:1] for side in sides)
+        if _first_difference(before, after) is None and (
+            _first_difference(before, at) is not None
+        ):
+            shown = [_number(item[0]) for item in (before, after)]
+            kink = Kink(place.name, shown[0], shown[1], 0, guard.node)
+            names = tuple(item.name for item in loss.variables)
+            return _Break(kink, sample.describe(row, names), _number(at[0]))
+    return None
 
 
 _Side = list[tuple[Any, ...]]
@@ -208,8 +237,14 @@ def _exists(loss: Loss, place: Locus, row: int, order: int) -> bool:
 
 
 def _germs(loss: Loss, place: Locus, sample: Sample, sign: int, order: int) -> _Side:
-    """Per row, the derivatives along the variable's first element, seen from a side."""
+    """Per row, the derivatives along the variable's first element, seen from a side.
+
+    For a sign of 0 the point itself, as a germ, so that the tolerance applies to it.
+    """
     name = place.variable.name
+    if not sign:
+        still = _standing(sample.environment[name])
+        sample = replace(sample, environment={**sample.environment, name: still})
     direction = np.zeros(sample.environment[name].shape, dtype=int)
     tied = uses_axis(loss.expression, Axis.BATCH)
     for row in direction[:1] if tied else direction:
@@ -226,6 +261,14 @@ def _germs(loss: Loss, place: Locus, sample: Sample, sign: int, order: int) -> _
         totals = [_row_totals(item, sample.rows, tied) for item in values]
         signed = [[total * sign**k for total in row] for k, row in enumerate(totals)]
     return list(zip(*signed, strict=True))
+
+
+def _standing(array: Any) -> Any:
+    result = np.empty(array.shape, dtype=object)
+    with mp.workdps(DIGITS):
+        for index, item in np.ndenumerate(array):
+            result[index] = Jet((mp.mpmathify(item), mpf(0)))
+    return result
 
 
 def _row_totals(values: Any, rows: int, tied: bool) -> list[Any]:
@@ -299,10 +342,7 @@ def _report_break(item: _Break, accepted: bool, report: Report) -> None:
             "LG412" if accepted else "LG401",
             f"the loss jumps at {kink.at}",
             span,
-            notes=(
-                f"at {item.witness} it is {kink.left} on the left and {kink.right} on "
-                "the right",
-            ),
+            notes=(_jump_text(item),),
             help=(
                 None
                 if accepted
@@ -320,6 +360,15 @@ def _report_break(item: _Break, accepted: bool, report: Report) -> None:
                 "right",
             ),
         )
+
+
+def _jump_text(item: _Break) -> str:
+    kink = item.kink
+    if item.isolated is not None:
+        return f"at {item.witness} it is {item.isolated}, and {kink.left} on both sides"
+    return (
+        f"at {item.witness} it is {kink.left} on the left and {kink.right} on the right"
+    )
 
 
 def _report_unproved(guard: Guard, report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from lossgen.ir.expr import Apply, Constant, Expr, Number, Symbol
+from lossgen.ir.expr import Apply, Constant, Expr, Number, Symbol, symbols
 from lossgen.ir.functions import FUNCTIONS
 
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(5)
@@ -49,6 +49,25 @@ def _spell_terms(terms: list[Expr]) -> str:
 def spell_symbol(name: str) -> str:
     """The name of an input as the expression has it: a channel stands alone."""
     return name.partition(".")[2] or name
+
+
+def spell_equal(left: Expr, right: Expr) -> str:
+    """``left = right``; channels that y_true and y_pred both have in full."""
+    names = {item.name for side in (left, right) for item in symbols(side)}
+    channels = [name.partition(".")[2] for name in sorted(names) if "." in name]
+    shared = frozenset(name for name in channels if channels.count(name) > 1)
+    return f"{spell(_in_full(left, shared))} = {spell(_in_full(right, shared))}"
+
+
+def _in_full(expr: Expr, channels: frozenset[str]) -> Expr:
+    """The expression with names of which `spell_symbol` leaves the tensor's."""
+    if isinstance(expr, Symbol):
+        if expr.name.partition(".")[2] in channels:
+            return Symbol(f"full.{expr.name}", expr.role)
+    elif isinstance(expr, Apply):
+        args = tuple(_in_full(arg, channels) for arg in expr.args)
+        return Apply(expr.op, args, expr.axis)
+    return expr
 
 
 def spell_number(value: Fraction) -> str:

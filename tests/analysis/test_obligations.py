@@ -87,6 +87,12 @@ FINE = {
         {"y_true": "one_hot"},
     ),
     "masked label": ("y_pred/y_true", {"y_true": "nonnegative", "mask": "y_true != 0"}),
+    "irrational end": ("log(2*pi - y_pred)", {**BARE, "y_pred": "(0, 2*pi)"}),
+    "irrational divisor": ("1/(2*pi - y_pred)", {**BARE, "y_pred": "(0, 2*pi)"}),
+    "share of an irrational end": (
+        "log(1 - y_pred/(2*pi))",
+        {**BARE, "y_pred": "(0, 2*pi)"},
+    ),
     "adaptive wing power": (
         "log1p(abs(y_pred - y_true)**(2.1 - y_true))",
         {"y_true": "unit"},
@@ -117,6 +123,10 @@ REFUSED = {
     "LG301 local fact": (
         f"where(y_pred > 0, sum(log(y_pred), {LAST}), y_pred)",
         BARE,
+    ),
+    "LG301 closed irrational end": (
+        "log(2*pi - y_pred)",
+        {**BARE, "y_pred": "(0, 2*pi]"},
     ),
     "LG302 difference": ("1/(y_true - y_pred)", {}),
     "LG302 same": ("y_pred/y_pred", BARE),

@@ -160,6 +160,15 @@ VERDICTS = {
         CONTINUOUS,
         {"mean = y_true": ("-1", "1")},
     ),
+    "channels of one name": (
+        "abs(y_pred.box - y_true.box)",
+        {
+            "y_true": {"channels": {"box": "real"}},
+            "y_pred": {"channels": {"box": "real"}},
+        },
+        CONTINUOUS,
+        {"y_pred.box = y_true.box": ("-1", "1")},
+    ),
     "spatial": (
         "mean(abs(y_pred - y_true), axis=spatial)",
         {},
@@ -192,6 +201,14 @@ REFUSED = {
         DELTA,
     ),
     "LG401 constant": ("where(y_pred > 0, y_pred, 1) + y_pred*y_true", {}),
+    "LG401 isolated point": (
+        "square(d) + (1 if square(d) > 0 else 0)",
+        {"where": D},
+    ),
+    "LG401 second root": (
+        "where(y_pred**2 > 2, 2 - y_pred - sqrt(2), 2) + y_pred*y_true",
+        {},
+    ),
     "LG403 stopped": ("stop_gradient(y_pred)*y_true", {}),
     "LG403 floor": ("where(y_pred > y_true, 1, 0)", {"smoothness": "discontinuous"}),
     "LG404 times zero": ("0*y_pred + y_true", {}),
@@ -251,6 +268,22 @@ def test_flat_regions(loss, keys, place):
     assert place is None or flat.notes == (f"for instance where {place}",)
 
 
+def test_a_minimum_is_no_flat_region():
+    _, found = checked(
+        "sum((cumsum(y_true, axis=last) - cumsum(y_pred, axis=last))**2, axis=last)",
+        y_true="one_hot",
+        y_pred="simplex",
+    )
+    assert codes(found) == []
+
+
+def test_an_isolated_point_is_told():
+    _, found = checked("square(y_pred) + y_true + (1 if square(y_pred) > 0 else 0)")
+    (jump,) = [item for item in found if item.code.id == "LG401"]
+    assert jump.message == "the loss jumps at y_pred = 0"
+    assert "on both sides" in jump.notes[0]
+
+
 def test_labels_that_switch_a_term_off_are_no_flat_region():
     _, found = checked("-y_true*log(y_pred)", y_true="binary", y_pred="probability")
     assert "LG407" not in codes(found)
@@ -267,6 +300,11 @@ def test_labels_that_switch_a_term_off_are_no_flat_region():
         ("y_pred - y_true*log(y_pred)", {"y_pred": "positive"}, ("y_pred = 0",)),
         ("(sqrt(y_pred) - y_true)**2", {"y_pred": "positive"}, ("y_pred = 0",)),
         ("(y_pred - y_true)**2", PROBABILITIES, ()),
+        (
+            "y_true*log(2*pi - y_pred)",
+            {"y_pred": "(0, 2*pi)"},
+            ("y_pred = 2*pi",),
+        ),
     ],
 )
 def test_infinite_ends(loss, keys, ends):
