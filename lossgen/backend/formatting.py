@@ -6,7 +6,6 @@ import ast
 
 import black
 from black.mode import Mode, TargetVersion
-from black.parsing import InvalidInput
 
 _MODE = Mode(target_versions={TargetVersion.PY310}, line_length=88, preview=False)
 
@@ -22,6 +21,6 @@ def format_source(source: str) -> str:
         ast.parse(source)
         formatted = black.format_str(source, mode=_MODE)
         black.assert_equivalent(source, formatted)
-    except (SyntaxError, InvalidInput, AssertionError) as error:
+    except (SyntaxError, ValueError, AssertionError) as error:
         raise ValueError(f"the generated source is not valid: {error}") from error
     return formatted
