@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
+from lossgen.analysis.proofs import factors
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample
 from lossgen.analysis.spelling import spell, spell_equal, spell_relation
@@ -99,14 +100,15 @@ def loci(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] 
     for piece in zeros(guard.difference):
         if variable.symbol not in set(walk(piece)):
             continue
-        root = solve(piece, variable.symbol, guard.ranges)
-        if root is None:
+        roots = _roots(piece, variable.symbol, guard.ranges)
+        if roots is None:
             complete = False
             continue
-        located = _at_root(guard, variable, sample, root)
-        if located is not None:
-            name = spell_equal(variable.symbol, root)
-            found.setdefault(name, Locus(name, variable, located))
+        for root in roots:
+            located = _at_root(guard, variable, sample, root)
+            if located is not None:
+                name = spell_equal(variable.symbol, root)
+                found.setdefault(name, Locus(name, variable, located))
     if not complete and guard.node.op != "norm":
         searched = _searched(guard, variable, sample, lambda values: values)
         for count, place in enumerate(searched):
@@ -114,6 +116,26 @@ def loci(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] 
     if not found and not complete:
         return None
     return tuple(found.values())
+
+
+def is_solved(guard: Guard, variable: Variable) -> bool:
+    """Whether `loci` finds every point where the guard is 0, by formulas."""
+    return all(
+        _roots(piece, variable.symbol, guard.ranges) is not None
+        for piece in zeros(guard.difference)
+        if variable.symbol in set(walk(piece))
+    )
+
+
+def _roots(piece: Expr, symbol: Symbol, ranges: Ranges) -> tuple[Expr, ...] | None:
+    """All zeros along a symbol of an expression, or of its factors; None if unknown."""
+    root = solve(piece, symbol, ranges)
+    if root is not None:
+        return (root,)
+    parts = [part for part in factors(piece, ranges) if symbol in set(walk(part))]
+    found = [solve(part, symbol, ranges) for part in parts]
+    known = tuple(item for item in found if item is not None)
+    return known if parts and len(known) == len(parts) else None
 
 
 # Guards -------------------------------------------------------------------------------

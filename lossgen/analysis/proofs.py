@@ -41,6 +41,19 @@ def is_nonzero(expr: Expr, ranges: Ranges) -> bool:
     return ranges.nonzero(expr) or _factored(expr, ranges).nonzero
 
 
+def factors(expr: Expr, ranges: Ranges) -> tuple[Expr, ...]:
+    """The factors of an expression that is a polynomial in simpler ones, or none."""
+    try:
+        polynomial = ranges.polynomial(expr)
+    except TooManyTermsError:
+        return ()
+    if not 1 < len(polynomial) <= _MAX_FACTOR_TERMS:
+        return ()
+    spend(_STEPS_OF_A_FACTOR * len(polynomial) ** 2)
+    _, found = _factors(tuple(sorted(polynomial.items())))
+    return tuple(ranges.expression(dict(factor)) for factor, _ in found)
+
+
 def _factored(expr: Expr, ranges: Ranges) -> Interval:
     """The sign of an expression as that of its numerator times its denominator."""
     try:

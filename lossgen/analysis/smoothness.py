@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.guards import DIGITS, Guard, Locus, guards, loci
+from lossgen.analysis.guards import DIGITS, Guard, Locus, guards, is_solved, loci
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
     Sample,
@@ -97,10 +97,14 @@ def _breaks(
             at = f"{spell(guard.node)} = 0"
             yield _Break(Kink(at, "-1", "1", 1, guard.node), at)
         return
+    jumps = False
     for place in places:
         found = _break_at(loss, guard, place)
         if found is not None:
+            jumps = jumps or found.kink.order == 0
             yield found
+    if guard.branching and not jumps and not is_solved(guard, variable):
+        _report_unproved(guard, report)
 
 
 def _places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] | None:
@@ -376,7 +380,7 @@ def _report_unproved(guard: Guard, report: Report) -> None:
         "LG406",
         "cannot show that the branches meet",
         guard.node.span,
-        notes=(f"no point was found where {spell(guard.difference)} is 0",),
+        notes=(f"not every point is known where {spell(guard.difference)} is 0",),
         help="write the condition so that it can be solved for y_pred",
     )
 
