@@ -67,6 +67,11 @@ def generic(loss: Loss, *, last: int, rows: int, salt: int = 0) -> Sample | None
     return _sample(loss, last, rows, _interior, salt)
 
 
+def distant(loss: Loss, *, last: int, rows: int) -> Sample | None:
+    """Random points of all magnitudes, for branches that only far ones take."""
+    return _sample(loss, last, rows, _far)
+
+
 def satisfying(loss: Loss, sample: Sample) -> Sample:
     """The rows that satisfy the assumptions and whose elements are all kept."""
     keep = np.ones(sample.rows, dtype=bool)
@@ -175,6 +180,25 @@ def _interior(generator: random.Random, variable: Variable) -> Fraction:
         return Fraction(generator.randint(0, 6))
     low, high = _window(domain_interval(domain))
     return low + (high - low) * Fraction(generator.randint(1, 999_999), 10**6)
+
+
+def _far(generator: random.Random, variable: Variable) -> Fraction:
+    """A value inside the domain, of any magnitude up to 10,000."""
+    domain = variable.domain
+    if domain.labels:
+        return generator.choice(domain.labels)
+    scale = Fraction(10) ** generator.randint(-4, 1)
+    size: Fraction = generator.randint(1, 999) * scale
+    if domain.kind is DomainKind.COUNT:
+        return Fraction(int(size))
+    values = domain_interval(domain)
+    if isinstance(values.lower, Fraction) and isinstance(values.upper, Fraction):
+        return _interior(generator, variable)
+    if isinstance(values.lower, Fraction):
+        return values.lower + size
+    if isinstance(values.upper, Fraction):
+        return values.upper - size
+    return size if generator.random() < 0.5 else -size
 
 
 def _window(values: Interval) -> tuple[Fraction, Fraction]:

@@ -20,6 +20,7 @@ from lossgen.analysis.guards import DIGITS, Guard, Locus, guards, is_solved, loc
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
     Sample,
+    distant,
     generic,
     number_text,
     shortest,
@@ -31,9 +32,11 @@ from lossgen.calculus.evaluate import Evaluation, Undefined, germ
 from lossgen.calculus.jets import MAX_ORDER, Jet
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
+from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 _ROWS = 10
+_DISTANT_ROWS = 8
 _SALTS = (1, 2, 3)  # further points where the first ones miss the locus
 _EQUAL = mpf(10) ** -20
 _TOLERANCE = mpf(10) ** -25
@@ -98,7 +101,7 @@ def _breaks(
             yield _Break(Kink(at, "-1", "1", 1, guard.node), at)
         return
     jumps = False
-    for place in places:
+    for place in (*places, *_distant_places(loss, guard, variable)):
         found = _break_at(loss, guard, place)
         if found is not None:
             jumps = jumps or found.kink.order == 0
@@ -123,6 +126,17 @@ def _places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] |
             if places:
                 break
     return tuple(found.values()) if known else None
+
+
+def _distant_places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]:
+    """Points of all magnitudes, where the formulas on either side may switch too."""
+    nodes = [n for n in walk(loss.expression) if isinstance(n, Apply)]
+    choices = sum(FUNCTIONS[n.op].kind is Kind.KINKED for n in nodes)
+    if choices < 2 or not guard.branching:
+        return ()
+    sample = distant(loss, last=_lengths(loss)[-1], rows=_DISTANT_ROWS)
+    found = None if sample is None else loci(guard, variable, sample)
+    return found or ()
 
 
 def _lengths(loss: Loss) -> tuple[int, ...]:
