@@ -147,7 +147,7 @@ def _collect(expr: Expr, ranges: Ranges) -> Iterator[Guard]:
     if expr.op == "where":
         condition, then, otherwise = expr.args
         yield from _collect(condition, ranges)
-        for left, right in _compared(condition):
+        for left, right in compared(condition):
             yield Guard(expr, sub(left, right), ranges)
         yield from _collect(then, ranges.given(condition, True))
         yield from _collect(otherwise, ranges.given(condition, False))
@@ -160,13 +160,14 @@ def _collect(expr: Expr, ranges: Ranges) -> Iterator[Guard]:
         yield Guard(expr, difference, inner)
 
 
-def _compared(condition: Expr) -> Iterator[tuple[Expr, Expr]]:
+def compared(condition: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """The two sides of each comparison in a condition."""
     if isinstance(condition, Apply):
         if FUNCTIONS[condition.op].kind is Kind.COMPARISON:
             yield condition.args[0], condition.args[1]
         else:
             for arg in condition.args:
-                yield from _compared(arg)
+                yield from compared(arg)
 
 
 def _argument(node: Apply) -> Iterator[Expr]:

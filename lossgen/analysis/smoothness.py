@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.guards import DIGITS, Guard, Locus, guards, is_solved, loci
+from lossgen.analysis.guards import (
+    DIGITS,
+    Guard,
+    Locus,
+    compared,
+    guards,
+    is_solved,
+    loci,
+)
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
     Sample,
@@ -28,10 +36,10 @@ from lossgen.analysis.samples import (
     uses_axis,
 )
 from lossgen.analysis.spelling import spell, spell_symbol
-from lossgen.calculus.evaluate import Evaluation, Undefined, germ
+from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, germ
 from lossgen.calculus.jets import MAX_ORDER, Jet
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
+from lossgen.ir.expr import Apply, Axis, Expr, Role, sub, substitute, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
@@ -106,8 +114,33 @@ def _breaks(
         if found is not None:
             jumps = jumps or found.kink.order == 0
             yield found
-    if guard.branching and not jumps and not is_solved(guard, variable):
+    proved = not guard.branching or is_solved(guard, variable) or _meet(loss, guard)
+    if not jumps and not proved:
         _report_unproved(guard, report)
+
+
+def _meet(loss: Loss, guard: Guard) -> bool:
+    """Whether two branches agree wherever the sides of their condition do.
+
+    On the locus one side can be written for the other; if that makes the difference of
+    the branches vanish at points in general position, it vanishes.
+    """
+    condition, then, otherwise = guard.node.args
+    sample = generic(loss, last=_lengths(loss)[-1], rows=_ROWS)
+    if sample is None:
+        return False
+    for left, right in compared(condition):
+        if sub(left, right) != guard.difference:
+            continue
+        for side, other in ((left, right), (right, left)):
+            gap = substitute(sub(then, otherwise), {side: other})
+            try:
+                values = evaluate(gap, sample.environment, digits=DIGITS)
+            except Undefined:
+                continue
+            if all(abs(value) < _EQUAL for value in values.flat):
+                return True
+    return False
 
 
 def _places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] | None:
