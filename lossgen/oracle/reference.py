@@ -201,7 +201,8 @@ def _settled(formula: Formula, batch: Batch) -> tuple[Array, Array]:
         if all(_agree(a, b) for a, b in zip(previous, current, strict=True)):
             return current
         previous = current
-    raise PrecisionError(f"{_MAX_DIGITS} digits do not settle the reference values")
+    name = formula.loss.name
+    raise PrecisionError(f"{name}: {_MAX_DIGITS} digits do not settle it")
 
 
 def _agree(left: Array, right: Array) -> bool:
