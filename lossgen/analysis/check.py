@@ -58,7 +58,9 @@ def _certificate(loss: Loss, report: Report, steps: _Steps) -> Certificate | Non
     if not discharge(loss, report):
         return None
     steps.begin("looking for regions without a gradient")
-    find_flat_regions(loss, report)
+    # Where no step has a slope, how they meet is no further news.
+    if not find_flat_regions(loss, report):
+        return None
     steps.begin("looking for kinks and jumps")
     verdict = classify(loss, report)
     steps.begin("looking at the ends of the domain")

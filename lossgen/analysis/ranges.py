@@ -244,6 +244,11 @@ class Ranges:
         """The loss whose symbols these are."""
         return self._atoms.loss
 
+    @property
+    def contradictory(self) -> bool:
+        """Whether the facts are known to rule one another out."""
+        return self._dead
+
     def of(self, expr: Expr) -> Interval:
         """An interval that holds every value of an expression where it is defined."""
         if self._dead:

@@ -17,6 +17,7 @@ CPU_SECONDS = 5.0  # on an idle core the slowest takes 1.6; a busy neighbour cos
 PROOF = "proving that every operation is defined"
 KINKS = "looking for kinks and jumps"
 FLAT = "looking for regions without a gradient"
+PROPERTIES = "examining the properties"
 
 
 def series(separator, term, count):
@@ -37,7 +38,7 @@ TOO_INVOLVED = {
         None,
     ),
     "squares": (f"1/(1 + {series(' + ', '(y_pred + {}*y_true)**4', 90)})", None),
-    "gammas": (series(" + ", "lgamma(exp(y_pred) + {})", 60), FLAT),
+    "gammas": (series(" + ", "lgamma(exp(y_pred) + {})", 60), PROPERTIES),
     "bessel": (series(" + ", "i0e(y_pred + {})", 60), None),
     "reductions": (series("*", "sum(abs(y_pred - {}), axis=last)", 60), KINKS),
     "nested": ("max(y_true*y_pred, " * 45 + "y_pred" + "-1)" * 45, None),

@@ -210,9 +210,17 @@ REFUSED = {
         {},
     ),
     "LG403 stopped": ("stop_gradient(y_pred)*y_true", {}),
+    "LG403 jump": ("where(y_pred > y_true, 1, 0)", {}),
+    "LG403 far step": ("where(y_pred > 10**6, y_true, 1)", {}),
+    "LG403 steps of a parameter": (
+        "sum(where(y_pred > c, y_true, 1), axis=last)",
+        {"params": {"c": {"default": 500, "domain": "[400, 1e9)"}}},
+    ),
     "LG403 floor": ("where(y_pred > y_true, 1, 0)", {"smoothness": "discontinuous"}),
     "LG404 times zero": ("0*y_pred + y_true", {}),
     "LG404 cancelled": ("y_pred - y_pred + y_true", {}),
+    "LG404 same branches": ("where(y_pred > 10**6, y_true, 2*y_true - y_true)", {}),
+    "LG404 cancelled far out": ("10**20*(sin(y_pred)**2 + cos(y_pred)**2)*y_true", {}),
     "LG404 channel": (
         "a**2 + 0*b + y_true",
         {"y_pred": {"channels": {"a": "real", "b": "real"}}},
@@ -266,6 +274,36 @@ def test_flat_regions(loss, keys, place):
     assert result is not None
     (flat,) = [item for item in found if item.code.id == "LG407"]
     assert place is None or flat.notes == (f"for instance where {place}",)
+
+
+@pytest.mark.parametrize(
+    ("loss", "place"),
+    [
+        ("relu(y_pred - 10**6) + y_true", "y_pred < 10**6"),
+        ("where(y_pred > 5*10**8, y_pred**2, 25*10**16)*y_true", "y_pred < 5*10**8"),
+        ("max(y_true, y_pred - 10**6) - max(y_true, y_pred - 10**6, 0)", None),
+        ("sum(relu(y_pred - 5000), axis=last) + y_true", "y_pred < 5000"),
+    ],
+)
+def test_a_slope_far_out_is_one(loss, place):
+    result, found = checked(loss)
+    assert result is not None
+    (flat,) = [item for item in found if item.code.id == "LG407"]
+    assert place is None or flat.notes == (f"for instance where {place}",)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "square(y_pred - y_true)/10**30",
+        "square(tanh(1000*y_pred) - y_true)",
+        "exp(-(y_pred - 100)**2)*y_true",
+    ],
+)
+def test_a_small_slope_is_one(loss):
+    result, found = checked(loss)
+    assert result is not None
+    assert "LG407" not in codes(found)
 
 
 def test_a_minimum_is_no_flat_region():
