@@ -21,7 +21,7 @@ from lossgen.frontend.resolver import resolve
 from lossgen.frontend.schema import read_specs
 from lossgen.ir.artifact import Artifact
 from lossgen.ir.loss import CheckedLoss
-from lossgen.ir.options import Options
+from lossgen.ir.options import NO_DEFAULTS, Options, SpecDefaults
 from lossgen.ir.program import LossProgram
 from lossgen.ir.reference import ReferenceTable
 from lossgen.ir.spec import LossSpec
@@ -60,14 +60,21 @@ def compile_source(source: SourceFile, options: Options) -> tuple[Compilation, .
     """
     return tuple(
         item if item.checked is None else _compiled(item, item.checked, options)
-        for item in check_source(source)
+        for item in check_source(source, options.defaults)
     )
 
 
-def check_source(source: SourceFile) -> tuple[Compilation, ...]:
-    """Read, resolve and check every document of a spec file."""
+def check_source(
+    source: SourceFile, defaults: SpecDefaults = NO_DEFAULTS
+) -> tuple[Compilation, ...]:
+    """Read, resolve and check every document of a spec file.
+
+    Args:
+        source: The file's text.
+        defaults: What a spec says that leaves a key out.
+    """
     report = Report()
-    specs = read_specs(source, report)
+    specs = read_specs(source, report, defaults)
     if report.has_errors:
         report_rest(source, specs, report)
     found = [_checked(spec) for spec in specs]

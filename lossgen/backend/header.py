@@ -82,7 +82,8 @@ def fingerprint(document: str, options: Options, templates: Iterable[str]) -> st
             the templates does, where they lie does not.
         templates: The texts of the templates, in a fixed order.
     """
-    return _digest(document, options.package, repr(options.module), *templates)
+    settings = (options.package, repr(options.module))
+    return _digest(document, *settings, *templates, *options.defaults.inputs)
 
 
 def printable(path: str) -> str:

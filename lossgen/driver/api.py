@@ -32,8 +32,9 @@ def load(path: StrPath) -> tuple[Loss, ...]:
         SpecError: If one of them has errors; ``diagnostics`` says which, and where.
         FileNotFoundError: If there is no such file.
     """
-    file = find_specs(load_project(), [_file(path)]).files[0]
-    compilations = check_source(read_spec(file))
+    project = load_project()
+    file = find_specs(project, [_file(path)]).files[0]
+    compilations = check_source(read_spec(file), project.defaults)
     _raise_errors(compilations)
     return tuple(item.checked.loss for item in compilations if item.checked)
 

@@ -106,7 +106,7 @@ def check(
     compile_one: Compile | None = None,
 ) -> tuple[Outcome, ...]:
     """Compile specs up to the certificate; write nothing."""
-    return _compile(project, selection, compile_one or _checker(), jobs)
+    return _compile(project, selection, compile_one or _checker(project), jobs)
 
 
 def shown_changes(result: BuildResult, mode: BuildMode) -> tuple[Change, ...]:
@@ -128,10 +128,10 @@ def _full_compiler(project: Project) -> Compile:
     return partial(compile_source, options=project.options)
 
 
-def _checker() -> Compile:
+def _checker(project: Project) -> Compile:
     from lossgen.compiler import check_source
 
-    return check_source
+    return partial(check_source, defaults=project.defaults)
 
 
 def _compile(

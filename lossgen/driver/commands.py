@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lossgen.driver import build as building
@@ -24,6 +25,7 @@ from lossgen.driver.report import (
     report_check,
     report_findings,
 )
+from lossgen.ir.options import NO_DEFAULTS
 
 
 def run_build(
@@ -85,9 +87,9 @@ def run_new(name: str, model: str | None) -> int:
 
 def run_list(*, jobs: int | None, format_: Format) -> int:
     """``lossgen list``."""
-    outcomes = building.check(
-        load_project(), Selection(catalogue_files(), None), jobs=jobs
-    )
+    # The catalogue is what it is, whatever the project's defaults.
+    project = replace(load_project(), defaults=NO_DEFAULTS)
+    outcomes = building.check(project, Selection(catalogue_files(), None), jobs=jobs)
     report_catalogue(outcomes, format_)
     return FINE
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +30,8 @@ from lossgen.backend.header import printable
 from lossgen.diagnostics.diagnostic import Diagnostic, SpecError, diagnostic
 from lossgen.diagnostics.source import SourceFile, Span
 from lossgen.driver.resources import templates_folder
-from lossgen.ir.options import Options
+from lossgen.driver.toml_places import KeyPath, Place, places
+from lossgen.ir.options import NO_DEFAULTS, Options, SpecDefaults
 
 # Imported by name, for no one interpreter has both for a type checker to look at.
 _TOML: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -50,14 +52,14 @@ class Project:
     module: str | None
     templates: tuple[Path, ...]
     warnings_as_errors: bool
+    defaults: SpecDefaults
 
     @property
     def options(self) -> Options:
         """What the compiler needs to know of it."""
         # Sources carry paths that are relative to the root already.
-        return Options(
-            self.package, self.module, ".", tuple(str(path) for path in self.templates)
-        )
+        folders = tuple(str(path) for path in self.templates)
+        return Options(self.package, self.module, ".", folders, self.defaults)
 
     def relative(self, path: Path) -> str:
         """A path as outputs show it: relative to the root, with ``/``."""
@@ -88,13 +90,15 @@ def load_project(
         overrides: Paths given on the command line.
 
     Raises:
-        SpecError: With LG506, if the configuration cannot be used.
+        SpecError: If the configuration cannot be used: with LG506, or for a default
+            with the code that the value would get in a spec.
     """
     folder = (start or Path.cwd()).absolute()
     found = _find(folder)
     settings = _validate(found) if found else _Settings()
+    defaults = _defaults(found, settings.defaults) if found else NO_DEFAULTS
     root = found.path.parent if found else folder
-    project = _resolve(settings, root, overrides or Overrides())
+    project = _resolve(settings, root, overrides or Overrides(), defaults)
     _check_paths(project, found)
     return project
 
@@ -143,14 +147,6 @@ class _Settings(BaseModel):
             raise ValueError("must be an import path such as `mypackage.losses`")
         return value
 
-    @field_validator("defaults")
-    @classmethod
-    def _without_effect(cls, value: dict[str, Any]) -> dict[str, Any]:
-        # Better refused than read and ignored.
-        if value:
-            raise ValueError("has no effect yet: say it in each spec")
-        return value
-
 
 @dataclass(frozen=True)
 class _Found:
@@ -158,25 +154,25 @@ class _Found:
     text: str
     table: Mapping[str, Any]
 
-    @property
+    @cached_property
     def source(self) -> SourceFile:
         return SourceFile(self.path.name, self.text)
 
-    def span(self, key: str) -> Span | None:
-        """Where a key of our table stands, or else the table's heading."""
-        start, end = 0, len(self.text)
-        heading = re.search(r"^[ \t]*(\[tool\.lossgen\])", self.text, re.MULTILINE)
-        if self.path.name == _SHARED_FILE:
-            if heading is None:
-                return None
-            start = heading.end()
-            following = re.compile(r"^[ \t]*\[", re.MULTILINE).search(self.text, start)
-            end = following.start() if following else end
-        pattern = re.compile(
-            rf"""^[ \t]*(["']?{re.escape(key)}["']?)[ \t]*[.=]""", re.MULTILINE
-        )
-        match = pattern.search(self.text, start, end) or heading
-        return Span(self.source, match.start(1), match.end(1)) if match else None
+    @cached_property
+    def _places(self) -> dict[KeyPath, Place]:
+        return places(self.text)
+
+    def span(self, *keys: str) -> Span:
+        """Where a key of our table stands, or else the nearest table around it."""
+        return self.place(*keys)[0]
+
+    def place(self, *keys: str) -> tuple[Span, Span]:
+        """Where a key and its value stand."""
+        path = ("tool", "lossgen", *keys) if self.path.name == _SHARED_FILE else keys
+        while path and path not in self._places:
+            path = path[:-1]
+        place = self._places.get(path, Place((0, 0), (0, 0)))
+        return Span(self.source, *place.key), Span(self.source, *place.value)
 
 
 def _find(start: Path) -> _Found | None:
@@ -252,7 +248,17 @@ def _problems(found: _Found, error: ValidationError) -> Iterator[Diagnostic]:
         yield diagnostic("LG506", message, span, help=help_, path=found.path.name)
 
 
-def _resolve(settings: _Settings, root: Path, overrides: Overrides) -> Project:
+def _defaults(found: _Found, table: dict[str, Any]) -> SpecDefaults:
+    if not table:
+        return NO_DEFAULTS
+    from lossgen.driver.spec_defaults import checked_defaults
+
+    return checked_defaults(table, lambda path: found.place("defaults", *path))
+
+
+def _resolve(
+    settings: _Settings, root: Path, overrides: Overrides, defaults: SpecDefaults
+) -> Project:
     out = _absolute(overrides.out or root / settings.out)
     tests = overrides.tests or (root / settings.tests if settings.tests else out)
     own_templates = [root / folder for folder in settings.templates]
@@ -268,6 +274,7 @@ def _resolve(settings: _Settings, root: Path, overrides: Overrides) -> Project:
             for path in (*overrides.templates, *own_templates, templates_folder())
         ),
         warnings_as_errors=settings.warnings_as_errors,
+        defaults=defaults,
     )
 
 

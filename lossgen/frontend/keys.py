@@ -214,6 +214,38 @@ class ParameterKeys(Keys):
         return {"default": node}
 
 
+_Smoothness = Annotated[
+    Text | None,
+    _words(*_VERDICTS),
+    Field(description="The weakest class accepted (default: continuous)."),
+]
+_Properties = Annotated[
+    list[_Claim],
+    BeforeValidator(as_list),
+    _or_one(_CLAIM),
+    Field(description="Claims that must not be refuted."),
+]
+_Epsilon = Annotated[
+    float | None,
+    _Leaf(read_epsilon, type="number", exclusiveMinimum=0, exclusiveMaximum=1),
+    Field(description="How far inside an open end the guard lies."),
+]
+_Allow = Annotated[
+    dict[_AllowedCode, _Line],
+    BeforeValidator(opened),
+    Field(description="Diagnostics silenced, each with a reason."),
+]
+
+
+class DefaultKeys(Keys):
+    """The keys that mean the same for every spec, as a project sets them for all."""
+
+    smoothness: _Smoothness = None
+    properties: _Properties = Field(default_factory=list)
+    epsilon: _Epsilon = None
+    allow: _Allow = Field(default_factory=dict)
+
+
 class SpecKeys(Keys):
     """A loss function: a formula, and what its inputs are."""
 
@@ -236,22 +268,13 @@ class SpecKeys(Keys):
     mask: Annotated[Text | None, _Leaf(read_expression, type="string")] = Field(
         None, description="A condition; an element where it is false takes no part."
     )
-    smoothness: Annotated[Text | None, _words(*_VERDICTS)] = Field(
-        None, description="The weakest class accepted (default: continuous)."
-    )
-    properties: Annotated[list[_Claim], BeforeValidator(as_list), _or_one(_CLAIM)] = (
-        Field(default_factory=list, description="Claims that must not be refuted.")
-    )
+    smoothness: _Smoothness = None
+    properties: _Properties = Field(default_factory=list)
     assume: Annotated[list[_Expression], BeforeValidator(as_list), _or_one(_STRING)] = (
         Field(default_factory=list, description="Preconditions taken as true.")
     )
-    epsilon: Annotated[
-        float | None,
-        _Leaf(read_epsilon, type="number", exclusiveMinimum=0, exclusiveMaximum=1),
-    ] = Field(None, description="How far inside an open end the guard lies.")
-    allow: Annotated[dict[_AllowedCode, _Line], BeforeValidator(opened)] = Field(
-        default_factory=dict, description="Diagnostics silenced, each with a reason."
-    )
+    epsilon: _Epsilon = None
+    allow: _Allow = Field(default_factory=dict)
     title: Annotated[str | None, _Leaf(read_title, type="string")] = Field(
         None, description="One line for readers."
     )

@@ -16,6 +16,7 @@ from lossgen.diagnostics.source import SourceFile, Span
 from lossgen.frontend.conflicts import report_conflicts
 from lossgen.frontend.keys import (
     ChannelKeys,
+    DefaultKeys,
     Keys,
     ParameterKeys,
     PredictionKeys,
@@ -24,21 +25,25 @@ from lossgen.frontend.keys import (
 )
 from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, read, shorten
 from lossgen.frontend.values import closest
+from lossgen.ir.options import NO_DEFAULTS, SpecDefaults
 from lossgen.ir.spec import ChannelSpec, LossSpec, ParameterSpec, TensorSpec, Text
 
 
-def read_specs(source: SourceFile, report: Report) -> tuple[LossSpec, ...]:
+def read_specs(
+    source: SourceFile, report: Report, defaults: SpecDefaults = NO_DEFAULTS
+) -> tuple[LossSpec, ...]:
     """Read the specs of a file.
 
     Args:
         source: The file.
         report: Takes everything that is wrong with it.
+        defaults: What a spec says that leaves a key out.
 
     Returns:
         The documents without errors. A faulty one does not stop the others.
     """
     found = Report()
-    specs = [validate(node, found) for node in read(source, found)]
+    specs = [validate(node, found, defaults) for node in read(source, found)]
     report.extend(found)
     faults = [item.span.start for item in _errors(found) if item.span]
     return tuple(spec for spec in specs if spec and not _holds(spec.span, faults))
@@ -52,12 +57,15 @@ def _holds(span: Span, places: list[int]) -> bool:
     return any(span.start <= place < span.end for place in places)
 
 
-def validate(document: Node, report: Report) -> LossSpec | None:
+def validate(
+    document: Node, report: Report, defaults: SpecDefaults = NO_DEFAULTS
+) -> LossSpec | None:
     """Check the keys of a document and the types of their values.
 
     Args:
         document: What was read.
         report: Takes all faults, not only the first.
+        defaults: What a spec says that leaves a key out.
 
     Returns:
         The spec, or None if an error was reported.
@@ -68,7 +76,7 @@ def validate(document: Node, report: Report) -> LossSpec | None:
         found.add("LG108", "the document is empty", document.span)
     else:
         try:
-            spec = to_spec(SpecKeys.model_validate(document), document)
+            spec = to_spec(SpecKeys.model_validate(document), document, defaults)
         except ValidationError as error:
             for fault in error.errors(include_url=False, include_input=False):
                 _report_fault(fault, document, found)
@@ -76,6 +84,27 @@ def validate(document: Node, report: Report) -> LossSpec | None:
             report_conflicts(document, found)
     report.extend(found)
     return None if found.has_errors else spec
+
+
+def read_defaults(table: Node, report: Report) -> SpecDefaults:
+    """Check the values that a project sets for all its specs.
+
+    Args:
+        table: Keys and values, as in a spec.
+        report: Takes all faults, not only the first.
+    """
+    try:
+        model = DefaultKeys.model_validate(table)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            _report_fault(fault, table, report, DefaultKeys)
+        return NO_DEFAULTS
+    return SpecDefaults(
+        smoothness=model.smoothness.value if model.smoothness else None,
+        properties=tuple(model.properties),
+        epsilon=model.epsilon,
+        allow=tuple(model.allow.items()),
+    )
 
 
 def json_schema() -> dict[str, Any]:
@@ -97,10 +126,12 @@ class _SchemaGenerator(GenerateJsonSchema):
 # Faults ---------------------------------------------------------------------------
 
 
-def _report_fault(fault: ErrorDetails, document: Node, report: Report) -> None:
+def _report_fault(
+    fault: ErrorDetails, document: Node, report: Report, root: type[Keys] = SpecKeys
+) -> None:
     location = fault["loc"]
     if fault["type"] == "extra_forbidden":
-        _report_unknown(location, document, report)
+        _report_unknown(location, document, report, root)
     elif fault["type"] == "missing":
         message = f"the key `{location[-1]}` is missing"
         report.add("LG104", message, _first_key(_find(document, location[:-1])))
@@ -112,6 +143,7 @@ def _report_fault(fault: ErrorDetails, document: Node, report: Report) -> None:
         report.add(fault["type"], message, details["span"], help=details["remedy"])
 
 
+_PLACES: dict[type[Keys], str] = {DefaultKeys: " in `defaults`"}
 _PREDICATES = ("must ", "has ", "takes ")
 _Location = tuple[int | str, ...]
 
@@ -133,14 +165,16 @@ def _subject(location: _Location) -> str:
     return f"`{shorten(str(location[-1]))}`"
 
 
-def _report_unknown(location: _Location, document: Node, report: Report) -> None:
+def _report_unknown(
+    location: _Location, document: Node, report: Report, root: type[Keys]
+) -> None:
     *parents, name = location
     parent = _find(document, tuple(parents))
-    fields = _model_at(tuple(parents)).model_fields
+    fields = (_model_at(tuple(parents)) if parents else root).model_fields
     close = closest(str(name), fields)
     guess = f"did you mean `{close}`?" if close else f"the keys are {', '.join(fields)}"
     remedy = _elsewhere(str(name)) or guess
-    place = f" in `{parents[-1]}`" if parents else ""
+    place = f" in `{parents[-1]}`" if parents else _PLACES.get(root, "")
     message = f"unknown key `{shorten(str(name))}`{place}"
     report.add("LG103", message, _key_span(parent, str(name)), help=remedy)
 
@@ -159,8 +193,6 @@ def _elsewhere(name: str) -> str | None:
 
 
 def _model_at(location: _Location) -> type[Keys]:
-    if not location:
-        return SpecKeys
     if "channels" in location:
         return ChannelKeys
     tensors: dict[int | str, type[Keys]] = {
@@ -192,8 +224,12 @@ def _first_key(node: Node) -> Span:
 # The spec -------------------------------------------------------------------------
 
 
-def to_spec(model: SpecKeys, document: Node) -> LossSpec:
-    """The spec that valid keys make."""
+def to_spec(
+    model: SpecKeys, document: Node, defaults: SpecDefaults = NO_DEFAULTS
+) -> LossSpec:
+    """The spec that valid keys make; a key of its own wins over a default."""
+    own = model.model_fields_set
+    smoothness = model.smoothness.value if model.smoothness else defaults.smoothness
     return LossSpec(
         source=document.span.source,
         span=document.span,
@@ -204,11 +240,13 @@ def to_spec(model: SpecKeys, document: Node) -> LossSpec:
         y_pred=_tensor(model.y_pred, _span_of(document, "y_pred")),
         params=tuple(_parameter(*item) for item in model.params.items()),
         mask=model.mask,
-        smoothness=model.smoothness.value if model.smoothness else "continuous",
-        properties=tuple(model.properties),
+        smoothness=smoothness or "continuous",
+        properties=(
+            tuple(model.properties) if "properties" in own else defaults.properties
+        ),
         assume=tuple(model.assume),
-        epsilon=model.epsilon,
-        allow=tuple(model.allow.items()),
+        epsilon=model.epsilon if "epsilon" in own else defaults.epsilon,
+        allow=tuple(model.allow.items()) if "allow" in own else defaults.allow,
         title=model.title,
         description=model.description,
         references=tuple(model.reference),

@@ -5,6 +5,7 @@ import pytest
 from lossgen.diagnostics.diagnostic import Diagnostic, SpecError
 from lossgen.driver.project import Overrides, load_project
 from lossgen.driver.resources import templates_folder
+from lossgen.ir.options import NO_DEFAULTS
 
 
 def problems(folder: Path, text: str, file: str = "lossgen.toml") -> list[Diagnostic]:
@@ -23,6 +24,7 @@ def test_defaults_without_configuration(tmp_path: Path) -> None:
     assert (project.package, project.module) == ("lossgen", None)
     assert project.templates == (templates_folder(),)
     assert not project.warnings_as_errors
+    assert project.defaults == NO_DEFAULTS
 
 
 def test_every_key(tmp_path: Path) -> None:
@@ -82,11 +84,6 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     found = problems(tmp_path, 'out = 3\npackage = "a>b"\nmodule = "a-b"\nzzz = 1\n')
     lines = [item.span.first[0] for item in found if item.span]
     assert sorted(lines) == [1, 2, 3, 4]
-
-
-def test_defaults_are_refused_rather_than_ignored(tmp_path: Path) -> None:
-    (item,) = problems(tmp_path, '[defaults]\nsmoothness = "C1"\n')
-    assert "defaults" in item.message
 
 
 def test_broken_toml_is_placed(tmp_path: Path) -> None:
