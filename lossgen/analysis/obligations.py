@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from lossgen.analysis.crossings import find_crossing
 from lossgen.analysis.intervals import Interval
 from lossgen.analysis.proofs import is_nonnegative, is_nonzero, is_positive
 from lossgen.analysis.ranges import Ranges
@@ -82,10 +83,16 @@ def discharge(loss: Loss, report: Report) -> bool:
     failed: list[Obligation] = []
     for item in _worst_first(obligations(loss)):
         if sum(_repeats(item, other) for other in failed) < _REPETITIONS:
-            witness = find_witness(loss, item.node, item.guards, item.derivative)
-            _report(loss, item, witness, report)
+            _report(loss, item, _refutation(loss, item), report)
         failed.append(item)
     return not failed
+
+
+def _refutation(loss: Loss, item: Obligation) -> Witness | None:
+    witness = find_witness(loss, item.node, item.guards, item.derivative)
+    if witness is None and item.need is Need.NONZERO and item.node.axis is None:
+        return find_crossing(loss, item.node, item.subject, item.guards)
+    return witness
 
 
 def _repeats(item: Obligation, other: Obligation) -> bool:
@@ -332,6 +339,10 @@ _HELP = {
     "sqrt": "restrict a domain, or take the square root of a sum of squares plus a "
     "positive constant",
     "pow": "restrict a domain, or take the power of abs(…)",
+    "lgamma": "restrict a domain (`positive`), or add a positive constant to what is "
+    "nowhere negative",
+    "digamma": "restrict a domain (`positive`), or add a positive constant to what is "
+    "nowhere negative",
     "l2_normalize": "state `norm(…) > 0` under `assume`, or divide by norm(…) plus a "
     "positive constant",
 }
@@ -393,11 +404,12 @@ def _notes(loss: Loss, item: Obligation, witness: Witness) -> tuple[str, ...]:
         f"{name} is declared {loss.variable(name).domain.text}" for name in names
     )
     place = witness.place(tuple(names))
-    what = (
-        f"at {place} the argument is {witness.shown_argument}"
-        if item.derivative
-        else f"at {place} this is {witness.shown_call}"
-    )
+    if witness.crossing:
+        what = f"near {place} it changes sign, and is 0 in between"
+    elif item.derivative:
+        what = f"at {place} the argument is {witness.shown_argument}"
+    else:
+        what = f"at {place} this is {witness.shown_call}"
     return (f"{declared}; {what}",) if declared else (f"this is {witness.shown_call}",)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import inf
 from typing import Any
@@ -27,20 +27,25 @@ Pick = Callable[[random.Random, Variable], Fraction]
 
 _SEED = 20240229
 _NAMED_SIZE = 2
+_CONSTANT_ROWS = 48
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A batch of points: each row is one, unless an axis=batch ties them."""
+    """A batch of points: each row is one, unless an axis=batch ties them.
+
+    An input in ``lengths`` has so many equal elements, of which one stands here.
+    """
 
     environment: Mapping[str, Array]
     rows: int
     last: int
+    lengths: Mapping[str, int] = field(default_factory=dict)
 
     def describe(self, row: int, names: tuple[str, ...]) -> str:
         """The values of some inputs in one row, ``y_pred = 1, y_true = (0, 2)``."""
         return ", ".join(
-            f"{name} = {_shown(_row(self.environment[name], row))}"
+            f"{name} = {self._shown(name, row)}"
             for name in names
             if name in self.environment
         )
@@ -51,7 +56,14 @@ class Sample:
             name: value[keep] if value.ndim and value.shape[0] == self.rows else value
             for name, value in self.environment.items()
         }
-        return Sample(chosen, int(keep.sum()), self.last)
+        return replace(self, environment=chosen, rows=int(keep.sum()))
+
+    def _shown(self, name: str, row: int) -> str:
+        values = _row(self.environment[name], row)
+        if name not in self.lengths:
+            return _shown(values)
+        element = number_text(values.flat[0])
+        return f"({element}, …, {element}) with {self.lengths[name]} elements"
 
 
 def witnesses(loss: Loss) -> Iterator[Sample]:
@@ -60,6 +72,29 @@ def witnesses(loss: Loss) -> Iterator[Sample]:
         sample = _sample(loss, last, 32, _special)
         if sample is not None:
             yield sample
+
+
+def constant_rows(loss: Loss, length: int) -> Sample | None:
+    """Rows of equal elements as in `witnesses`, one element in place of each row."""
+    generator = random.Random(_SEED + 1009 * length)
+    environment: dict[str, Array] = {}
+    lengths = {}
+    for variable in loss.variables:
+        if variable.domain.kind is DomainKind.ONE_HOT:
+            return None
+        shape = (_CONSTANT_ROWS, 1)
+        if variable.role is Role.SIZE:
+            environment[variable.name] = np.array(Fraction(length), dtype=object)
+            continue
+        if variable.domain.along_last_axis:
+            environment[variable.name] = np.full(shape, Fraction(1, length))
+        else:
+            environment[variable.name] = _fill(variable, shape, generator, _special)
+        if variable.shape != "scalar":
+            lengths[variable.name] = length
+    _make_diagonal(loss, environment, _CONSTANT_ROWS)
+    sample = satisfying(loss, Sample(environment, _CONSTANT_ROWS, 1, lengths))
+    return sample if sample.rows else None
 
 
 def generic(loss: Loss, *, last: int, rows: int, salt: int = 0) -> Sample | None:

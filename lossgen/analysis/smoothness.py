@@ -438,6 +438,6 @@ def _compare_with_demand(loss: Loss, verdict: Smoothness, report: Report) -> Non
         report.add(
             "LG405",
             f"the loss is {verdict.value}, and `smoothness` asks for {demand.value}",
-            loss.expression.span,
+            loss.spec.smoothness_span or loss.expression.span,
             help=f"write `smoothness: {verdict.value}`, or remove the kinks",
         )

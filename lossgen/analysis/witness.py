@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from mpmath import mp
 
-from lossgen.analysis.samples import Sample, number_text, uses_axis, witnesses
+from lossgen.analysis.lengths import shortened
+from lossgen.analysis.samples import (
+    Sample,
+    constant_rows,
+    number_text,
+    uses_axis,
+    witnesses,
+)
 from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.calculus.jets import Jet, constant_term
 from lossgen.ir.domain import Domain
@@ -23,11 +30,15 @@ _SHOWN = 8  # elements of an argument
 
 @dataclass(frozen=True)
 class Witness:
-    """A point of the domain, and what the operation was applied to there."""
+    """A point of the domain, and what the operation was applied to there.
+
+    Where an argument changes sign, the point is known to many digits, not exactly.
+    """
 
     sample: Sample
     row: int
     fault: Undefined
+    crossing: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,6 +88,21 @@ def find_witness(
                 found = _first_fault(loss, tree, node, sample, side)
                 if found is not None:
                     return found
+    return _on_long_rows(loss, node, expr, derivative)
+
+
+def _on_long_rows(
+    loss: Loss, node: Apply, expr: Expr, derivative: bool
+) -> Witness | None:
+    for short in shortened(loss) if node.axis is None else ():
+        tree, target = short.expression(expr), short.expression(node)
+        sample = constant_rows(short.rewritten, short.length)
+        if tree == expr or sample is None or not isinstance(target, Apply):
+            continue
+        for side in (1, -1) if derivative else (0,):
+            found = _first_fault(short.rewritten, tree, target, sample, side)
+            if found is not None:
+                return found
     return None
 
 

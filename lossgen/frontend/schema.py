@@ -250,6 +250,7 @@ def to_spec(
         title=model.title,
         description=model.description,
         references=tuple(model.reference),
+        smoothness_span=model.smoothness.span() if model.smoothness else None,
     )
 
 

@@ -93,3 +93,4 @@ class LossSpec:
     title: str | None
     description: str | None
     references: tuple[str, ...]
+    smoothness_span: Span | None = None

@@ -176,3 +176,101 @@ def test_neither_proved_nor_refuted():
 def test_each_argument_is_reported_once():
     assert len(findings("log(y_pred) + log(y_pred)", **BARE)) == 2
     assert len(findings("sqrt(y_pred)", **BARE)) == 1
+
+
+LONG = {
+    # 12 ones leave sqrt(-2); at 6 elements it is at least sqrt(4).
+    "sum of squares": (
+        f"sqrt(10 - sum(y_pred**2, {LAST}))",
+        {"y_pred": "[-1, 1]"},
+        ("LG303", "at y_pred = (1, …, 1) with 12 elements this is sqrt(-2)"),
+    ),
+    # 99.5 - 128
+    "sum": (
+        f"log(99.5 - sum(y_pred, {LAST}))",
+        {"y_pred": "unit"},
+        ("LG301", "at y_pred = (1, …, 1) with 128 elements this is log(-28.5)"),
+    ),
+    # n*(1/n)**2 = 1/128
+    "simplex": (
+        f"log(sum(y_pred**2, {LAST}) - 1/64)",
+        {"y_pred": "simplex"},
+        ("LG301", "with 128 elements this is log(-0.0078125)"),
+    ),
+    # 12 < 50 <= 128
+    "assumption": (
+        f"log(3 - sum(y_pred, {LAST})/10)",
+        {"y_pred": "unit", "assume": [f"sum(y_pred, {LAST}) > 1"]},
+        ("LG301", "with 128 elements this is log(-9.8)"),
+    ),
+    # The length of 1024 ones is 32.
+    "length": (
+        "log(20 - norm(y_pred, axis=sample))",
+        {"y_pred": "unit"},
+        ("LG301", "with 1024 elements this is log(-12)"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(LONG))
+def test_long_rows_refute(name):
+    loss, keys, (code, note) = LONG[name]
+    (found,) = findings(loss, **BARE, **keys)
+    assert found.code.id == code
+    assert found.notes[0].endswith(note)
+
+
+@pytest.mark.parametrize(
+    ("loss", "keys"),
+    [
+        (f"log(50 - sum(y_pred, {LAST}))", {"assume": [f"sum(y_pred, {LAST}) < 49"]}),
+        (f"log(1.01 - mean(y_pred, {LAST}))", {}),
+        (f"log(2 - sum(y_true*y_pred, {LAST}))", {"y_true": "simplex"}),
+    ],
+)
+def test_long_rows_do_not_refute_what_holds(loss, keys):
+    assert findings(loss, **{**BARE, "y_pred": "unit", **keys}) == []
+
+
+CROSSINGS = {
+    "y_pred = -1.41421": ("1/(y_pred**2 - 2)", {}),
+    "y_pred = -1.5708": ("sin(y_pred)/cos(y_pred)", {}),  # pi/2 = 1.570796
+    "y_pred = 1.44225": ("(y_pred**3 - 3)**(-2)", {}),  # 3**(1/3) = 1.442250
+    "y_pred = 0.693147": ("1/(exp(y_pred) - 2)", {}),  # log(2)
+    "y_pred = 2.99573": (f"1/(sum(exp(y_pred), {LAST}) - 20)", {}),  # log(20)
+    "g = 1.73205": (
+        "y_pred/(g**2 - 3)",
+        {"params": {"g": {"default": 1, "domain": "positive"}}},
+    ),
+    "y_pred = 1.41421": ("where(y_pred > 1, 1/(y_pred**2 - 2), -1)", {}),
+}
+
+
+@pytest.mark.parametrize("place", list(CROSSINGS))
+def test_a_divisor_that_changes_sign_is_0_in_between(place):
+    loss, keys = CROSSINGS[place]
+    (found,) = findings(loss, **BARE, **keys)
+    assert found.code.id == "LG302"
+    assert found.notes[0].endswith(f"{place} it changes sign, and is 0 in between")
+
+
+@pytest.mark.parametrize(
+    ("loss", "keys"),
+    [
+        # It jumps from -e to e.
+        ("1/where(y_pred > 1, exp(y_pred), -exp(y_pred))", {}),
+        # A count is never the cube root of 3.
+        ("y_pred/(y_true**3 - 3)", {"y_true": "count"}),
+        # Between -2 and 2 the branch is not taken.
+        ("where(y_pred**4 > 16, 1/(y_pred**3 - 2*y_pred), 0)", {}),
+    ],
+)
+def test_signs_may_differ_without_a_zero(loss, keys):
+    found = findings(loss, **{**BARE, **keys})
+    assert [item.code.id for item in found] in ([], ["LG305"])
+
+
+def test_help_of_gamma_functions():
+    for name in ("lgamma", "digamma"):
+        (found,) = findings(f"{name}(y_pred)", **BARE)
+        assert "positive" in found.help
