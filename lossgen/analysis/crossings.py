@@ -70,11 +70,13 @@ def _paths(loss: Loss, subject: Expr, guards: tuple[Expr, ...]) -> Iterator[_Pat
 
 
 def _points(loss: Loss) -> Iterator[Sample]:
-    for last in (1, 2):
-        sample = generic(loss, last=last, rows=_ROWS)
-        if sample is not None:
-            yield sample
+    single = generic(loss, last=1, rows=_ROWS)
+    if single is not None:
+        yield single
     yield from witnesses(loss)
+    several = generic(loss, last=2, rows=_ROWS)
+    if several is not None:
+        yield several
 
 
 def _sign(expr: Expr, guards: tuple[Expr, ...], sample: Sample) -> int:
