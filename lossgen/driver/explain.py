@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from textwrap import indent
 
 from lossgen.diagnostics.codes import CODES, Code
 from lossgen.driver.discovery import UsageError
+
+_FEW = 4
 
 
 def explain(code: str) -> str:
@@ -18,12 +22,29 @@ def explain(code: str) -> str:
     by_name = {entry.name: entry for entry in CODES.values()}
     entry = CODES.get(code.upper()) or by_name.get(code.lower())
     if entry is None:
-        close = get_close_matches(code.upper(), CODES, n=1) or get_close_matches(
-            code.lower(), by_name, n=1
-        )
-        hint = f"; did you mean {close[0]}?" if close else "; `lossgen explain` lists"
-        raise UsageError(f"no diagnostic {code}{hint}")
+        raise UsageError(f"no diagnostic {code}; {_hint(code, by_name)}")
     return _page(entry)
+
+
+def _hint(code: str, names: Iterable[str]) -> str:
+    """What may have been meant: the codes that begin so, or the name most like it."""
+    number = re.fullmatch(r"(?:LG)?(\d+)", code.strip().upper())
+    if number:
+        stem = f"LG{number[1]}"
+        while len(stem) > len("LG"):
+            begun = [each for each in CODES if each.startswith(stem)]
+            if begun:
+                return f"did you mean {_either(begun)}?"
+            stem = stem[:-1]
+    close = get_close_matches(code.strip().lower(), names, n=1)
+    return f"did you mean {close[0]}?" if close else "`lossgen explain` lists them"
+
+
+def _either(codes: list[str]) -> str:
+    """A few codes, or where there are many the first and the last."""
+    if len(codes) > _FEW:
+        return f"one of {codes[0]} to {codes[-1]}"
+    return " or ".join(filter(None, [", ".join(codes[:-1]), codes[-1]]))
 
 
 def list_codes() -> str:

@@ -1,12 +1,13 @@
 """What can still be said of a document whose keys are faulty.
 
 All problems of a file are to show in one run. What a fault makes unknown must not give
-rise to further reports, though: where the names of a spec are in doubt, its expressions
-are only parsed.
+rise to further reports, though: the faulty entries are left out, and a name that one of
+them may have declared is passed over.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
@@ -15,15 +16,36 @@ from pydantic import ValidationError
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile, Span
 from lossgen.frontend.keys import SpecKeys
-from lossgen.frontend.parser import build, parse
-from lossgen.frontend.reader import Mapping, Node, Scalar, Sequence, read
+from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, Sequence, read
 from lossgen.frontend.resolver import resolve
-from lossgen.frontend.schema import to_spec
+from lossgen.frontend.schema import as_written, to_spec
 from lossgen.frontend.values import closest
-from lossgen.ir.expr import Expr, Role, Symbol
 from lossgen.ir.spec import LossSpec, Text
 
-_NAMING = ("name", "loss", "where", "params", "y_true", "y_pred")
+# Keys that change the meaning of no name, of a spec and of its inputs.
+_OF_SPECS = frozenset(
+    [
+        "title",
+        "description",
+        "reference",
+        "allow",
+        "smoothness",
+        "properties",
+        "epsilon",
+    ]
+)
+_OF_VALUES = frozenset(
+    [
+        "default",
+        "domain",
+        "shape",
+        "description",
+        "sparse",
+        "ignore",
+        "gradient",
+        "logits",
+    ]
+)
 _Location = tuple[int | str, ...]
 
 
@@ -41,13 +63,12 @@ def report_rest(
     found = Report()
     for document in read(source, Report()):
         if isinstance(document, Mapping) and document.span.start not in done:
-            spec = _draft(document)
-            if spec is None:
-                _report_syntax(document, found)
-            else:
-                resolve(spec, found)
-    # A line that is known to be wrong says nothing new.
-    wrong = {item.span.first[0] for item in report if item.span}
+            draft = _draft(document)
+            if draft is not None:
+                spec, doubtful = draft
+                resolve(spec, found, doubtful)
+    # A line that is known to be wrong says nothing new, unless only a name is at fault.
+    wrong = {i.span.first[0] for i in report if i.span and i.code.id != "LG106"}
     report.extend(
         item
         for item in found
@@ -57,66 +78,114 @@ def report_rest(
     )
 
 
-def _draft(document: Mapping) -> LossSpec | None:
-    """The spec without its faulty entries, if names mean the same without them."""
-    locations: list[_Location] = []
+def _draft(document: Mapping) -> tuple[LossSpec, frozenset[str] | None] | None:
+    """The spec without its faulty entries, and the names that they may have declared.
+
+    The names are None where expressions mean the same without the faulty entries.
+    """
+    locations = _faults(document)
+    rest = _complete(_without(document, locations))
     try:
-        return to_spec(SpecKeys.model_validate(document), document)
-    except ValidationError as error:
-        locations = [fault["loc"] for fault in error.errors(include_url=False)]
-    if not all(_names_nothing(location) for location in locations):
-        return None
-    rest = _without(document, locations)
-    try:
-        return to_spec(SpecKeys.model_validate(rest), rest)
+        spec = to_spec(SpecKeys.model_validate(rest), rest)
     except ValidationError:
         return None
+    if all(_names_nothing(location) for location in locations):
+        return spec, None
+    words = (word for path in locations for word in _words_at(document, path))
+    return spec, frozenset(words)
+
+
+def _faults(document: Mapping) -> list[_Location]:
+    try:
+        SpecKeys.model_validate(document)
+    except ValidationError as error:
+        found = [fault["loc"] for fault in error.errors(include_url=False)]
+        return [_entry(as_written(location, document)) for location in found]
+    return []
+
+
+def _entry(location: _Location) -> _Location:
+    """The entry of a mapping that a location lies in; a list is left out as a whole."""
+    ends = [i for i, step in enumerate(location) if isinstance(step, int)]
+    return location[: ends[0]] if ends else location
 
 
 def _names_nothing(location: _Location) -> bool:
     """Whether expressions mean the same without the faulty entry."""
-    if not location or "where" in location:
-        return False
-    entry = str(location[-1])
-    if closest(entry, _NAMING) or entry in ("channels", "size", "domain", "[key]"):
-        return False
-    return len(location) > 1 or entry not in _NAMING
+    entry, harmless = location[0], _OF_SPECS
+    if len(location) > 1 and entry not in _OF_SPECS:
+        entry, harmless = location[-1], _OF_VALUES
+        if location[-2] in ("where", "params", "channels"):
+            return False
+    return closest(str(entry), (*SpecKeys.model_fields, *_OF_VALUES)) in harmless
 
 
-def _without(document: Node, locations: Collection[_Location]) -> Node:
-    """The document without the entries at some locations."""
-    if not isinstance(document, Mapping):
-        return document
-    entries = []
+def _without(document: Mapping, locations: Collection[_Location]) -> Mapping:
+    """The document without the entries at some locations.
+
+    Where only the key is faulty, the value stays under a name that nobody uses.
+    """
+    entries: list[tuple[Scalar, Node]] = []
     for key, value in document.entries:
         inner = [path[1:] for path in locations if path and path[0] == key.text.value]
-        if () not in inner:
-            entries.append((key, _without(value, inner)))
+        if () in inner:
+            continue
+        if ("[key]",) in inner:
+            name = f"_unnamed_{key.span.start}"
+            key = replace(key, text=_text(name, key.span))
+        kept = _without(value, inner) if isinstance(value, Mapping) else value
+        entries.append((key, kept))
     return replace(document, entries=tuple(entries))
 
 
-def _report_syntax(document: Mapping, report: Report) -> None:
-    """Report the faults of expressions that do not depend on what names mean."""
-    for text, condition in _expressions(document):
-        tree = parse(text, report)
-        if tree is not None:
-            build(tree, text, _any_name, report, condition=condition)
+def _complete(document: Mapping) -> Mapping:
+    """The document with stand-ins for what every spec has."""
+    place = Span(document.span.source, document.span.start, document.span.start)
+    stand_ins = {"name": "unnamed_loss", "loss": "y_pred"}
+    missing = tuple(
+        (_scalar(key, place), _scalar(value, place))
+        for key, value in stand_ins.items()
+        if key not in document.index
+    )
+    return replace(document, entries=(*document.entries, *missing))
 
 
-def _any_name(name: str, span: Span) -> Expr:
-    role = Role.Y_PRED if name.startswith("y_pred") else Role.Y_TRUE
-    return Symbol(name, role, span=span)
+def _scalar(value: str, span: Span) -> Scalar:
+    return Scalar(_text(value, span), Kind.TEXT, True, span)
 
 
-def _expressions(document: Mapping) -> Iterator[tuple[Text, bool]]:
-    """The texts that are expressions, and whether each is a condition."""
-    for key, value in document.entries:
-        name = key.text.value
-        if name == "where" and isinstance(value, Mapping):
-            texts = [item.text for _, item in value.entries if isinstance(item, Scalar)]
-            yield from ((text, False) for text in texts)
-        elif name == "assume" and isinstance(value, Sequence):
-            texts = [item.text for item in value.items if isinstance(item, Scalar)]
-            yield from ((text, True) for text in texts)
-        elif name in ("loss", "mask", "assume") and isinstance(value, Scalar):
-            yield value.text, name != "loss"
+def _text(value: str, span: Span) -> Text:
+    """A text that stands nowhere in the file."""
+    return Text(value, span.source, (span.start,) * (len(value) + 1))
+
+
+def _words_at(document: Mapping, location: _Location) -> Iterator[str]:
+    """The words of a faulty entry, each of which may be meant to be a name."""
+    node: Node = document
+    for name in location:
+        if not isinstance(node, Mapping) or name not in node.index:
+            break
+        key, node = node.index[str(name)]
+        if location[-1] in (name, "[key]"):
+            yield from _names_of(key)
+    if node is not document and location[-1] != "[key]":
+        yield from _words(node)
+
+
+def _words(node: Node) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.entries:
+            yield from _names_of(key)
+            yield from _words(value)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from _words(item)
+    else:
+        yield from _names_of(node)
+
+
+def _names_of(scalar: Scalar) -> Iterator[str]:
+    """The names in a text, and what it may be meant for as a whole."""
+    text = scalar.text.value
+    yield from re.findall(r"[^\W\d]\w*", text)
+    yield from (re.sub(r"\W", joint, text.strip()) for joint in ("", "_"))

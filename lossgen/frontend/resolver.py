@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
@@ -23,31 +23,36 @@ _SHOWN = 8  # names of a cycle
 _TAKEN = ("y_true", "y_pred", "e", "pi", "oo")
 
 
-def resolve(spec: LossSpec, report: Report) -> Loss | None:
+def resolve(
+    spec: LossSpec, report: Report, doubtful: Collection[str] | None = None
+) -> Loss | None:
     """Give every name of a spec its meaning.
 
     Args:
         spec: The spec as written.
         report: Takes everything that is wrong, not only the first fault.
+        doubtful: Names whose declaration is not in the spec because it is faulty; None
+            where the spec is all there is.
 
     Returns:
         The loss, or None if an error was reported.
     """
     variables = tuple(_variables(spec, report))
-    scope = _Scope(spec, variables, report)
+    scope = _Scope(spec, variables, report, doubtful or ())
     expression = scope.expression(spec.loss, condition=False)
     mask = scope.expression(spec.mask, condition=True) if spec.mask else None
     assume = tuple(scope.expression(text, condition=True) for text in spec.assume)
-    if expression is not None and None not in assume and not (spec.mask and not mask):
-        scope.report_unused()
-    if expression is not None and not depends_on(expression, Role.Y_PRED):
-        report.add("LG216", "the loss does not use y_pred", spec.loss.span())
+    if doubtful is None:
+        if None not in (expression, *assume) and not (spec.mask and not mask):
+            scope.report_unused()
+        if expression is not None and not depends_on(expression, Role.Y_PRED):
+            report.add("LG216", "the loss does not use y_pred", spec.loss.span())
     if spec.mask and mask and depends_on(mask, Role.Y_PRED):
         report.add(
             "LG209", "a mask depends on y_true and parameters only", spec.mask.span()
         )
     _check_defaults(spec, variables, report)
-    if report.has_errors or expression is None:
+    if report.has_errors or expression is None or doubtful is not None:
         return None
     loss = Loss(
         spec=spec,
@@ -157,9 +162,14 @@ class _Scope:
     """The names of one spec, resolved on demand."""
 
     def __init__(
-        self, spec: LossSpec, variables: Sequence[Variable], report: Report
+        self,
+        spec: LossSpec,
+        variables: Sequence[Variable],
+        report: Report,
+        doubtful: Collection[str],
     ) -> None:
         self._report = report
+        self._doubtful = doubtful
         self._used: set[str] = set()
         self._spec = spec
         self._variables = {item.name: item.symbol for item in variables}
@@ -278,6 +288,8 @@ class _Scope:
         if symbol is not None:
             self._used.add(symbol.name)
             return symbol
+        if name.rpartition(".")[2] in self._doubtful:
+            return None
         message = f"unknown name `{shorten(name)}`"
         self._report.add("LG203", message, span, help=self._hint(name))
         return None

@@ -139,7 +139,7 @@ def _report_fault(
         details = fault["ctx"]
         message = details["message"]
         if message.startswith(_PREDICATES):
-            message = f"{_subject(_as_written(location, document))} {message}"
+            message = f"{_subject(as_written(location, document))} {message}"
         report.add(fault["type"], message, details["span"], help=details["remedy"])
 
 
@@ -148,8 +148,8 @@ _PREDICATES = ("must ", "has ", "takes ")
 _Location = tuple[int | str, ...]
 
 
-def _as_written(location: _Location, document: Node) -> _Location:
-    """Without the key that a lone value is short for."""
+def as_written(location: _Location, document: Node) -> _Location:
+    """The location of a fault without the key that a lone value is short for."""
     parent = _find(document, location[:-1])
     short = location[-1:] in (("domain",), ("default",))
     return location[:-1] if short and not isinstance(parent, Mapping) else location

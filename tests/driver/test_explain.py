@@ -14,9 +14,24 @@ def test_every_code_has_a_page(code: str) -> None:
     assert explain(entry.name) == page
 
 
-def test_an_unknown_code_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="did you mean LG31"):
-        explain("LG31")
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("LG30", "did you mean one of LG301 to LG309?"),
+        ("lg31", "did you mean LG310?"),
+        ("LG3100", "did you mean LG310?"),
+        ("301", "did you mean LG301?"),
+        ("LG41", "did you mean LG410, LG411 or LG412?"),
+        ("LG777", "`lossgen explain` lists them"),
+        ("log-domian", "did you mean log-domain?"),
+        ("LG", "`lossgen explain` lists them"),
+        ("nonsense", "`lossgen explain` lists them"),
+    ],
+)
+def test_an_unknown_code_is_wrong_usage(code: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        explain(code)
+    assert str(caught.value) == f"no diagnostic {code}; {hint}"
 
 
 def test_the_list_is_complete() -> None:
