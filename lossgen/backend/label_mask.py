@@ -52,6 +52,7 @@ def _split(emission: Emission, kept: Expr) -> Iterator[str]:
     """The channels of y_true; those that the mask does not use get a `_`."""
     full = {symbol.name for symbol in symbols(kept)}
     used = {name for key, name in emission.names.items() if key in full}
+    yield from emission.layout.sizes_true
     for line in emission.layout.split_true:
         targets, _, source = line.partition(" = ")
         names = [t if t in used else f"_{t}" for t in targets.split(", ")]

@@ -14,12 +14,13 @@ class Layout:
     """Source lines that take the tensors apart.
 
     ``like`` is an expression of the shape that y_true must have. ``sizes`` defines the
-    named sizes, ``split_true`` and ``split_pred`` the channels; they may be empty.
-    ``row_like`` says whether y_true matches y_pred itself.
+    named sizes, ``sizes_true`` those of y_true where y_pred is not at hand,
+    ``split_true`` and ``split_pred`` the channels; they may be empty.
     """
 
     like: str
     sizes: tuple[str, ...]
+    sizes_true: tuple[str, ...]
     split_true: tuple[str, ...]
     split_pred: tuple[str, ...]
 
@@ -45,10 +46,10 @@ def layout(loss: Loss) -> Layout:
     names = channel_names(loss)
     true = loss.of_role(Role.Y_TRUE)
     pred = loss.of_role(Role.Y_PRED)
-    sizes = _named_sizes(true, pred)
     return Layout(
         like=_like(true, pred, loss.spec.y_true.sparse),
-        sizes=tuple(sizes),
+        sizes=tuple(_named_sizes({"y_true": true, "y_pred": pred})),
+        sizes_true=tuple(_named_sizes({"y_true": true})),
         split_true=_split("y_true", true, names),
         split_pred=_split("y_pred", pred, names),
     )
@@ -87,31 +88,39 @@ def _total(variables: Sequence[Variable]) -> tuple[int, dict[str | None, int]]:
     return constant, counts
 
 
-def _named_sizes(true: Sequence[Variable], pred: Sequence[Variable]) -> list[str]:
+def _named_sizes(tensors: dict[str, Sequence[Variable]]) -> list[str]:
     """Solve for the named sizes that unequal splits need."""
-    lines: list[str] = []
-    known: set[str | None] = set()
-    for tensor, variables in (("y_true", true), ("y_pred", pred)):
-        if not variables or _is_equal_split(variables):
-            continue
+    needed = {
+        item.size
+        for variables in tensors.values()
+        if variables and not _is_equal_split(variables)
+        # tf.split finds a single size itself.
+        and sum(_total(variables)[1].values()) > 1
+        for item in variables
+    }
+    # The tensors that are split, then those that only tell a size.
+    equations = sorted(
+        (item for item in tensors.items() if item[1]),
+        key=lambda item: _is_equal_split(item[1]),
+    )
+    solved: dict[str | None, str] = {}
+    for tensor, variables in equations * len(equations):
         constant, counts = _total(variables)
-        if sum(counts.values()) < 2:
-            continue  # tf.split finds a single size itself
-        unknown = [name for name in counts if name not in known]
+        unknown = [name for name in counts if name not in solved]
         if len(unknown) == 1 and unknown[0] is not None:
+            (name,) = unknown
             rest = [str(constant)] if constant else []
             rest += [
-                f"{count} * {name}" if count > 1 else str(name)
-                for name, count in counts.items()
-                if name in known
+                f"{times} * {other}" if times > 1 else str(other)
+                for other, times in counts.items()
+                if other != name
             ]
-            length = " - ".join([f"{tensor}.shape[-1]", *rest])
-            count = counts[unknown[0]]
-            if count > 1:
-                length = f"({length}) // {count}" if rest else f"{length} // {count}"
-            lines.append(f"{unknown[0]} = {length}")
-            known.add(unknown[0])
-    return lines
+            length = " - ".join([f"keras.ops.shape({tensor})[-1]", *rest])
+            if counts[name] > 1:
+                length = f"({length})" if rest else length
+                length = f"{length} // {counts[name]}"
+            solved[name] = f"{name} = {length}"
+    return [line for name, line in solved.items() if name in needed]
 
 
 def _like(true: Sequence[Variable], pred: Sequence[Variable], sparse: bool) -> str:

@@ -28,7 +28,7 @@ def report_conflicts(document: Mapping, report: Report) -> None:
     _check_unused(top, y_true, y_pred, report)
     for tensor in (y_true, y_pred):
         _check_channels(tensor, report)
-    _check_sparse(y_true, report)
+    _check_sparse(top, y_true, report)
     _check_logits(y_pred, report)
     _check_defaults(top, report)
 
@@ -87,7 +87,7 @@ def _check_channels(tensor: _Keys, report: Report) -> None:
             report.add("LG111", message, tensor.keys[name], help=remedy)
 
 
-def _check_sparse(y_true: _Keys, report: Report) -> None:
+def _check_sparse(top: _Keys, y_true: _Keys, report: Report) -> None:
     sparse = y_true.is_true("sparse")
     if sparse and y_true.text("domain") != "one_hot":
         message = "`sparse` takes class indices in place of a `one_hot` y_true"
@@ -98,6 +98,11 @@ def _check_sparse(y_true: _Keys, report: Report) -> None:
         message = "`ignore` is a class index, and y_true is not `sparse`"
         remedy = "add `sparse: true`, or write a `mask`"
         report.add("LG111", message, y_true.keys["ignore"], help=remedy)
+    if sparse and "mask" in top.keys:
+        # It speaks of one-hot rows and their entries; the code has an index only.
+        message = "`mask` and a `sparse` y_true do not go together"
+        remedy = "use `ignore`, or take one-hot labels"
+        report.add("LG111", message, top.keys["mask"], help=remedy)
     if sparse and y_true.is_true("gradient"):
         message = "class indices have no gradient"
         report.add("LG111", message, y_true.keys["gradient"])

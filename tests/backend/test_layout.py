@@ -55,7 +55,7 @@ def test_one_channel():
 
 def test_sizes_that_only_one_split_can_give():
     found = of(MIXED)
-    assert found.sizes == ("K = (y_pred.shape[-1] - 1) // 2",)
+    assert found.sizes == ("K = (keras.ops.shape(y_pred)[-1] - 1) // 2",)
     assert found.split_pred == (
         "logit, mean, scale = tf.split(y_pred, [K, K, 1], axis=-1)",
     )
