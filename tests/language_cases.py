@@ -67,6 +67,7 @@ HOLES[1] = -1
 GAPS = np.where(HOLES == -1, np.nan, HOLES)
 FLAT_HOLES = np.array([[0.5, -1, 2], [-1, -1, -1], [0.1, 0.2, -1], [1.5, 0.7, 0.3]])
 FLAT_GAPS = np.where(FLAT_HOLES == -1, np.nan, FLAT_HOLES)
+KEPT = np.array([[1.0, 0, 1], [0, 0, 1], [0, 0, 0], [1, 1, 1]])
 LABELS = np.array([2, 0, 1, 2])
 STEP_LABELS = RNG.integers(0, CLASSES, (ROWS, STEPS))
 STEP_GUESS = simplex(ROWS, STEPS, CLASSES)
@@ -338,6 +339,25 @@ CHANNELS = [
     ),
     Formula("shared_size", REAL, RNG.normal(size=(ROWS, 6)), shared),
     Formula("unequal_sizes", REAL, NOISE, unequal),
+    Formula(
+        "size_around_a_scalar",
+        REAL,
+        RNG.normal(size=(ROWS, 7)),
+        lambda t, p: ((p[:, :3] - t) ** 2 * p[:, 3:4] + p[:, 4:] ** 2).mean(-1),
+    ),
+    Formula(
+        "size_told_by_the_target",
+        REAL,
+        RNG.normal(size=(ROWS, 5)),
+        lambda t, p: ((t - p[:, :3]) ** 2).mean(-1) + 3 * (p[:, 3:] ** 2).sum(-1) / 2,
+    ),
+    Formula(
+        "mask_of_a_sized_channel",
+        np.concatenate([REAL, NOISE[:, :1], KEPT], -1),
+        RNG.normal(size=(ROWS, 3)),
+        lambda t, p: over(-1, t[:, 3:4] * (t[:, :3] - p) ** 2, t[:, 4:] > 0),
+        kept=KEPT.any(-1),
+    ),
     Formula(
         "broadcast_target",
         REAL[:, :1],

@@ -198,6 +198,33 @@ def test_sizes_that_do_not_fit_are_refused(name: str, true: int, pred: int) -> N
             traced(np.ones((4, true)), np.ones((4, pred)))
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shared_size",
+        "size_around_a_scalar",
+        "size_told_by_the_target",
+        "mask_of_a_sized_channel",
+    ],
+)
+def test_channels_of_unknown_length(name: str, mode: str) -> None:
+    formula = BY_NAME[name]
+
+    def run(y_true: Any, y_pred: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(y_pred)
+            values = formula.function(y_true, y_pred)
+        return values, tape.gradient(values, y_pred)
+
+    dynamic = [tf.TensorSpec([None, None], tf.float64)] * 2
+    traced = tf.function(run, input_signature=dynamic, **MODES[mode])
+    values, gradient = traced(formula.y_true, formula.y_pred)
+    np.testing.assert_allclose(values, formula.expected(formula.y_pred), 1e-9)
+    slope = difference_quotient(formula, formula.y_pred)
+    np.testing.assert_allclose(gradient, slope, 1e-5, 2e-7)
+
+
 # Parameters -----------------------------------------------------------------------
 
 

@@ -93,7 +93,8 @@ def _named_sizes(tensors: dict[str, Sequence[Variable]]) -> list[str]:
     needed = {
         item.size
         for variables in tensors.values()
-        if variables and not _is_equal_split(variables)
+        if variables
+        and not _is_equal_split(variables)
         # tf.split finds a single size itself.
         and sum(_total(variables)[1].values()) > 1
         for item in variables

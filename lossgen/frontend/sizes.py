@@ -22,6 +22,32 @@ def check_sizes(loss: Loss, report: Report) -> None:
     for expr in (loss.expression, *mask, *loss.assume):
         for node in walk(expr):
             sizes[node] = _size(node, sizes, loss, report)
+    if not report.has_errors:
+        _check_known(loss, report)
+
+
+def _check_known(loss: Loss, report: Report) -> None:
+    """Report sizes that the lengths of the tensors do not tell."""
+    true, pred = (_names(loss, role) for role in (Role.Y_TRUE, Role.Y_PRED))
+    spans = {Role.Y_TRUE: loss.spec.y_true.span, Role.Y_PRED: loss.spec.y_pred.span}
+    # The mask is worked out from y_true alone.
+    alone = [] if loss.mask is None else [{Role.Y_TRUE: true}]
+    for tensors in (*alone, {Role.Y_TRUE: true, Role.Y_PRED: pred}):
+        known: set[str] = set()
+        for names in (*tensors.values(), *tensors.values()):
+            if len(names.keys() - known) == 1:
+                known |= names.keys()
+        for role, names in tensors.items():
+            unknown = [f"`{name}`" for name in names if name not in known]
+            if unknown:
+                message = f"nothing tells the sizes {' and '.join(unknown)} apart"
+                remedy = "make one of them a number, or a single size of the other one"
+                report.add("LG214", message, spans[role], help=remedy)
+
+
+def _names(loss: Loss, role: Role) -> dict[str, None]:
+    sizes = (item.size for item in loss.of_role(role))
+    return {size: None for size in sizes if isinstance(size, str)}
 
 
 def _size(node: Expr, sizes: dict[Expr, Size], loss: Loss, report: Report) -> Size:

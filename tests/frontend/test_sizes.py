@@ -135,3 +135,27 @@ def test_each_place_is_named() -> None:
     )
     assert ("a - b", "last axes of different lengths meet here: 2 and 3") in found
     assert ("b - c", "last axes of different lengths meet here: 3 and 4") in found
+
+
+TWO = "{channels: {a: {size: J}, b: {size: K}}}"
+BOTH = "mean(a, axis=last) + mean(b, axis=last)"
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (f"loss: {BOTH}\ny_true: unused\ny_pred: {TWO}\n", [TWO]),
+        (f"loss: {BOTH} + y_true\ny_true: {{size: 1}}\ny_pred: {TWO}\n", [TWO]),
+        (f"loss: ({BOTH})*mean(y_true, axis=last)\ny_true: {{size: J}}\n"
+         f"y_pred: {TWO}\n", []),
+        (f"loss: ({BOTH})*mean(y_true, axis=last)\ny_true: {{size: L}}\n"
+         f"y_pred: {TWO}\n", [TWO]),
+        (f"loss: ({BOTH})*mean(y_pred, axis=last)\ny_true: {TWO}\n"
+         "y_pred: {size: K}\n", []),
+        (f"loss: ({BOTH})*mean(y_pred, axis=last)\ny_true: {TWO}\n"
+         "y_pred: {size: K}\nmask: mean(a, axis=last) > 0\n", [TWO]),
+    ],
+)  # fmt: skip
+def test_sizes_that_no_length_tells(text: str, places: list[str]) -> None:
+    message = "nothing tells the sizes `J` and `K` apart"
+    assert mismatches(text) == [(place, message) for place in places]
