@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from itertools import combinations, product
 from typing import Any
@@ -11,30 +12,38 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.proofs import factors
+from lossgen.analysis.polynomials import Polynomial
+from lossgen.analysis.proofs import factors, is_nonnegative
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample
 from lossgen.analysis.spelling import spell, spell_equal, spell_relation
-from lossgen.calculus.evaluate import Undefined, evaluate, spend
+from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, spend
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
+    ONE,
+    TWO,
     ZERO,
     Apply,
     Axis,
     Expr,
+    Number,
     Role,
     Symbol,
+    add,
     depends_on,
     div,
     neg,
     sub,
+    substitute,
+    symbols,
     walk,
 )
 from lossgen.ir.functions import FUNCTIONS, Kind
-from lossgen.ir.loss import Variable
+from lossgen.ir.loss import Loss, Variable
 
 DIGITS = 50
 _MAX_PIECES = 16
+_MAX_CASES = 64
 _STEPS_OF_A_GUARD = 20
 _GRID = 12
 _BISECTIONS = 24
@@ -70,11 +79,15 @@ class Guard:
 
 @dataclass(frozen=True)
 class Locus:
-    """Points on one piece of a guard's zero set, named in the author's words."""
+    """Points on one piece of a guard's zero set, named in the author's words.
+
+    ``root`` is what the variable equals there, where that is known.
+    """
 
     name: str
     variable: Variable
     sample: Sample
+    root: Expr | None = None
 
 
 def guards(expr: Expr, ranges: Ranges) -> tuple[Guard, ...]:
@@ -108,7 +121,7 @@ def loci(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] 
             located = _at_root(guard, variable, sample, root)
             if located is not None:
                 name = spell_equal(variable.symbol, root)
-                found.setdefault(name, Locus(name, variable, located))
+                found.setdefault(name, Locus(name, variable, located, root))
     if not complete and guard.node.op != "norm":
         searched = _searched(guard, variable, sample, lambda values: values)
         for count, place in enumerate(searched):
@@ -116,6 +129,57 @@ def loci(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] 
     if not found and not complete:
         return None
     return tuple(found.values())
+
+
+def loci_anywhere(
+    guard: Guard, variable: Variable, sample: Sample
+) -> tuple[Locus, ...]:
+    """The solved pieces that may touch the domain, with points wherever they are."""
+    found: dict[str, Locus] = {}
+    for piece in zeros(guard.difference):
+        if variable.symbol not in set(walk(piece)):
+            continue
+        for root in _roots(piece, variable.symbol, guard.ranges) or ():
+            if not _may_be_inside(variable, root, guard.ranges):
+                continue
+            located = _at_root(guard, variable, sample, root, anywhere=True)
+            if located is not None:
+                name = spell_equal(variable.symbol, root)
+                found.setdefault(name, Locus(name, variable, located, root))
+    return tuple(found.values())
+
+
+def _may_be_inside(variable: Variable, root: Expr, ranges: Ranges) -> bool:
+    """Whether the ranges admit a root in the interior of a domain."""
+    domain = variable.domain
+    if domain.kind in (DomainKind.COUNT, DomainKind.FINITE):
+        return False
+    values = domain_interval(domain)
+    return any(
+        not (
+            isinstance(values.lower, Fraction)
+            and is_nonnegative(sub(Number(values.lower), case), ranges)
+        )
+        and not (
+            isinstance(values.upper, Fraction)
+            and is_nonnegative(sub(case, Number(values.upper)), ranges)
+        )
+        for case in _cases(root, ranges.loss)
+    )
+
+
+def _cases(expr: Expr, loss: Loss) -> list[Expr]:
+    """The expression for each value of the labels that it holds."""
+    cases = [expr]
+    for symbol in symbols(expr):
+        labels = loss.variable(symbol.name).domain.labels
+        if labels and len(labels) * len(cases) <= _MAX_CASES:
+            cases = [
+                substitute(case, {symbol: Number(label)})
+                for case in cases
+                for label in labels
+            ]
+    return cases
 
 
 def is_solved(guard: Guard, variable: Variable) -> bool:
@@ -249,9 +313,13 @@ _CHOICES: dict[str, Callable[[Apply], tuple[Expr, ...]]] = {
 
 def solve(expr: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:
     """Where an expression that is linear in a symbol is 0."""
+    polynomial = ranges.polynomial(expr)
+    inverted = _inverted(polynomial, symbol, ranges)
+    if inverted is not None:
+        return solve(inverted, symbol, ranges)
     slope: dict[Any, Any] = {}
     rest: dict[Any, Any] = {}
-    for monomial, coefficient in ranges.polynomial(expr).items():
+    for monomial, coefficient in polynomial.items():
         nodes = [(ranges.atom(index), exponent) for index, exponent in monomial]
         if (symbol, 1) in nodes:
             others = [node for node, _ in nodes if node != symbol]
@@ -260,7 +328,7 @@ def solve(expr: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:
         else:
             others = [node for node, _ in nodes]
             rest[monomial] = coefficient
-        if any(depends_on(node, Role.Y_PRED) for node in others):
+        if any(symbol in set(walk(node)) for node in others):
             return None
     if not slope:
         return None
@@ -274,19 +342,68 @@ def solve(expr: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:
     return div(ranges.expression(rest), ranges.expression(slope))
 
 
+def _inverted(polynomial: Polynomial, symbol: Symbol, ranges: Ranges) -> Expr | None:
+    """``u - g(c)`` for ``f(u) - c`` with f one to one and g its inverse."""
+    varying = [
+        monomial
+        for monomial in polynomial
+        if any(symbol in set(walk(ranges.atom(index))) for index, _ in monomial)
+    ]
+    if len(varying) != 1 or len(varying[0]) != 1:
+        return None
+    ((index, exponent),) = varying[0]
+    node = ranges.atom(index)
+    if exponent != 1 or not isinstance(node, Apply) or node.op not in _INVERSES:
+        return None
+    (arg,) = node.args
+    if symbol not in set(walk(arg)):
+        return None
+    rest = {
+        key: -value / polynomial[varying[0]]
+        for key, value in polynomial.items()
+        if key != varying[0]
+    }
+    return sub(arg, _INVERSES[node.op](ranges.expression(rest)))
+
+
+def _logit(value: Expr) -> Expr:
+    return sub(Apply("log", (value,)), Apply("log", (sub(ONE, value),)))
+
+
+_INVERSES: dict[str, Callable[[Expr], Expr]] = {
+    "exp": lambda value: Apply("log", (value,)),
+    "expm1": lambda value: Apply("log1p", (value,)),
+    "log": lambda value: Apply("exp", (value,)),
+    "log1p": lambda value: Apply("expm1", (value,)),
+    "sigmoid": _logit,
+    "softplus": lambda value: Apply("log", (Apply("expm1", (value,)),)),
+    "sinh": lambda value: Apply("asinh", (value,)),
+    "asinh": lambda value: Apply("sinh", (value,)),
+    "tanh": lambda value: div(_logit(div(add(ONE, value), TWO)), TWO),
+}
+"""Functions that take each value once, and their inverses."""
+
 # Points -------------------------------------------------------------------------------
 
 
 def _at_root(
-    guard: Guard, variable: Variable, sample: Sample, root: Expr
+    guard: Guard,
+    variable: Variable,
+    sample: Sample,
+    root: Expr,
+    *,
+    anywhere: bool = False,
 ) -> Sample | None:
-    """The rows of a sample moved onto the locus: their first element, or all."""
-    try:
-        values = evaluate(root, sample.environment, digits=DIGITS)
-    except Undefined:
-        return None
+    """The rows of a sample moved onto the locus: their first element, or all.
+
+    Unless ``anywhere`` is wanted, only where that is inside the domain.
+    """
+    values = _values(root, sample)
     array = sample.environment[variable.name]
     values = np.broadcast_to(values, np.broadcast_shapes(values.shape, array.shape))
+    defined = np.array(
+        [not any(isinstance(x, Undefined) for x in row.flat) for row in values]
+    )
     moved = array.copy()
     if guard.node.op == "norm":
         if values.shape != array.shape:
@@ -294,27 +411,39 @@ def _at_root(
         moved = values.copy()
     else:
         _set_first(moved, _first(values))
+    if not defined.all():
+        if not defined.any() or array.shape[0] != sample.rows:
+            return None
+        sample, moved = sample.only(defined), moved[defined]
+    if anywhere:
+        return sample.moved(variable.name, moved)
     return _on_locus(guard, variable, sample, moved)
+
+
+def _values(expr: Expr, sample: Sample) -> Array:
+    """The elements of an expression, those without a value included."""
+    with mp.workdps(DIGITS):
+        return Evaluation(sample.environment).value(expr)
 
 
 def _on_locus(
     guard: Guard, variable: Variable, sample: Sample, moved: Array
 ) -> Sample | None:
     """The rows that are inside the domain and on the locus."""
-    environment = {**sample.environment, variable.name: moved}
-    placed = Sample(environment, sample.rows, sample.last)
-    try:
-        gap = evaluate(guard.difference, environment, digits=DIGITS)
-    except Undefined:
-        return None
+    placed = sample.moved(variable.name, moved)
+    gap = _values(guard.difference, placed)
     keep = np.zeros(sample.rows, dtype=bool)
     for row in range(sample.rows):
         near = gap[row if gap.ndim and gap.shape[0] == sample.rows else ...]
         items = list(np.asarray(near, dtype=object).flat)
         checked = items if guard.node.op == "norm" else items[:1]
-        keep[row] = inside(variable, moved[row].flat[0]) and (
-            guard.node.op in ("amax", "amin")
-            or all(abs(item) < _CLOSE for item in checked)
+        keep[row] = (
+            inside(variable, moved[row].flat[0])
+            and not any(isinstance(item, Undefined) for item in items)
+            and (
+                guard.node.op in ("amax", "amin")
+                or all(abs(item) < _CLOSE for item in checked)
+            )
         )
     return placed.only(keep) if keep.any() else None
 

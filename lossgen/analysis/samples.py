@@ -50,6 +50,10 @@ class Sample:
             if name in self.environment
         )
 
+    def moved(self, name: str, values: Array) -> Sample:
+        """The same points with other values of one input."""
+        return Sample({**self.environment, name: values}, self.rows, self.last)
+
     def only(self, keep: Array) -> Sample:
         """The rows for which ``keep`` is true."""
         chosen = {

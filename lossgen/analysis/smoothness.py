@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
+from lossgen.analysis.cells import points_in, unseen
 from lossgen.analysis.guards import (
     DIGITS,
     Guard,
@@ -24,6 +25,7 @@ from lossgen.analysis.guards import (
     guards,
     is_solved,
     loci,
+    loci_anywhere,
 )
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
@@ -40,7 +42,6 @@ from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, germ
 from lossgen.calculus.jets import MAX_ORDER, Jet
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import Apply, Axis, Expr, Role, sub, substitute, walk
-from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 _ROWS = 10
@@ -109,14 +110,32 @@ def _breaks(
             yield _Break(Kink(at, "-1", "1", 1, guard.node), at)
         return
     jumps = False
-    for place in (*places, *_distant_places(loss, guard, variable)):
-        found = _break_at(loss, guard, place)
-        if found is not None:
-            jumps = jumps or found.kink.order == 0
-            yield found
+    for found in _found(loss, guard, variable, places):
+        jumps = jumps or found.kink.order == 0
+        yield found
     proved = not guard.branching or is_solved(guard, variable) or _meet(loss, guard)
     if not jumps and not proved:
         _report_unproved(guard, report)
+
+
+def _found(
+    loss: Loss, guard: Guard, variable: Variable, places: tuple[Locus, ...]
+) -> Iterator[_Break]:
+    """The breaks at known points, and in the cells that none of these lies in."""
+    samples = _samples(loss)
+    for place in places:
+        found = _break_at(loss, guard, place)
+        if found is not None:
+            yield found
+    for cell, place in unseen(loss, guard, variable, places):
+        known = points_in(loss, guard, cell, place, samples)
+        if known is not None:
+            found = _break_at(loss, guard, known)
+        else:
+            pinned = replace(loss, expression=cell.pinned(loss.expression))
+            found = _break_at(pinned, guard, place)
+        if found is not None:
+            yield found
 
 
 def _meet(loss: Loss, guard: Guard) -> bool:
@@ -158,18 +177,25 @@ def _places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] |
                 found.setdefault(f"{place.name} {count} {last}", place)
             if places:
                 break
+    if not found and guard.reachable:
+        # None inside the domain at these points, but there may be at others.
+        for sample in _samples(loss):
+            places = loci(guard, variable, sample) or loci_anywhere(
+                guard, variable, sample
+            )
+            for place in places:
+                found.setdefault(place.name, place)
     return tuple(found.values()) if known else None
 
 
-def _distant_places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]:
-    """Points of all magnitudes, where the formulas on either side may switch too."""
-    nodes = [n for n in walk(loss.expression) if isinstance(n, Apply)]
-    choices = sum(FUNCTIONS[n.op].kind is Kind.KINKED for n in nodes)
-    if choices < 2 or not guard.branching:
-        return ()
-    sample = distant(loss, last=_lengths(loss)[-1], rows=_DISTANT_ROWS)
-    found = None if sample is None else loci(guard, variable, sample)
-    return found or ()
+def _samples(loss: Loss) -> tuple[Sample, ...]:
+    """Points to look for cells at: ordinary ones, and some of all magnitudes."""
+    last = _lengths(loss)[-1]
+    drawn = (
+        generic(loss, last=last, rows=_ROWS),
+        distant(loss, last=last, rows=_DISTANT_ROWS),
+    )
+    return tuple(sample for sample in drawn if sample is not None)
 
 
 def _lengths(loss: Loss) -> tuple[int, ...]:

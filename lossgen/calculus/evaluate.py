@@ -152,7 +152,7 @@ def germ(
     moving = dict(environment)
     with mp.workdps(digits):
         for name, slope in direction.items():
-            moving[name] = _ray(environment[name], slope, order)
+            moving[name] = ray(environment[name], slope, order)
     result = evaluate(
         expr,
         moving,
@@ -544,7 +544,12 @@ def _attempt(
         return Undefined(node, tuple(elements), isinstance(fault, TooLargeError))
 
 
-def _ray(start: Any, slope: Any, order: int) -> Array:
+def ray(start: Any, slope: Any, order: int) -> Array:
+    """The elements of an array as germs that move along a direction.
+
+    Raises:
+        ValueError: If the order is not one that germs have.
+    """
     if not 1 <= order <= MAX_ORDER:
         raise ValueError(f"order {order} is not between 1 and {MAX_ORDER}")
     array = _array(start)

@@ -1,0 +1,330 @@
+"""The cells of a loss: regions where each operation keeps to one of its formulas.
+
+Random points on a locus show the cells that are large. Whether others touch it, and
+what the loss does there, is found by a search for points inside them; where that finds
+none, by holding an operation to the formula of the cell, wherever the point is.
+Formulas without branches are analytic: what they do at points in general position they
+do everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.analysis.guards import DIGITS, Guard, Locus, compared, inside, loci, solve
+from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.samples import Array, Sample, satisfying
+from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, ray
+from lossgen.ir.expr import (
+    ONE,
+    ZERO,
+    Apply,
+    Expr,
+    Role,
+    Symbol,
+    depends_on,
+    neg,
+    sub,
+    substitute,
+    walk,
+)
+from lossgen.ir.loss import Loss, Variable
+
+_TOLERANCE = mpf(10) ** -25
+_OFFSETS = tuple(
+    Fraction(*item) for item in ((1, 7), (-1, 7), (13, 11), (-13, 11), (0, 1))
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where an operation keeps to one formula.
+
+    ``conditions`` are those of the operation and of the branches around it;
+    ``formulas`` what each of these is inside, the outermost first.
+    """
+
+    conditions: tuple[Expr, ...]
+    formulas: tuple[tuple[Apply, Expr], ...]
+
+    def pinned(self, expr: Expr) -> Expr:
+        """An expression with the operations held to their formulas of this cell."""
+        for node, formula in self.formulas:
+            expr = substitute(expr, {node: formula})
+        return expr
+
+
+def cells(expr: Expr) -> tuple[Cell, ...]:
+    """A cell for each formula of each operation that has several."""
+    return tuple(dict.fromkeys(_cells(expr, Cell((), ()))))
+
+
+def _cells(expr: Expr, around: Cell) -> Iterator[Cell]:
+    if not isinstance(expr, Apply):
+        return
+    choices = _CHOICES.get(expr.op)
+    inside = [
+        Cell((*around.conditions, condition), (*around.formulas, (expr, formula)))
+        for condition, formula in (choices(expr) if choices else ())
+    ]
+    yield from inside
+    if expr.op == "where":
+        yield from _cells(expr.args[0], around)
+        for branch, cell in zip(expr.args[1:], inside, strict=True):
+            yield from _cells(branch, cell)
+        return
+    for arg in expr.args:
+        yield from _cells(arg, around)
+
+
+_Choice = tuple[Expr, Expr]
+"""A condition, and the formula where it holds."""
+
+
+def _above(left: Expr, right: Expr) -> Expr:
+    return Apply("gt", (left, right))
+
+
+def _absolute(node: Apply) -> Iterator[_Choice]:
+    (arg,) = node.args
+    yield _above(arg, ZERO), arg
+    yield _above(ZERO, arg), neg(arg)
+
+
+def _relu(node: Apply) -> Iterator[_Choice]:
+    (arg,) = node.args
+    yield _above(arg, ZERO), arg
+    yield _above(ZERO, arg), ZERO
+
+
+def _clip(node: Apply) -> Iterator[_Choice]:
+    value, low, high = node.args
+    yield _above(low, value), low
+    yield _both(_above(value, low), _above(high, value)), value
+    yield _above(value, high), high
+
+
+def _extreme(node: Apply) -> Iterator[_Choice]:
+    for arg in node.args:
+        others = [item for item in node.args if item != arg]
+        pairs = [(arg, item) if node.op == "max" else (item, arg) for item in others]
+        if pairs:
+            yield _both(*(_above(*pair) for pair in pairs)), arg
+
+
+def _where(node: Apply) -> Iterator[_Choice]:
+    condition, then, otherwise = node.args
+    yield condition, then
+    yield Apply("not", (condition,)), otherwise
+
+
+def _both(*conditions: Expr) -> Expr:
+    return conditions[0] if len(conditions) == 1 else Apply("and", conditions)
+
+
+_CHOICES: dict[str, Callable[[Apply], Iterator[_Choice]]] = {
+    "abs": _absolute,
+    "relu": _relu,
+    "clip": _clip,
+    "max": _extreme,
+    "min": _extreme,
+    "where": _where,
+}
+
+# Cells that no point lies in ----------------------------------------------------------
+
+
+def unseen(
+    loss: Loss, guard: Guard, variable: Variable, places: tuple[Locus, ...]
+) -> Iterator[tuple[Cell, Locus]]:
+    """Cells that may touch a locus although no point of it is known to lie in them."""
+    candidates = [cell for cell in cells(loss.expression) if _other(cell, guard)]
+    candidates.extend(_tied(guard))
+    seen = [_touched(candidates, place) for place in places]
+    for k, cell in enumerate(candidates):
+        for place, touched in zip(places, seen, strict=True):
+            # Formulas that are the same on the locus need to be seen only once.
+            if not touched[k] and _possible(cell, guard, place):
+                yield cell, place
+
+
+def _other(cell: Cell, guard: Guard) -> bool:
+    """Whether a cell tells more than on which side of the guard a point is."""
+    node, _ = cell.formulas[-1]
+    return node != guard.node and node not in set(walk(guard.difference))
+
+
+def _tied(guard: Guard) -> Iterator[Cell]:
+    """Where the two arguments that a guard compares exceed, or undercut, the others."""
+    node = guard.node
+    if node.op not in ("max", "min") or len(node.args) < 3:
+        return
+    for pair in combinations(dict.fromkeys(node.args), 2):
+        if sub(*pair) == guard.difference:
+            rest = [item for item in node.args if item not in pair]
+            over = [(pair[0], item) for item in rest]
+            ordered = over if node.op == "max" else [(b, a) for a, b in over]
+            condition = _both(*(_above(*item) for item in ordered))
+            yield Cell((condition,), ((node, Apply(node.op, pair)),))
+
+
+def _touched(candidates: list[Cell], place: Locus) -> list[bool]:
+    """Per cell, whether a point of a locus is known to lie in it or at its edge."""
+    name = place.variable.name
+    sample = place.sample
+    found = [False] * len(candidates)
+    direction = np.zeros(sample.environment[name].shape, dtype=int)
+    for sign in (-1, 1):
+        for row in direction:
+            row.flat[0] = sign
+        with mp.workdps(DIGITS):
+            moving = ray(sample.environment[name], direction, 1)
+            values = Evaluation(
+                {**sample.environment, name: moving}, tolerance=_TOLERANCE
+            )
+            truth = {
+                condition: _first_of_rows(values.value(condition), sample.rows)
+                for cell in candidates
+                for condition in cell.conditions
+            }
+        for k, cell in enumerate(candidates):
+            rows = np.logical_and.reduce([truth[item] for item in cell.conditions])
+            found[k] = found[k] or bool(rows.any())
+    return found
+
+
+def _first_of_rows(values: Array, rows: int) -> Array:
+    """Whether the condition holds at the first element of each row."""
+    if not values.ndim or values.shape[0] != rows:
+        return np.full(rows, bool(values.flat[0] is True))
+    return np.array([row.flat[0] is True for row in values.reshape(rows, -1)])
+
+
+def _possible(cell: Cell, guard: Guard, place: Locus) -> bool:
+    """Whether the ranges admit a point of a locus in a cell."""
+    ranges = guard.ranges
+    for condition in cell.conditions:
+        closed = _closure(condition, True)
+        moved = None if closed is None else _on_root(closed, place)
+        if moved is not None:
+            ranges = ranges.given(moved, True)
+    return not ranges.of(ONE).empty
+
+
+def _closure(condition: Expr, truth: bool) -> Expr | None:
+    """What holds inside a condition and at its edges; None if that is everything."""
+    if not isinstance(condition, Apply):
+        return None
+    if condition.op == "not":
+        return _closure(condition.args[0], not truth)
+    if condition.op in ("and", "or"):
+        parts = [_closure(arg, truth) for arg in condition.args]
+        known = tuple(part for part in parts if part is not None)
+        if (condition.op == "and") is truth:
+            return _both(*known) if known else None
+        return Apply("or", known) if len(known) == len(parts) else None
+    op = _CLOSED.get((condition.op, truth))
+    return Apply(op, condition.args) if op else None
+
+
+_CLOSED = {
+    ("lt", True): "le",
+    ("le", True): "le",
+    ("gt", True): "ge",
+    ("ge", True): "ge",
+    ("eq", True): "eq",
+    ("lt", False): "ge",
+    ("le", False): "ge",
+    ("gt", False): "le",
+    ("ge", False): "le",
+    ("ne", False): "eq",
+}
+
+
+def _on_root(expr: Expr, place: Locus) -> Expr | None:
+    """An expression on a locus, where it depends on the element at hand alone."""
+    symbol = place.variable.symbol
+    if symbol not in set(walk(expr)):
+        return expr
+    reduced = any(
+        isinstance(node, Apply) and node.axis is not None and symbol in set(walk(node))
+        for node in walk(expr)
+    )
+    if reduced or place.root is None:
+        return None
+    return substitute(expr, {symbol: place.root})
+
+
+# Points in a cell ---------------------------------------------------------------------
+
+
+def points_in(
+    loss: Loss, guard: Guard, cell: Cell, place: Locus, samples: tuple[Sample, ...]
+) -> Locus | None:
+    """Points of a locus that lie in a cell, if a search finds any."""
+    for sample in samples:
+        for moved in (sample, *_towards(loss, guard, cell, place, sample)):
+            for found in loci(guard, place.variable, moved) or ():
+                if found.name == place.name and _touched([cell], found)[0]:
+                    return found
+    return None
+
+
+def _towards(
+    loss: Loss, guard: Guard, cell: Cell, place: Locus, sample: Sample
+) -> Iterator[Sample]:
+    """Samples in which one input was moved to where a condition of the cell begins."""
+    for condition in cell.conditions:
+        moved = _on_root(condition, place)
+        for left, right in compared(moved) if moved is not None else ():
+            for variable in loss.of_role(Role.Y_TRUE, Role.PARAMETER):
+                edge = _edge(sub(left, right), variable.symbol, guard.ranges)
+                if edge is not None:
+                    yield from _beside(loss, variable, edge, sample)
+
+
+def _edge(difference: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:
+    if symbol not in set(walk(difference)) or depends_on(difference, Role.Y_PRED):
+        return None
+    return solve(difference, symbol, ranges)
+
+
+def _beside(
+    loss: Loss, variable: Variable, edge: Expr, sample: Sample
+) -> Iterator[Sample]:
+    """Samples with an input on either side of an edge."""
+    array = sample.environment[variable.name]
+    try:
+        start = evaluate(edge, sample.environment, digits=DIGITS)
+    except Undefined:
+        return
+    if np.broadcast_shapes(start.shape, array.shape) != array.shape:
+        return
+    for offset in _OFFSETS:
+        with mp.workdps(DIGITS):
+            # Not the same in each row, or a slope would pass for a constant.
+            steps = [mp.mpmathify(offset * (7 + k)) / 7 for k in range(sample.rows)]
+            shape = (-1, *([1] * (array.ndim - 1))) if array.ndim else ()
+            apart = np.array(steps if shape else steps[0], dtype=object).reshape(shape)
+            moved = np.broadcast_to(start, array.shape) + apart
+        placed = _kept(variable, sample, np.asarray(moved, dtype=object))
+        if placed.rows:
+            placed = satisfying(loss, placed)
+        if placed.rows:
+            yield placed
+
+
+def _kept(variable: Variable, sample: Sample, moved: Array) -> Sample:
+    """The sample with an input replaced, where that stays inside its domain."""
+    placed = sample.moved(variable.name, moved)
+    allowed: Array = np.array([inside(variable, item) for item in moved.flat])
+    if not moved.ndim:
+        return placed if allowed.all() else replace(placed, rows=0)
+    by_row: Array = allowed.reshape(sample.rows, -1)
+    return placed.only(np.asarray(by_row.all(axis=1)))
