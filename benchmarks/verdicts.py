@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from verdict_cases import OPEN, load, timed  # noqa: E402
+from verdict_cases import load, timed  # noqa: E402
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
         verdict = " ".join((given.verdict, ", ".join(given.codes))).strip()
         if given.kinks:
             verdict += f", {len(given.kinks)} kink{'s' * (len(given.kinks) > 1)}"
-        note = "" if right else "  WRONG (known)" if case.family == OPEN else "  WRONG"
+        note = "" if right else "  WRONG"
         print(
             f"{case.family:<22} {case.name:<40} {verdict:<30}"
             f" {1000 * seconds:>6.0f}{note}"

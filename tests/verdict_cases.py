@@ -8,7 +8,6 @@ Each document begins with what is expected of it::
 
 or with ``# expect: refused LG401``, all error codes of the spec. ``left`` and ``right``
 are derivatives, ``a … b`` where the data decides between several.
-What the check still gets wrong stands in ``open.yaml``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from lossgen.compiler import check_source
 from lossgen.diagnostics.source import SourceFile
 
 FOLDER = Path(__file__).parent / "cases" / "verdicts"
-OPEN = "open"
 
 _HEADER = re.compile(r"# (expect|kink|because): (.+)")
 _KINK = re.compile(r"(.+), left (.+), right (.+)")
@@ -88,7 +86,7 @@ class Case:
 
 
 def load(folder: Path = FOLDER) -> tuple[Case, ...]:
-    """All documents, the open ones included."""
+    """All documents."""
     return tuple(
         _case(path.stem, text)
         for path in sorted(folder.glob("*.yaml"))

@@ -17,7 +17,16 @@ from itertools import combinations
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.guards import DIGITS, Guard, Locus, compared, inside, loci, solve
+from lossgen.analysis.guards import (
+    DIGITS,
+    Guard,
+    Locus,
+    by_label,
+    compared,
+    inside,
+    loci,
+    solve,
+)
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import Array, Sample, satisfying
 from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, ray
@@ -30,6 +39,7 @@ from lossgen.ir.expr import (
     Symbol,
     depends_on,
     neg,
+    replace_nodes,
     sub,
     substitute,
     walk,
@@ -56,7 +66,7 @@ class Cell:
     def pinned(self, expr: Expr) -> Expr:
         """An expression with the operations held to their formulas of this cell."""
         for node, formula in self.formulas:
-            expr = substitute(expr, {node: formula})
+            expr = replace_nodes(expr, {node: formula})
         return expr
 
 
@@ -146,12 +156,18 @@ def unseen(
     """Cells that may touch a locus although no point of it is known to lie in them."""
     candidates = [cell for cell in cells(loss.expression) if _other(cell, guard)]
     candidates.extend(_tied(guard))
-    seen = [_touched(candidates, place) for place in places]
-    for k, cell in enumerate(candidates):
-        for place, touched in zip(places, seen, strict=True):
-            # Formulas that are the same on the locus need to be seen only once.
-            if not touched[k] and _possible(cell, guard, place):
-                yield cell, place
+    for place in places:
+        truth = _truth(candidates, place)
+        for cell in candidates:
+            if not _touched(cell, truth) and _possible(cell, guard, place):
+                yield _missing(cell, truth), place
+
+
+def _missing(cell: Cell, truth: _Truth) -> Cell:
+    """The cell without the formulas that hold at points of the locus anyway."""
+    pairs = zip(cell.conditions, cell.formulas, strict=True)
+    kept = [formula for condition, formula in pairs if not any(truth[condition])]
+    return replace(cell, formulas=tuple(kept) or cell.formulas[-1:])
 
 
 def _other(cell: Cell, guard: Guard) -> bool:
@@ -174,47 +190,53 @@ def _tied(guard: Guard) -> Iterator[Cell]:
             yield Cell((condition,), ((node, Apply(node.op, pair)),))
 
 
-def _touched(candidates: list[Cell], place: Locus) -> list[bool]:
-    """Per cell, whether a point of a locus is known to lie in it or at its edge."""
-    name = place.variable.name
-    sample = place.sample
-    found = [False] * len(candidates)
+_Truth = dict[Expr, tuple[bool, ...]]
+"""For each condition, whether it holds: in each row from the left, then the right."""
+
+
+def _truth(candidates: list[Cell], place: Locus) -> _Truth:
+    name, sample = place.variable.name, place.sample
+    found: dict[Expr, tuple[bool, ...]] = {}
     direction = np.zeros(sample.environment[name].shape, dtype=int)
     for sign in (-1, 1):
         for row in direction:
             row.flat[0] = sign
         with mp.workdps(DIGITS):
             moving = ray(sample.environment[name], direction, 1)
-            values = Evaluation(
-                {**sample.environment, name: moving}, tolerance=_TOLERANCE
-            )
-            truth = {
-                condition: _first_of_rows(values.value(condition), sample.rows)
-                for cell in candidates
-                for condition in cell.conditions
-            }
-        for k, cell in enumerate(candidates):
-            rows = np.logical_and.reduce([truth[item] for item in cell.conditions])
-            found[k] = found[k] or bool(rows.any())
+            environment = {**sample.environment, name: moving}
+            values = Evaluation(environment, tolerance=_TOLERANCE)
+            for cell in candidates:
+                for condition in cell.conditions:
+                    if len(found.get(condition, ())) != (sign + 3) // 2 * sample.rows:
+                        rows = _first_of_rows(values.value(condition), sample.rows)
+                        found[condition] = (*found.get(condition, ()), *rows)
     return found
 
 
-def _first_of_rows(values: Array, rows: int) -> Array:
+def _touched(cell: Cell, truth: _Truth) -> bool:
+    """Whether a point of the locus lies in the cell or at its edge."""
+    columns = zip(*(truth[item] for item in cell.conditions), strict=True)
+    return any(all(column) for column in columns)
+
+
+def _first_of_rows(values: Array, rows: int) -> list[bool]:
     """Whether the condition holds at the first element of each row."""
     if not values.ndim or values.shape[0] != rows:
-        return np.full(rows, bool(values.flat[0] is True))
-    return np.array([row.flat[0] is True for row in values.reshape(rows, -1)])
+        return [values.flat[0] is True] * rows
+    return [row.flat[0] is True for row in values.reshape(rows, -1)]
 
 
 def _possible(cell: Cell, guard: Guard, place: Locus) -> bool:
     """Whether the ranges admit a point of a locus in a cell."""
-    ranges = guard.ranges
-    for condition in cell.conditions:
-        closed = _closure(condition, True)
-        moved = None if closed is None else _on_root(closed, place)
-        if moved is not None:
-            ranges = ranges.given(moved, True)
-    return not ranges.of(ONE).empty
+    closed = (_closure(condition, True) for condition in cell.conditions)
+    moved = [_on_root(item, place) for item in closed if item is not None]
+    known = [item for item in moved if item is not None]
+    if not known:
+        return True
+    return any(
+        not guard.ranges.given(case, True).of(ONE).empty
+        for case in by_label(_both(*known), guard.ranges.loss)
+    )
 
 
 def _closure(condition: Expr, truth: bool) -> Expr | None:
@@ -271,7 +293,7 @@ def points_in(
     for sample in samples:
         for moved in (sample, *_towards(loss, guard, cell, place, sample)):
             for found in loci(guard, place.variable, moved) or ():
-                if found.name == place.name and _touched([cell], found)[0]:
+                if found.name == place.name and _touched(cell, _truth([cell], found)):
                     return found
     return None
 

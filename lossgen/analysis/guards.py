@@ -164,11 +164,11 @@ def _may_be_inside(variable: Variable, root: Expr, ranges: Ranges) -> bool:
             isinstance(values.upper, Fraction)
             and is_nonnegative(sub(case, Number(values.upper)), ranges)
         )
-        for case in _cases(root, ranges.loss)
+        for case in by_label(root, ranges.loss)
     )
 
 
-def _cases(expr: Expr, loss: Loss) -> list[Expr]:
+def by_label(expr: Expr, loss: Loss) -> list[Expr]:
     """The expression for each value of the labels that it holds."""
     cases = [expr]
     for symbol in symbols(expr):

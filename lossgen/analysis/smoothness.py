@@ -7,16 +7,17 @@ no single branch shows: ``max(x, 0) - x*y + log1p(exp(-abs(x)))`` is smooth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from itertools import permutations
-from typing import Any
-
-import numpy as np
-from mpmath import mp, mpf
 
 from lossgen.analysis.cells import points_in, unseen
+from lossgen.analysis.expansions import (
+    EQUAL,
+    Expansion,
+    expand,
+    first_difference,
+    value_at,
+)
 from lossgen.analysis.guards import (
     DIGITS,
     Guard,
@@ -32,23 +33,20 @@ from lossgen.analysis.samples import (
     Sample,
     distant,
     generic,
-    number_text,
     shortest,
     typical_length,
-    uses_axis,
 )
-from lossgen.analysis.spelling import spell, spell_symbol
-from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, germ
-from lossgen.calculus.jets import MAX_ORDER, Jet
+from lossgen.analysis.slopes import rounded, slope_text
+from lossgen.analysis.spelling import spell
+from lossgen.calculus.evaluate import Undefined, evaluate
+from lossgen.calculus.jets import MAX_ORDER
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Apply, Axis, Expr, Role, sub, substitute, walk
+from lossgen.ir.expr import Apply, Role, sub, substitute, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 _ROWS = 10
 _DISTANT_ROWS = 8
 _SALTS = (1, 2, 3)  # further points where the first ones miss the locus
-_EQUAL = mpf(10) ** -20
-_TOLERANCE = mpf(10) ** -25
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _breaks(
             yield _Break(Kink(at, "-1", "1", 1, guard.node), at)
         return
     jumps = False
-    for found in _found(loss, guard, variable, places):
+    for found in _found(loss, guard, variable, places, report):
         jumps = jumps or found.kink.order == 0
         yield found
     proved = not guard.branching or is_solved(guard, variable) or _meet(loss, guard)
@@ -119,23 +117,32 @@ def _breaks(
 
 
 def _found(
-    loss: Loss, guard: Guard, variable: Variable, places: tuple[Locus, ...]
+    loss: Loss,
+    guard: Guard,
+    variable: Variable,
+    places: tuple[Locus, ...],
+    report: Report,
 ) -> Iterator[_Break]:
     """The breaks at known points, and in the cells that none of these lies in."""
-    samples = _samples(loss)
     for place in places:
-        found = _break_at(loss, guard, place)
-        if found is not None:
+        expansion = expand(loss, place)
+        found = expansion and _break_at(loss, guard, place, expansion)
+        if found:
             yield found
     for cell, place in unseen(loss, guard, variable, places):
-        known = points_in(loss, guard, cell, place, samples)
-        if known is not None:
-            found = _break_at(loss, guard, known)
-        else:
-            pinned = replace(loss, expression=cell.pinned(loss.expression))
-            found = _break_at(pinned, guard, place)
-        if found is not None:
+        pinned = replace(loss, expression=cell.pinned(loss.expression))
+        expansion = expand(pinned, place)
+        found = expansion and _break_at(pinned, guard, place, expansion)
+        if expansion and not found:
+            continue
+        known = points_in(loss, guard, cell, place, _samples(loss))
+        expansion = expand(loss, known) if known else None
+        if known and expansion:
+            found = _break_at(loss, guard, known, expansion)
+        if found and (known or found.kink.order):
             yield found
+        elif found or not expansion:
+            _report_unproved(guard, report)
 
 
 def _meet(loss: Loss, guard: Guard) -> bool:
@@ -157,7 +164,7 @@ def _meet(loss: Loss, guard: Guard) -> bool:
                 values = evaluate(gap, sample.environment, digits=DIGITS)
             except Undefined:
                 continue
-            if all(abs(value) < _EQUAL for value in values.flat):
+            if all(abs(value) < EQUAL for value in values.flat):
                 return True
     return False
 
@@ -212,35 +219,30 @@ def _lengths(loss: Loss) -> tuple[int, ...]:
     return (least, typical) if hides and least < typical else (typical,)
 
 
-def _break_at(loss: Loss, guard: Guard, place: Locus) -> _Break | None:
+def _break_at(
+    loss: Loss, guard: Guard, place: Locus, expansion: Expansion
+) -> _Break | None:
     """The lowest derivative that differs between the two sides, if one does."""
-    for order in range(MAX_ORDER, 0, -1):
-        sides = _both_sides(loss, place, order)
-        if sides is not None:
-            break
-    else:
-        return None
-    left, right, sample = sides
-    isolated = _isolated(loss, guard, place, sample, left, right)
+    isolated = _isolated(loss, guard, place, expansion)
     if isolated is not None:
         return isolated
-    # An infinite higher derivative is no break of the lower ones, but no smoothness.
-    orders = [_first_difference(a, b) for a, b in zip(left, right, strict=True)]
+    orders = expansion.differences()
     differing = [item for item in orders if item is not None]
     if not differing:
-        if order == MAX_ORDER:
+        if expansion.order == MAX_ORDER:
             return None
-        differing = [order + 1]
+        # Higher derivatives are infinite: no break of the lower ones, nor smooth.
+        differing = [expansion.order + 1]
     lowest = min(differing)
     row = orders.index(lowest) if lowest in orders else 0
-    shown = min(lowest, order)
+    shown = min(lowest, expansion.order)
     texts = [
         (
-            _number(side[row][0])
+            rounded(side[row][0])
             if lowest == 0
-            else _slope_text(loss, sample, [item[shown] for item in side])
+            else slope_text(loss, expansion.sample, [item[shown] for item in side])
         )
-        for side in (left, right)
+        for side in (expansion.left, expansion.right)
     ]
     kink = Kink(
         at=place.name,
@@ -254,161 +256,31 @@ def _break_at(loss: Loss, guard: Guard, place: Locus) -> _Break | None:
         for item in loss.variables
         if item.symbol in set(walk(loss.expression))
     )
-    return _Break(kink, sample.describe(row, names))
+    return _Break(kink, expansion.sample.describe(row, names))
 
 
 def _isolated(
-    loss: Loss,
-    guard: Guard,
-    place: Locus,
-    sample: Sample,
-    left: _Side,
-    right: _Side,
+    loss: Loss, guard: Guard, place: Locus, expansion: Expansion
 ) -> _Break | None:
     """A value on the locus itself that neither side leads to."""
-    try:
-        there = _germs(loss, place, sample, 0, 1)
-    except Undefined:
+    there = value_at(loss, place, expansion.sample)
+    if there is None:
         return None
-    for row, sides in enumerate(zip(left, there, right, strict=True)):
+    triples = zip(expansion.left, there, expansion.right, strict=True)
+    for row, sides in enumerate(triples):
         before, at, after = (side[:1] for side in sides)
-        if _first_difference(before, after) is None and (
-            _first_difference(before, at) is not None
+        if first_difference(before, after) is None and (
+            first_difference(before, at) is not None
         ):
-            shown = [_number(item[0]) for item in (before, after)]
+            shown = [rounded(item[0]) for item in (before, after)]
             kink = Kink(place.name, shown[0], shown[1], 0, guard.node)
             names = tuple(item.name for item in loss.variables)
-            return _Break(kink, sample.describe(row, names), _number(at[0]))
-    return None
-
-
-_Side = list[tuple[Any, ...]]
-
-
-def _both_sides(
-    loss: Loss, place: Locus, order: int
-) -> tuple[_Side, _Side, Sample] | None:
-    """Value and derivatives per row from the left and the right, where they exist."""
-    sample = place.sample
-    try:
-        left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
-    except Undefined:
-        if order > 1:
-            return None
-        kept = [row for row in range(sample.rows) if _exists(loss, place, row, order)]
-        if not kept:
-            return None
-        sample = sample.only(np.isin(np.arange(sample.rows), kept))
-        left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
-    return left, right, sample
-
-
-def _exists(loss: Loss, place: Locus, row: int, order: int) -> bool:
-    sample = place.sample.only(np.arange(place.sample.rows) == row)
-    try:
-        for sign in (-1, 1):
-            _germs(loss, place, sample, sign, order)
-    except Undefined:
-        return False
-    return True
-
-
-def _germs(loss: Loss, place: Locus, sample: Sample, sign: int, order: int) -> _Side:
-    """Per row, the derivatives along the variable's first element, seen from a side.
-
-    For a sign of 0 the point itself, as a germ, so that the tolerance applies to it.
-    """
-    name = place.variable.name
-    if not sign:
-        still = _standing(sample.environment[name])
-        sample = replace(sample, environment={**sample.environment, name: still})
-    direction = np.zeros(sample.environment[name].shape, dtype=int)
-    tied = uses_axis(loss.expression, Axis.BATCH)
-    for row in direction[:1] if tied else direction:
-        row.flat[0] = sign
-    values = germ(
-        loss.expression,
-        sample.environment,
-        {name: direction},
-        order=order,
-        digits=DIGITS,
-        tolerance=_TOLERANCE,
-    )
-    with mp.workdps(DIGITS):
-        totals = [_row_totals(item, sample.rows, tied) for item in values]
-        signed = [[total * sign**k for total in row] for k, row in enumerate(totals)]
-    return list(zip(*signed, strict=True))
-
-
-def _standing(array: Any) -> Any:
-    result = np.empty(array.shape, dtype=object)
-    with mp.workdps(DIGITS):
-        for index, item in np.ndenumerate(array):
-            result[index] = Jet((mp.mpmathify(item), mpf(0)))
-    return result
-
-
-def _row_totals(values: Any, rows: int, tied: bool) -> list[Any]:
-    if tied or not values.ndim or values.shape[0] != rows:
-        return [sum(values.flat, mpf(0))]
-    return [sum(np.asarray(row, dtype=object).flat, mpf(0)) for row in values]
-
-
-def _first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
-    for k, (a, b) in enumerate(zip(left, right, strict=True)):
-        if abs(a - b) > _EQUAL * (1 + abs(a) + abs(b)):
-            return k
+            witness = expansion.sample.describe(row, names)
+            return _Break(kink, witness, rounded(at[0]))
     return None
 
 
 # Words --------------------------------------------------------------------------------
-
-
-def _slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
-    """A one-sided derivative: a number, or a short formula that fits at every point."""
-    with mp.workdps(DIGITS):
-        if all(abs(item - slopes[0]) < _EQUAL for item in slopes):
-            return _number(slopes[0])
-        inputs = Evaluation(sample.environment)
-        for expr, text in _candidates(loss):
-            for sign, spelt in ((1, text), (-1, f"-{text}")):
-                if _fits(inputs.value(expr), [sign * item for item in slopes]):
-                    return spelt
-    low, high = min(slopes), max(slopes)
-    return f"{_number(low)} … {_number(high)}"
-
-
-def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:
-    for variable in loss.of_role(Role.PARAMETER, Role.Y_TRUE):
-        name = spell_symbol(variable.name)
-        symbol = variable.symbol
-        one = Apply("div", (symbol, symbol))
-        yield symbol, name
-        yield Apply("add", (one, Apply("neg", (symbol,)))), f"(1 - {name})"
-        yield Apply("add", (one, symbol)), f"(1 + {name})"
-        yield Apply("div", (one, symbol)), f"1/{name}"
-        yield Apply("add", (symbol, symbol)), f"2*{name}"
-    symbols = [item.symbol for item in loss.of_role(Role.PARAMETER)][:4]
-    for a, b in permutations(symbols, 2):
-        quotient = Apply("div", (a, b))
-        yield quotient, spell(quotient)
-        beyond = Apply("div", (a, Apply("add", (a, b))))
-        yield beyond, spell(beyond)
-
-
-def _fits(values: Any, slopes: list[Any]) -> bool:
-    if not values.ndim or values.shape[0] != len(slopes):
-        return False
-    firsts = [np.asarray(row, dtype=object).flat[0] for row in values]
-    if any(isinstance(item, Undefined) for item in firsts):
-        return False
-    return all(abs(a - b) < _EQUAL for a, b in zip(firsts, slopes, strict=True))
-
-
-def _number(value: Any) -> str:
-    if abs(value) < _EQUAL:
-        return "0"
-    return number_text(Fraction(mp.nstr(value, 8)))
 
 
 def _report_break(item: _Break, accepted: bool, report: Report) -> None:

@@ -136,7 +136,7 @@ def germ(
         environment: The start of the ray, as for `evaluate`.
         direction: Symbol name → direction, broadcast to the symbol's array. The
             negative of a direction looks at the other side.
-        order: The highest derivative, at most 3.
+        order: The highest derivative, at most `MAX_ORDER`.
         mask: As for `evaluate`.
         digits: As for `evaluate`.
         tolerance: As for `evaluate`.

@@ -9,7 +9,7 @@ derivatives from the right and from the left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import count, cycle, islice, repeat
 from typing import Any
 
 from mpmath import mp, mpf
@@ -19,7 +19,8 @@ Element = Any
 
 Derivatives = Iterator[Any]
 
-MAX_ORDER = 3
+MAX_ORDER = 12
+"""The highest derivative of a germ."""
 
 # Beyond these magnitudes (binary exponents) the exact result has no use and would not
 # fit into memory.
@@ -129,19 +130,17 @@ def compose(derivatives: Callable[[Any], Derivatives], element: Element) -> Elem
         return next(derivatives(element))
     start, *rest = element.coefficients
     values = list(islice(derivatives(start), len(rest) + 1))
-    result = [values[0]]
-    # Faà di Bruno's formula, written out to order 3.
-    if len(rest) >= 1:
-        result.append(values[1] * rest[0])
-    if len(rest) >= 2:
-        result.append(values[1] * rest[1] + values[2] * rest[0] ** 2 / 2)
-    if len(rest) >= 3:
-        result.append(
-            values[1] * rest[2]
-            + values[2] * rest[0] * rest[1]
-            + values[3] * rest[0] ** 3 / 6
-        )
-    return Jet(result)
+    if len(rest) == 1:  # the usual case, first derivatives
+        return Jet((values[0], values[1] * rest[0]))
+    # Horner's scheme in the increment, which has no constant term.
+    series = [values[-1] / mp.factorial(len(rest))]
+    for k in range(len(rest) - 1, -1, -1):
+        raised = [
+            sum((series[i] * rest[j - i] for i in range(j + 1)), mpf(0))
+            for j in range(len(series))
+        ]
+        series = [values[k] / mp.factorial(k), *raised]
+    return Jet(series)
 
 
 def compare(left: Element, right: Element, tolerance: Any) -> int:
@@ -215,40 +214,40 @@ def _log1p(x: Any) -> Derivatives:
 
 def _reciprocal(x: Any) -> Derivatives:
     y = 1 / x
-    yield y
-    yield -y * y
-    yield 2 * y**3
+    for k in count(1):
+        yield y
+        y = -k * y / x
 
 
 def _sqrt(x: Any) -> Derivatives:
     if x < 0:
         raise OutOfDomainError
-    root = mp.sqrt(x)
-    yield root
+    slope = mp.sqrt(x)
+    yield slope
     if x == 0:
         raise OutOfDomainError
-    yield 1 / (2 * root)
-    yield -1 / (4 * x * root)
-    yield 3 / (8 * x * x * root)
+    for k in count():
+        slope *= (mpf(1) / 2 - k) / x
+        yield slope
 
 
 def _square(x: Any) -> Derivatives:
     yield x * x
     yield 2 * x
     yield mpf(2)
-    yield mpf(0)
+    yield from repeat(mpf(0))
 
 
 def _sin(x: Any) -> Derivatives:
     _refuse_large(x)
     cosine, sine = mp.cos_sin(x)
-    yield from (sine, cosine, -sine, -cosine)
+    yield from cycle((sine, cosine, -sine, -cosine))
 
 
 def _cos(x: Any) -> Derivatives:
     _refuse_large(x)
     cosine, sine = mp.cos_sin(x)
-    yield from (cosine, -sine, -cosine, sine)
+    yield from cycle((cosine, -sine, -cosine, sine))
 
 
 def _tanh(x: Any) -> Derivatives:
@@ -267,46 +266,63 @@ def _sech_squared(x: Any, tanh: Any) -> Derivatives:
     # 1 - tanh**2 would cancel for large x.
     decay = exponential(-2 * abs(x))
     slope = 4 * decay / (1 + decay) ** 2
-    yield slope
-    yield -2 * tanh * slope
-    yield slope * (4 * tanh**2 - 2 * slope)
+    # y'' = -2*tanh*y' for y = tanh
+    yield from _logistic_slopes(slope, -2 * tanh)
+
+
+def _logistic_slopes(slope: Any, factor: Any) -> Derivatives:
+    """The slope s of ``s' = a*s`` and its derivatives, where ``a' = -2*s``."""
+    slopes, factors = [slope], [factor]
+    while True:
+        yield slopes[-1]
+        slopes.append(_leibniz(factors, slopes))
+        factors.append(-2 * slopes[len(factors) - 1])
+
+
+def _leibniz(left: Sequence[Any], right: Sequence[Any]) -> Any:
+    """The next derivative of a product, from the derivatives of its factors."""
+    n = len(right) - 1
+    return sum(
+        (mp.binomial(n, i) * left[i] * right[n - i] for i in range(n + 1)), mpf(0)
+    )
 
 
 def _sinh(x: Any) -> Derivatives:
     _refuse_large(x, _EXP_MAGNITUDE)
     odd, even = mp.sinh(x), mp.cosh(x)
-    yield from (odd, even, odd, even)
+    yield from cycle((odd, even))
 
 
 def _cosh(x: Any) -> Derivatives:
     _refuse_large(x, _EXP_MAGNITUDE)
     odd, even = mp.sinh(x), mp.cosh(x)
-    yield from (even, odd, even, odd)
+    yield from cycle((even, odd))
 
 
 def _atan(x: Any) -> Derivatives:
     yield mp.atan(x)
-    slope = 1 / (1 + x * x)
-    yield slope
-    yield -2 * x * slope**2
-    yield (6 * x * x - 2) * slope**3
+    # (1 + x**2)*y' = 1, differentiated n times
+    before, slope = mpf(0), 1 / (1 + x * x)
+    for n in count(1):
+        yield slope
+        after = -n * (2 * x * slope + (n - 1) * before) / (1 + x * x)
+        before, slope = slope, after
 
 
 def _asinh(x: Any) -> Derivatives:
     yield mp.asinh(x)
-    slope = 1 / mp.sqrt(1 + x * x)
-    yield slope
-    yield -x * slope**3
-    yield (2 * x * x - 1) * slope**5
+    # (1 + x**2)*y'' + x*y' = 0, differentiated n times
+    before, slope = mpf(0), 1 / mp.sqrt(1 + x * x)
+    for n in count():
+        yield slope
+        after = -((2 * n + 1) * x * slope + n * n * before) / (1 + x * x)
+        before, slope = slope, after
 
 
 def _sigmoid(x: Any) -> Derivatives:
     value, other = _logistic(x), _logistic(-x)
     yield value
-    slope = value * other
-    yield slope
-    yield slope * (other - value)
-    yield slope * ((other - value) ** 2 - 2 * slope)
+    yield from _logistic_slopes(value * other, other - value)
 
 
 def _logistic(x: Any) -> Any:
@@ -323,8 +339,7 @@ def _log_sigmoid(x: Any) -> Derivatives:
     yield -next(_softplus(-x))
     value, other = _logistic(x), _logistic(-x)
     yield other
-    yield -value * other
-    yield -value * other * (other - value)
+    yield from (-item for item in _logistic_slopes(value * other, other - value))
 
 
 def _log_cosh(x: Any) -> Derivatives:
@@ -355,17 +370,20 @@ def _erfc_value(x: Any) -> Any:
 
 def _gauss(x: Any) -> Derivatives:
     bell = 2 / mp.sqrt(mp.pi) * exponential(-x * x)
-    yield bell
-    yield -2 * x * bell
-    yield (4 * x * x - 2) * bell
+    yield from _hermite(bell, 2 * x, 2)
+
+
+def _hermite(bell: Any, slope: Any, bend: int) -> Derivatives:
+    """The derivatives of ``exp(-q(x))`` with ``q' = slope`` and ``q'' = bend``."""
+    before = mpf(0)
+    for n in count():
+        yield bell
+        before, bell = bell, -slope * bell - bend * n * before
 
 
 def _normal_cdf(x: Any) -> Derivatives:
     yield _erfc_value(-x / mp.sqrt(2)) / 2
-    density = _density(x)
-    yield density
-    yield -x * density
-    yield (x * x - 1) * density
+    yield from _hermite(_density(x), x, 1)
 
 
 def _density(x: Any) -> Any:
@@ -377,11 +395,14 @@ def _normal_logcdf(x: Any) -> Derivatives:
         raise TooLargeError
     below = mp.erfc(-x / mp.sqrt(2)) / 2
     yield mp.log(below) if x < 0 else mp.log1p(-mp.erfc(x / mp.sqrt(2)) / 2)
-    slope = _density(x) / below
-    yield slope
-    bend = -slope * (x + slope)
-    yield bend
-    yield -bend * (x + slope) - slope * (1 + bend)
+    # y'' = -y'*(x + y')
+    slopes: list[Any] = [_density(x) / below]
+    factors: list[Any] = []
+    while True:
+        n = len(factors)
+        yield slopes[n]
+        factors.append(-slopes[n] - (x if n == 0 else 1 if n == 1 else 0))
+        slopes.append(_leibniz(factors, slopes))
 
 
 def _lgamma(x: Any) -> Derivatives:
@@ -396,7 +417,7 @@ def _digamma(x: Any) -> Derivatives:
     if x <= 0:
         raise OutOfDomainError
     _refuse_large(x)
-    for order in range(MAX_ORDER + 1):
+    for order in count():
         yield mp.psi(order, x)
 
 
@@ -405,15 +426,15 @@ def _i0e(x: Any) -> Derivatives:
     if x > 2**20:
         raise TooLargeError
     decay = exponential(-x)
-    zeroth = decay * mp.besseli(0, x)
-    yield zeroth
-    first = decay * mp.besseli(1, x)
-    yield first - zeroth
-    ratio = first / x if x else decay / 2
-    second = zeroth - ratio
-    yield second - 2 * first + zeroth
-    third = first - (zeroth - 2 * ratio) / x if x else mpf(0)
-    yield third - 3 * second + 3 * first - zeroth
+    bessel: list[Any] = []
+    for n in count():
+        bessel.append(decay * mp.besseli(n, x))
+        # 2**n times the n-th derivative of I0 is the sum of C(n, k)*I_abs(n - 2*k).
+        slopes = [
+            sum(mp.binomial(j, k) * bessel[abs(j - 2 * k)] for k in range(j + 1)) / 2**j
+            for j in range(n + 1)
+        ]
+        yield sum((-1) ** (n - j) * mp.binomial(n, j) * slopes[j] for j in range(n + 1))
 
 
 def _power(exponent: Any) -> Callable[[Any], Derivatives]:

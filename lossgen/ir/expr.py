@@ -178,8 +178,19 @@ def rebuild(expr: Expr, visit: Callable[[Expr], Expr]) -> Expr:
 
 
 def substitute(expr: Expr, replacements: Mapping[Expr, Expr]) -> Expr:
-    """Replace subexpressions by others."""
+    """Replace subexpressions by others, folding constants on the way."""
     return rebuild(expr, lambda node: replacements.get(node, node))
+
+
+def replace_nodes(expr: Expr, replacements: Mapping[Expr, Expr]) -> Expr:
+    """Replace subexpressions, fold nothing, and do not look inside what was put in."""
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        new = node
+        if isinstance(node, Apply):
+            new = Apply(node.op, tuple(done[arg] for arg in node.args), node.axis)
+        done[node] = replacements.get(node, new)
+    return done[expr]
 
 
 def constant_value(expr: Expr) -> float | None:

@@ -13,6 +13,7 @@ from lossgen.ir.expr import (
     Role,
     Symbol,
     rebuild,
+    replace_nodes,
     substitute,
     symbols,
     walk,
@@ -90,24 +91,13 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     extent = extents(loss, expr)[expr]
     leaves = flat_leaves(expr, extent, loss)
     flat: dict[Expr, Expr] = {leaf: Apply("flat", (leaf,)) for leaf in leaves}
-    expr = _replaced(expr, flat)
-    names = {_replaced(key, flat): name for key, name in names.items()}
-    hints = {_replaced(key, flat): name for key, name in hints.items()}
+    expr = replace_nodes(expr, flat)
+    names = {replace_nodes(key, flat): name for key, name in names.items()}
+    hints = {replace_nodes(key, flat): name for key, name in hints.items()}
     used = {local_name(symbol) for symbol in symbols(expr)}
     taken = {*used, *_LOCALS, *(item.target.name for item in assignments)}
     shared, result = name_shared(expr, names, hints, taken - set(names.values()))
     return Block((*assignments, *shared), result, extent, bool(leaves), filled)
-
-
-def _replaced(expr: Expr, replacements: dict[Expr, Expr]) -> Expr:
-    """Replace without looking inside what was put in."""
-    done: dict[Expr, Expr] = {}
-    for node in walk(expr):
-        new = node
-        if isinstance(node, Apply):
-            new = Apply(node.op, tuple(done[arg] for arg in node.args), node.axis)
-        done[node] = replacements.get(node, new)
-    return done[expr]
 
 
 def _masked_axes(expr: Expr, loss: Loss) -> frozenset[Axis]:

@@ -152,7 +152,7 @@ VERDICTS = {
         "max(exp(y_pred), 2)*y_true",
         {"y_true": "positive"},
         CONTINUOUS,
-        {"exp(y_pred) = 2": ("0", "2*y_true")},
+        {"y_pred = log(2)": ("0", "2*y_true")},
     ),
     "channels": (
         "abs(y_true - mean) + log_var**2",

@@ -1,0 +1,152 @@
+"""A loss expanded from both sides of a point on a locus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.analysis.guards import DIGITS, Locus
+from lossgen.analysis.samples import Sample, uses_axis
+from lossgen.calculus.evaluate import Undefined, germ
+from lossgen.calculus.jets import MAX_ORDER, Jet
+from lossgen.ir.expr import Axis
+from lossgen.ir.loss import Loss
+
+EQUAL = mpf(10) ** -20
+"""Numbers that differ by less, relative to their size, are taken as equal."""
+
+_TOLERANCE = mpf(10) ** -25
+_LOW_ORDER = 3
+_FEW = 2  # rows that are looked at in high orders
+
+Side = list[tuple[Any, ...]]
+"""Per row, the value and the derivatives from one side."""
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """Value and derivatives, up to an order, from the left and from the right."""
+
+    sample: Sample
+    order: int
+    left: Side
+    right: Side
+
+    def differences(self) -> list[int | None]:
+        """Per row, the lowest derivative that differs between the two sides."""
+        pairs = zip(self.left, self.right, strict=True)
+        return [first_difference(*pair) for pair in pairs]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two sides are the same as far as they are known."""
+        return all(item is None for item in self.differences())
+
+
+def expand(loss: Loss, place: Locus) -> Expansion | None:
+    """Expand a loss at the points of a locus, as far as its derivatives exist.
+
+    The first derivative, where it agrees higher ones, and the highest at few points.
+
+    Returns:
+        The expansion; None if there is not even a first derivative at any point.
+    """
+    points = place.sample
+    found = _both_sides(loss, place, points, 1)
+    if found is None or not found.agrees:
+        return found
+    for highest in (_LOW_ORDER, MAX_ORDER):
+        for order in range(highest, found.order, -1):
+            higher = _both_sides(loss, place, points, order)
+            if higher is not None:
+                found = higher
+                break
+        if found.order < highest or not found.agrees:
+            break
+        points = points.only(np.arange(points.rows) < _FEW)
+    return found
+
+
+def value_at(loss: Loss, place: Locus, sample: Sample) -> Side | None:
+    """The value on the locus itself, as a germ, so that the tolerance applies to it."""
+    name = place.variable.name
+    still = _standing(sample.environment[name])
+    try:
+        return _germs(loss, place, sample.moved(name, still), 0, 1)
+    except Undefined:
+        return None
+
+
+def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
+    """The first index at which two sequences of derivatives differ."""
+    for k, (a, b) in enumerate(zip(left, right, strict=True)):
+        if abs(a - b) > EQUAL * (1 + abs(a) + abs(b)):
+            return k
+    return None
+
+
+def _both_sides(
+    loss: Loss, place: Locus, sample: Sample, order: int
+) -> Expansion | None:
+    try:
+        left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
+    except Undefined:
+        if order > 1:
+            return None
+        kept = np.array(
+            [_exists(loss, place, row, order) for row in range(sample.rows)]
+        )
+        if not kept.any():
+            return None
+        sample = sample.only(kept)
+        left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
+    return Expansion(sample, order, left, right)
+
+
+def _exists(loss: Loss, place: Locus, row: int, order: int) -> bool:
+    sample = place.sample.only(np.arange(place.sample.rows) == row)
+    try:
+        for sign in (-1, 1):
+            _germs(loss, place, sample, sign, order)
+    except Undefined:
+        return False
+    return True
+
+
+def _germs(loss: Loss, place: Locus, sample: Sample, sign: int, order: int) -> Side:
+    """Per row, the derivatives along the variable's first element, seen from a side."""
+    name = place.variable.name
+    direction = np.zeros(sample.environment[name].shape, dtype=int)
+    tied = uses_axis(loss.expression, Axis.BATCH)
+    for row in direction[:1] if tied else direction:
+        row.flat[0] = sign
+    values = germ(
+        loss.expression,
+        sample.environment,
+        {name: direction},
+        order=order,
+        digits=DIGITS,
+        tolerance=_TOLERANCE,
+    )
+    with mp.workdps(DIGITS):
+        totals = [_row_totals(item, sample.rows, tied) for item in values]
+        signed = [[total * sign**k for total in row] for k, row in enumerate(totals)]
+    return list(zip(*signed, strict=True))
+
+
+def _standing(array: Any) -> Any:
+    result = np.empty(array.shape, dtype=object)
+    with mp.workdps(DIGITS):
+        for index, item in np.ndenumerate(array):
+            result[index] = Jet((mp.mpmathify(item), mpf(0)))
+    return result
+
+
+def _row_totals(values: Any, rows: int, tied: bool) -> list[Any]:
+    if tied or not values.ndim or values.shape[0] != rows:
+        return [sum(values.flat, mpf(0))]
+    return [sum(np.asarray(row, dtype=object).flat, mpf(0)) for row in values]

@@ -1,0 +1,67 @@
+"""One-sided derivatives in words: a number, or a short formula that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from mpmath import mp
+
+from lossgen.analysis.expansions import EQUAL
+from lossgen.analysis.guards import DIGITS
+from lossgen.analysis.samples import Sample, number_text
+from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.calculus.evaluate import Evaluation, Undefined
+from lossgen.ir.expr import Apply, Expr, Role
+from lossgen.ir.loss import Loss
+
+
+def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
+    """A one-sided derivative: a number, or a short formula that fits at every point."""
+    with mp.workdps(DIGITS):
+        if all(abs(item - slopes[0]) < EQUAL for item in slopes):
+            return rounded(slopes[0])
+        inputs = Evaluation(sample.environment)
+        for expr, text in _candidates(loss):
+            for sign, spelt in ((1, text), (-1, f"-{text}")):
+                if _fits(inputs.value(expr), [sign * item for item in slopes]):
+                    return spelt
+    low, high = min(slopes), max(slopes)
+    return f"{rounded(low)} … {rounded(high)}"
+
+
+def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:
+    for variable in loss.of_role(Role.PARAMETER, Role.Y_TRUE):
+        name = spell_symbol(variable.name)
+        symbol = variable.symbol
+        one = Apply("div", (symbol, symbol))
+        yield symbol, name
+        yield Apply("add", (one, Apply("neg", (symbol,)))), f"(1 - {name})"
+        yield Apply("add", (one, symbol)), f"(1 + {name})"
+        yield Apply("div", (one, symbol)), f"1/{name}"
+        yield Apply("add", (symbol, symbol)), f"2*{name}"
+    symbols = [item.symbol for item in loss.of_role(Role.PARAMETER)][:4]
+    for a, b in permutations(symbols, 2):
+        quotient = Apply("div", (a, b))
+        yield quotient, spell(quotient)
+        beyond = Apply("div", (a, Apply("add", (a, b))))
+        yield beyond, spell(beyond)
+
+
+def _fits(values: Any, slopes: list[Any]) -> bool:
+    if not values.ndim or values.shape[0] != len(slopes):
+        return False
+    firsts = [np.asarray(row, dtype=object).flat[0] for row in values]
+    if any(isinstance(item, Undefined) for item in firsts):
+        return False
+    return all(abs(a - b) < EQUAL for a, b in zip(firsts, slopes, strict=True))
+
+
+def rounded(value: Any) -> str:
+    """A computed number as a reader would write it."""
+    if abs(value) < EQUAL:
+        return "0"
+    return number_text(Fraction(mp.nstr(value, 8)))
