@@ -152,6 +152,9 @@ TF = SimpleNamespace(
 )
 
 _HELPERS = {
+    "_sigmoid": elementwise(_sigmoid),
+    "_softmax": lambda x: _softmax(x, -1),
+    "_log1m_softmax": lambda x: log(1 - _softmax(x, -1)),
     "_log_cosh": elementwise(lambda x: mp.log(mp.cosh(x))),
     "_logaddexp": elementwise(lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), 2),
     "_normal_cdf": elementwise(lambda x: mp.erfc(-x / mp.sqrt(2)) / 2),

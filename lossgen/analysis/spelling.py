@@ -112,6 +112,8 @@ def _spell_apply(expr: Apply) -> tuple[str, int]:
         return f"not {_within(expr.args[0], _SUM)}", _SUM - 1
     inner = ", ".join(spell(arg) for arg in expr.args)
     axis = f", axis={expr.axis.value}" if expr.axis else ""
+    if expr.op == "log1m_softmax":
+        return f"log(1 - softmax({inner}{axis}))", _ATOM
     return f"{FUNCTIONS[expr.op].surface}({inner}{axis})", _ATOM
 
 

@@ -30,8 +30,9 @@ TEMPLATE = "loss_module.py.jinja"
 _HELPERS = (
     *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
     *("_one_hot", "_picked", "_filled", "_per_class", "_check", "_plain"),
-    *("_above", "_below", "_log_cosh", "_logaddexp", "_normal_cdf"),
-    *("_normal_logcdf", "_trigamma", "_norm", "_log_softmax", "_l2_normalize"),
+    *("_above", "_below", "_sigmoid", "_log_cosh", "_logaddexp", "_normal_cdf"),
+    *("_normal_logcdf", "_trigamma", "_norm", "_softmax", "_log_softmax"),
+    *("_log1m_softmax", "_l2_normalize"),
     *("_softmax_over", "_log_softmax_over", "_cumsum_over"),
 )
 """The helper functions that the template can supply, in the order it places them."""
@@ -65,6 +66,8 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
     labelled, labelled_helpers = labelled_body(emission)
     called = body.helpers | (labelled_helpers if emission.masks_labels else set())
     helpers = called | _standing_helpers(emission)
+    if "_softmax" in helpers:
+        helpers.add("_log_softmax")
     return {
         "name": loss.name,
         "class_name": loss.class_name,

@@ -24,7 +24,7 @@ CALLS: dict[str, str] = {
     "cosh": "tf.cosh({0})",
     "atan": "tf.atan({0})",
     "asinh": "tf.asinh({0})",
-    "sigmoid": "tf.sigmoid({0})",
+    "sigmoid": "_sigmoid({0})",
     "log_sigmoid": "tf.math.log_sigmoid({0})",
     "softplus": "tf.nn.softplus({0})",
     "log_cosh": "_log_cosh({0})",
@@ -61,6 +61,7 @@ CALLS: dict[str, str] = {
     "count": "tf.math.count_nonzero({0}, {axis}, dtype={dtype})",
     "softmax": "tf.nn.softmax({0}, {axis})",
     "log_softmax": "tf.nn.log_softmax({0}, {axis})",
+    "log1m_softmax": "_log1m_softmax({0})",
     "l2_normalize": "_l2_normalize({0}, {axis})",
     "cumsum": "tf.cumsum({0}, {axis})",
     "ones_like": "tf.ones_like({0})",
@@ -74,7 +75,10 @@ CALLS: dict[str, str] = {
     "not": "~{0}",
 }
 
-LAST_AXIS: dict[str, str] = {"log_softmax": "_log_softmax({0})"}
+LAST_AXIS: dict[str, str] = {
+    "softmax": "_softmax({0})",
+    "log_softmax": "_log_softmax({0})",
+}
 """Operations that have a better form along the last axis."""
 
 SEVERAL_AXES: dict[str, str] = {

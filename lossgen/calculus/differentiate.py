@@ -60,6 +60,8 @@ def directional_derivative(
             velocities = [done[arg] for arg in node.args]
             if node.op in CONDITIONS or all(item == ZERO for item in velocities):
                 done[node] = ZERO
+            elif node.op in ("log", "xlogy"):
+                done[node] = _logarithm(node, done)
             else:
                 done[node] = _chain(node, velocities, extent, loss)
         else:
@@ -109,6 +111,29 @@ def _scaled(partial: Expr, velocity: Expr) -> Expr:
     if isinstance(partial, Apply) and partial.op == "neg":
         return neg(_scaled(partial.args[0], velocity))
     return mul(partial, velocity)
+
+
+def _logarithm(node: Apply, velocities: Mapping[Expr, Expr]) -> Expr:
+    """The velocity of ``log(v)`` or ``xlogy(u, v)``."""
+    *weight, arg = node.args
+    rate = _relative(arg, velocities)
+    if not weight:
+        return rate
+    by_weight = mul(apply("log", arg), velocities[weight[0]])
+    return add(by_weight, _scaled(rate, weight[0]))
+
+
+def _relative(expr: Expr, velocities: Mapping[Expr, Expr]) -> Expr:
+    """The velocity of ``expr`` relative to it.
+
+    That of a quotient is a difference, which stays finite where the quotient is 0.
+    """
+    if velocities[expr] == ZERO:
+        return ZERO
+    if isinstance(expr, Apply) and expr.op in ("mul", "div", "neg"):
+        parts = [_relative(arg, velocities) for arg in expr.args]
+        return sub(*parts) if expr.op == "div" else add(*parts)
+    return _scaled(div(ONE, expr), velocities[expr])
 
 
 def _product(node: Apply, velocities: list[Expr]) -> Expr:

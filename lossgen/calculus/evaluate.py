@@ -255,7 +255,7 @@ class Evaluation:
             return _map(_choose, *arguments)
         if node.op in ("and", "or"):
             return _map(_all_of if node.op == "and" else _any_of, *arguments)
-        if FUNCTIONS[node.op].takes_axis:
+        if node.axis is not None:
             return self._along(node, arguments[0])
         return _map(self._elementwise(node), *arguments)
 
@@ -276,7 +276,7 @@ class Evaluation:
         moved = np.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
         outer = moved.shape[: moved.ndim - len(axes)]
         rows = moved.reshape((*outer, -1))
-        collapse = FUNCTIONS[node.op].kind is Kind.COLLAPSE
+        collapse = node.op in _COLLAPSE
         result = np.empty((*outer, 1 if collapse else rows.shape[-1]), dtype=object)
         for index in np.ndindex(outer):
             result[index] = self._row(node, list(rows[index]), collapse)
@@ -447,6 +447,12 @@ def _softmax(row: Sequence[Element], tolerance: Any) -> list[Element]:
     return [jets.div(item, total) for item in shifted]
 
 
+def _log1m_softmax(row: Sequence[Element], tolerance: Any) -> list[Element]:
+    total = _logsumexp(row, tolerance)
+    rests = [[*row[:index], *row[index + 1 :]] for index in range(len(row))]
+    return [jets.sub(_logsumexp(rest, tolerance), total) for rest in rests]
+
+
 def _l2_normalize(row: Sequence[Element], tolerance: Any) -> list[Element]:
     length = jets.norm(row, tolerance)
     return [jets.div(item, length) for item in row]
@@ -471,6 +477,7 @@ _COLLAPSE: dict[str, _Operation] = {
 _ALONG: dict[str, Callable[[Sequence[Element], Any], list[Element]]] = {
     "softmax": _softmax,
     "log_softmax": _log_softmax,
+    "log1m_softmax": _log1m_softmax,
     "l2_normalize": _l2_normalize,
     "cumsum": _cumsum,
 }
@@ -478,7 +485,7 @@ _ALONG: dict[str, Callable[[Sequence[Element], Any], list[Element]]] = {
 COVERED = frozenset(
     {*_ELEMENTWISE, *_COLLAPSE, *_ALONG, "where", "and", "or"},
 )
-"""The operations that can be evaluated: all of the function table."""
+"""The operations that can be evaluated: all of the function table, and of rewriting."""
 
 
 def _axes(axis: Axis | None, rank: int) -> tuple[int, ...]:

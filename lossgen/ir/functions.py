@@ -122,6 +122,7 @@ FUNCTIONS: dict[str, Function] = {row.op: row for row in _ROWS}
 LOWERED: dict[str, str] = {
     "trigamma": "derivative of digamma",
     "i1e": "exp(-abs(u))*I1(u), modified Bessel function",
+    "log1m_softmax": "log(1 - softmax(u))",
     "ones_like": "1 in the shape of u",
     "select": "select(y, u, v) = y*u + (1 - y)*v for y in {0, 1}",
     "take": "take(u, labels): the entry of u that an integer label names",

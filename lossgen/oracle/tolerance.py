@@ -25,7 +25,7 @@ EPSILON = 2.0**-23
 _ULPS = 16
 _RUNS = 2
 _DIGITS = 40
-_TINY = 2.0**-126  # below it float32 flushes to 0
+_TINY = 2.0**-126  # below it float32 flushes to 0, which is right, too
 
 
 def deviations(
@@ -54,8 +54,11 @@ def tolerance(value: Any, deviation: Any) -> Nested:
         return tuple(tolerance(v, d) for v, d in pairs)
     if value is None:
         return 0.0
-    unit = max(abs(float(value)), _TINY) * EPSILON
-    return float(f"{_ULPS * (unit + float(deviation)):.2e}")
+    size = abs(float(value))
+    allowed = _ULPS * (max(size, _TINY) * EPSILON + float(deviation))
+    if 0 < size < _TINY:
+        allowed = max(allowed, _TINY)
+    return float(f"{allowed:.2e}")
 
 
 def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Array]:

@@ -17,6 +17,7 @@ _FILL: dict[str, Expr] = {
     "logsumexp": Apply("lowest", ()),
     "softmax": Apply("lowest", ()),
     "log_softmax": Apply("lowest", ()),
+    "log1m_softmax": Apply("lowest", ()),
     "amin": Apply("highest", ()),
 }
 """What takes the place of a dropped element, so that the result does not see it."""

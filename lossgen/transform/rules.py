@@ -36,6 +36,7 @@ class Condition(Enum):
 
     NONE = "nothing"
     Y_BINARY = "y takes the values 0 and 1 only"
+    Y_ONE_HOT = "y is 1 at one place of the last axis and 0 elsewhere"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,16 @@ def _f(op: str, *args: Expr, axis: Axis | None = None) -> Expr:
 
 def _select(y: Expr, one: Expr, zero: Expr) -> Expr:
     return Apply("select", (y, one, zero))
+
+
+_SOFTMAX = _f("softmax", U, axis=Axis.LAST)
+_LOG_SOFTMAX = _f("log_softmax", U, axis=Axis.LAST)
+_LOG1M_SOFTMAX = _f("log1m_softmax", U, axis=Axis.LAST)
+
+
+def _picked(y: Expr, expr: Expr) -> Expr:
+    """What a one-hot y picks from the last axis."""
+    return _f("sum", mul(y, expr), axis=Axis.LAST)
 
 
 _HALF = Number(Fraction(1, 2))
@@ -121,26 +132,77 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "log-softmax-last",
-        _f("log", _f("softmax", U, axis=Axis.LAST)),
-        _f("log_softmax", U, axis=Axis.LAST),
+        _f("log", _SOFTMAX),
+        _LOG_SOFTMAX,
         "softmax underflows",
     ),
     Rule(
         "softmax-complement",
-        sub(ONE, _f("softmax", U, axis=Axis.LAST)),
-        neg(_f("expm1", _f("log_softmax", U, axis=Axis.LAST))),
+        sub(ONE, _SOFTMAX),
+        neg(_f("expm1", _LOG_SOFTMAX)),
         "1 - softmax(u) loses its digits, and can round below 0, near 1",
     ),
     Rule(
+        "log-softmax-complement",
+        _f("log", neg(_f("expm1", _LOG_SOFTMAX))),
+        _LOG1M_SOFTMAX,
+        "1 - softmax(u) underflows where one term is much larger than the others",
+    ),
+    Rule(
+        "softmax-complement-power",
+        power(neg(_f("expm1", _LOG_SOFTMAX)), V),
+        _f("exp", mul(V, _LOG1M_SOFTMAX)),
+        "a power of an underflowed complement has the gradient 0 times infinity",
+    ),
+    Rule(
         "xlogy-softmax",
-        _f("xlogy", V, _f("softmax", U, axis=Axis.LAST)),
-        mul(V, _f("log_softmax", U, axis=Axis.LAST)),
+        _f("xlogy", V, _SOFTMAX),
+        mul(V, _LOG_SOFTMAX),
         "log_softmax is finite, so 0 times it is 0",
     ),
     Rule(
+        "xlogy-softmax-divisor",
+        _f("xlogy", V, div(W, _SOFTMAX)),
+        sub(_f("xlogy", V, W), mul(V, _LOG_SOFTMAX)),
+        "a quotient by an underflowed softmax is infinite",
+    ),
+    Rule(
+        "log-softmax-divisor",
+        _f("log", div(W, _SOFTMAX)),
+        sub(_f("log", W), _LOG_SOFTMAX),
+        "a quotient by an underflowed softmax is infinite",
+    ),
+    Rule(
+        "log-softmax-quotient",
+        _f("log", div(_SOFTMAX, W)),
+        sub(_LOG_SOFTMAX, _f("log", W)),
+        "the logarithm of an underflowed softmax is infinite",
+    ),
+    # A one-hot label picks one entry, so a function of it is the entry of the function.
+    Rule(
+        "picked-softmax",
+        _picked(Y, _SOFTMAX),
+        _f("exp", _picked(Y, _LOG_SOFTMAX)),
+        "a logarithm or a power of an underflowed softmax is infinite, or its slope",
+        Condition.Y_ONE_HOT,
+    ),
+    Rule(
+        "picked-softmax-complement",
+        sub(ONE, _f("exp", _picked(Y, _LOG_SOFTMAX))),
+        _f("exp", _picked(Y, _LOG1M_SOFTMAX)),
+        "1 - softmax(u) loses its digits near 1",
+        Condition.Y_ONE_HOT,
+    ),
+    Rule(
         "reciprocal-logistic",
-        div(ONE, add(ONE, _f("exp", neg(U)))),
-        _f("sigmoid", U),
+        div(W, add(ONE, _f("exp", neg(U)))),
+        mul(W, _f("sigmoid", U)),
+        "exp(-u) overflows below u = -88",
+    ),
+    Rule(
+        "reciprocal-logistic-square",
+        div(W, _f("square", add(ONE, _f("exp", neg(U))))),
+        mul(W, _f("square", _f("sigmoid", U))),
         "exp(-u) overflows below u = -88",
     ),
     Rule(
@@ -148,6 +210,24 @@ RULES: tuple[Rule, ...] = (
         power(_f("sigmoid", U), V),
         _f("exp", mul(V, _f("log_sigmoid", U))),
         "a power of an underflowed sigmoid has the gradient 0 times infinity",
+    ),
+    Rule(
+        "softmax-power",
+        power(_SOFTMAX, V),
+        _f("exp", mul(V, _LOG_SOFTMAX)),
+        "a power of an underflowed softmax has the gradient 0 times infinity",
+    ),
+    Rule(
+        "sqrt-of-sigmoid",
+        _f("sqrt", _f("sigmoid", U)),
+        _f("exp", mul(_HALF, _f("log_sigmoid", U))),
+        "the slope of the root of an underflowed sigmoid is infinite",
+    ),
+    Rule(
+        "sqrt-of-softmax",
+        _f("sqrt", _SOFTMAX),
+        _f("exp", mul(_HALF, _LOG_SOFTMAX)),
+        "the slope of the root of an underflowed softmax is infinite",
     ),
     # Logarithms and exponentials.
     Rule(
@@ -181,6 +261,12 @@ RULES: tuple[Rule, ...] = (
         "exp overflows",
     ),
     Rule("log-exp", _f("log", _f("exp", U)), U, "exp overflows"),
+    Rule(
+        "exp-power",
+        power(_f("exp", U), V),
+        _f("exp", mul(V, U)),
+        "the power of an overflowed or underflowed exp",
+    ),
     Rule(
         "log1p",
         _f("log", add(ONE, U)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
+from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
     ONE,
     Apply,
@@ -20,7 +21,7 @@ from lossgen.ir.expr import (
     substitute,
 )
 from lossgen.ir.loss import Loss
-from lossgen.transform.patterns import instantiate, match
+from lossgen.transform.patterns import Bindings, instantiate, match
 from lossgen.transform.rules import RULES, Condition, Rule, Y
 
 Rewriter = Callable[[Expr], Expr]
@@ -74,17 +75,22 @@ def _first(node: Expr, loss: Loss) -> tuple[Rule, Expr] | None:
         bindings = match(rule.pattern, node)
         if bindings is None:
             continue
-        if rule.condition is Condition.Y_BINARY and not _binary(bindings[Y], loss):
+        if not _holds(rule.condition, bindings, loss):
             continue
         return rule, instantiate(rule.replacement, bindings)
     return None
 
 
-def _binary(expr: Expr, loss: Loss) -> bool:
-    return isinstance(expr, Symbol) and loss.variable(expr.name).domain.labels == (
-        Fraction(0),
-        Fraction(1),
-    )
+def _holds(condition: Condition, bindings: Bindings, loss: Loss) -> bool:
+    if condition is Condition.NONE:
+        return True
+    label = bindings[Y]
+    if not isinstance(label, Symbol):
+        return False
+    domain = loss.variable(label.name).domain
+    if condition is Condition.Y_ONE_HOT:
+        return domain.kind is DomainKind.ONE_HOT
+    return domain.labels == (Fraction(0), Fraction(1))
 
 
 def _folded(node: Expr) -> Expr:

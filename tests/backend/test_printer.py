@@ -90,7 +90,7 @@ def test_precedence(expr, text):
     [
         (call("sum", P, axis=LAST), "tf.reduce_sum(y_pred, axis=-1, keepdims=True)"),
         (call("flat", call("sum", P, axis=LAST)), "tf.reduce_sum(y_pred, axis=-1)"),
-        (call("softmax", P, axis=LAST), "tf.nn.softmax(y_pred, axis=-1)"),
+        (call("softmax", P, axis=LAST), "_softmax(y_pred)"),
         (call("softmax", P, axis=Axis.BATCH), "tf.nn.softmax(y_pred, axis=0)"),
         (
             call("softmax", P, axis=Axis.SAMPLE),

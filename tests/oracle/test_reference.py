@@ -8,6 +8,7 @@ from losses import resolved
 from mpmath import mp, mpf
 
 from lossgen.oracle.reference import PrecisionError, reference
+from lossgen.oracle.tolerance import tolerance
 from lossgen.transform.stabilize import to_logits
 
 BCE = "-(y_true*log(y_pred) + (1 - y_true)*log(1 - y_pred))"
@@ -211,3 +212,12 @@ def test_ends():
 def test_same_loss_same_table():
     text = "loss: a*(y_true - y_pred)**2\nparams: {a: {default: 2.0}}\n"
     assert table(text) == table(text)
+
+
+def test_what_float32_flushes_may_be_0():
+    """A value below the smallest normal number is right as 0, 0 itself only as 0."""
+    smallest = 2.0**-126
+    assert tolerance(smallest / 64, 0.0) >= smallest / 64
+    assert tolerance(-smallest / 64, 0.0) >= smallest / 64
+    assert tolerance(2 * smallest, 0.0) < smallest
+    assert tolerance(0.0, 0.0) < smallest

@@ -41,7 +41,7 @@ def test_both_sides_are_equal(name):
     compared = 0
     with mp.workdps(60):
         for _ in range(200):
-            inputs = {s.name[1:]: _drawn(s, generator) for s in wild}
+            inputs = {s.name[1:]: _drawn(s, rule, generator) for s in wild}
             left, right = (_value(e, inputs) for e in (rule.pattern, rule.replacement))
             ok = np.vectorize(mp.isfinite, otypes=[bool])(left)
             compared += ok.sum()
@@ -51,7 +51,10 @@ def test_both_sides_are_equal(name):
     assert compared >= 100
 
 
-def _drawn(symbol, generator):
+def _drawn(symbol, rule, generator):
+    if symbol == Y and rule.condition is Condition.Y_ONE_HOT:
+        chosen = generator.randrange(3)
+        return array([[int(index == chosen) for index in range(3)]])
     if symbol == Y:
         return array([[generator.randint(0, 1)] * 3])
     spread = generator.choice([1, 8])
@@ -90,6 +93,7 @@ def _selected(expr):
 
 BINARY = "y_true: binary\ny_pred: probability\n"
 LOGITS = "y_true: binary\ny_pred: {domain: probability, logits: sigmoid}\n"
+CLASSES = "y_true: one_hot\ny_pred: {domain: simplex, logits: softmax}\n"
 FORMULAS = {
     "binary-mixture": ("y_true*sin(y_pred) + (1 - y_true)*cos(y_pred)", BINARY),
     "binary-complement": (
@@ -111,6 +115,21 @@ FORMULAS = {
     "xlogy-sigmoid": ("xlogy(y_true, sigmoid(y_pred))", ""),
     "log-softmax-last": ("-sum(y_true*log(softmax(y_pred, axis=last)), axis=last)", ""),
     "softmax-complement": ("y_true*(1 - softmax(y_pred, axis=last))", ""),
+    "log-softmax-complement": (
+        "-sum(y_true*log(1 - softmax(y_pred, axis=last)), axis=last)",
+        "",
+    ),
+    "softmax-complement-power": ("y_true*(1 - softmax(y_pred, axis=last))**1.5", ""),
+    "softmax-power": ("y_true*softmax(y_pred, axis=last)**1.5", ""),
+    "sqrt-of-sigmoid": ("y_true*sqrt(sigmoid(y_pred))", ""),
+    "sqrt-of-softmax": ("y_true*sqrt(softmax(y_pred, axis=last))", ""),
+    "xlogy-softmax-divisor": ("xlogy(y_true, y_true/softmax(y_pred, axis=last))", ""),
+    "log-softmax-divisor": ("log(y_true/softmax(y_pred, axis=last))", ""),
+    "log-softmax-quotient": ("log(softmax(y_pred, axis=last)/y_true)", ""),
+    "picked-softmax": ("log(sum(y_true*y_pred, axis=last))", CLASSES),
+    "picked-softmax-complement": ("(1 - sum(y_true*y_pred, axis=last))**0.5", CLASSES),
+    "reciprocal-logistic-square": ("1/(1 + exp(y_true*y_pred))**2", ""),
+    "exp-power": ("y_true*exp(y_pred)**1.5", ""),
     "xlogy-softmax": ("-sum(xlogy(y_true, softmax(y_pred, axis=last)), axis=last)", ""),
     "reciprocal-logistic": ("y_true + 1/(1 + exp(-y_pred))", ""),
     "sigmoid-power": ("y_true*sigmoid(y_pred)**1.5", ""),
@@ -148,11 +167,13 @@ def test_every_rule_fires(name):
 
 
 def test_conditions_are_on_labels():
-    """Rules for 0 and 1 leave labels in [0, 1] alone."""
+    """Rules for 0 and 1 leave labels in between alone."""
     for name, rule in BY_NAME.items():
-        if rule.condition is Condition.Y_BINARY:
+        if rule.condition is not Condition.NONE:
             formula, keys = FORMULAS[name]
-            loss = resolved(f"loss: {formula}\n{keys.replace('binary', 'unit')}")
+            soft = keys.replace("binary", "unit").replace("one_hot", "simplex")
+            loss = resolved(f"loss: {formula}\n{soft}")
+            expr = loss.expression
             fired = {}
-            stabilizer(loss, fired)(loss.expression)
+            stabilizer(loss, fired)(to_logits(loss)(expr) if "logits" in keys else expr)
             assert name not in fired

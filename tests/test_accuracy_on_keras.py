@@ -1,0 +1,144 @@
+"""Generated code keeps its digits where predictions are saturated, huge or tiny.
+
+Expected are the formulas of ``tests/cases/good/saturation.yaml``, written out here for
+mpmath at 60 digits; gradients are its numerical derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import generating
+import numpy as np
+import pytest
+import tensorflow as tf
+from mpmath import mp, mpf
+
+FIRST = [1.0, 0.0, 0.0]
+SATURATED = [[12.0, -3.0, 1.5], [1.5, 9.0, -7.0], [-20.0, 20.0, 0.25]]
+EXTREME = [[1000.0, 0.0, -3.0], [-1000.0, 0.5, 0.25], [0.0, 100.0, 100.0]]
+
+Row = Sequence[mpf]
+
+
+def softmax(logits: Row) -> list[mpf]:
+    powers = [mp.exp(logit) for logit in logits]
+    return [power / mp.fsum(powers) for power in powers]
+
+
+def ordinal(target: Row, logits: Row) -> mpf:
+    gaps = [p - t for p, t in zip(softmax(logits), target, strict=True)]
+    return mp.fsum(mp.fsum(gaps[: end + 1]) ** 2 for end in range(len(gaps)))
+
+
+def one_against_the_rest(target: Row, logits: Row) -> mpf:
+    terms = zip(softmax(logits), target, strict=True)
+    return -mp.fsum(mp.log(p) if t else mp.log(1 - p) for p, t in terms)
+
+
+def soft_focus(target: Row, logits: Row) -> mpf:
+    p_t = mp.fsum(p * t for p, t in zip(softmax(logits), target, strict=True))
+    return -mp.sqrt(1 - p_t) * mp.log(p_t)
+
+
+def hellinger(target: Row, logits: Row) -> mpf:
+    pairs = zip(softmax(logits), target, strict=True)
+    return mp.fsum((mp.sqrt(p) - mp.sqrt(t)) ** 2 for p, t in pairs) / 2
+
+
+def divergence(target: Row, logits: Row) -> mpf:
+    pairs = zip(softmax(logits), target, strict=True)
+    return mp.fsum(t * mp.log(t / p) for p, t in pairs if t)
+
+
+def dice(target: Row, logits: Row) -> mpf:
+    p = [1 / (1 + mp.exp(-logit)) for logit in logits]
+    overlap = mp.fsum(a * b for a, b in zip(p, target, strict=True))
+    return 1 - (2 * overlap + 1) / (mp.fsum([*p, *target]) + 1)
+
+
+LOGITS: dict[str, tuple[Callable[[Row, Row], mpf], list[float]]] = {
+    "ordinal_distance": (ordinal, FIRST),
+    "one_against_the_rest": (one_against_the_rest, FIRST),
+    "soft_focus": (soft_focus, FIRST),
+    "hellinger_distance": (hellinger, [0.25, 0.5, 0.25]),
+    "divergence_of_classes": (divergence, FIRST),
+    "dice_of_logits": (dice, FIRST),
+}
+
+
+def computed(
+    name: str, y_true: Any, y_pred: Any, xla: bool, **options: Any
+) -> tuple[Any, Any]:
+    function = generating.function(name)
+
+    @tf.function(jit_compile=xla)
+    def run(target: tf.Tensor, prediction: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(prediction)
+            values = function(target, prediction, **options)
+        return values, tape.gradient(values, prediction)
+
+    values, slopes = run(
+        tf.constant(y_true, tf.float32), tf.constant(y_pred, tf.float32)
+    )
+    return values.numpy(), slopes.numpy()
+
+
+def gradient(formula: Callable[[Row, Row], mpf], target: Row, row: Row) -> list[mpf]:
+    def along(index: int) -> Callable[[mpf], mpf]:
+        return lambda x: formula(target, [*row[:index], x, *row[index + 1 :]])
+
+    return [mp.diff(along(index), row[index]) for index in range(len(row))]
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("name", LOGITS)
+def test_saturated_logits(name: str, xla: bool) -> None:
+    formula, target = LOGITS[name]
+    y_true = [target] * len(SATURATED)
+    values, slopes = computed(name, y_true, SATURATED, xla, from_logits=True)
+    with mp.workdps(60):
+        for row, value, slope in zip(SATURATED, values, slopes, strict=True):
+            logits = [mpf(logit) for logit in row]
+            exact = float(formula(target, logits))
+            assert value == pytest.approx(exact, rel=2e-5)
+            expected = [float(item) for item in gradient(formula, target, logits)]
+            assert slope == pytest.approx(expected, rel=2e-5)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("name", LOGITS)
+def test_extreme_logits_are_finite(name: str, xla: bool) -> None:
+    y_true = [LOGITS[name][1]] * len(EXTREME)
+    values, slopes = computed(name, y_true, EXTREME, xla, from_logits=True)
+    assert np.isfinite(values).all()
+    assert np.isfinite(slopes).all()
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_label_of_0_spoils_no_slope_of_a_quotient(xla: bool) -> None:
+    """The slope of t*log(t/p) is -t/p, also where t is 0."""
+    rows = [[0.5, 0.25, 0.25], [0.125, 0.875, 0.0]]
+    _, slopes = computed("divergence_of_classes", [FIRST, FIRST], rows, xla)
+    np.testing.assert_allclose(slopes, [[-2.0, 0.0, 0.0], [-8.0, 0.0, 0.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("size", [1e-30, 1e-20, 1.0, 1e20, 1e30])
+def test_a_norm_is_right_whatever_its_size(size: float, xla: bool) -> None:
+    """(3, 4) has the length 5 and points to (0.6, 0.8), in any unit."""
+    row = np.array([[3 * size, 4 * size]], np.float32)
+    values, slopes = computed("distance", np.zeros((1, 2)), row, xla)
+    np.testing.assert_allclose(values, [5 * size], rtol=1e-6)
+    np.testing.assert_allclose(slopes, [[0.6, 0.8]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_square_of_an_overflowing_exp_has_a_slope(xla: bool) -> None:
+    """1/(1 + exp(z))**2 is 0 for large z, with the slope 0, and 1 for small z."""
+    rows = [[-100.0], [0.0], [60.0], [100.0]]
+    values, slopes = computed("savage_loss", np.ones((4, 1)), rows, xla)
+    np.testing.assert_allclose(values, [1.0, 0.25, 0.0, 0.0], atol=1e-37)
+    np.testing.assert_allclose(slopes[:, 0], [0.0, -0.25, 0.0, 0.0], atol=1e-37)
