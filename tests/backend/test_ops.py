@@ -53,3 +53,10 @@ def test_operators_bind_as_in_python(op):
         else:
             operand = tree.right if level < other_level else tree.left
         assert len(ast.unparse(operand).split(" ")) > 1 or "**" in ast.unparse(operand)
+
+
+@pytest.mark.parametrize("helper", sorted((ROOT / "templates/helpers").iterdir()))
+def test_lines_of_helpers_fit(helper):
+    """Black leaves docstrings as they are; lines that Jinja fills in are its own."""
+    lines = helper.read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if len(line) > 88 and "{{" not in line]
