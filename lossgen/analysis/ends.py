@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import Expr, Role
 from lossgen.ir.loss import Loss, Variable
 
-_ROWS = 8
-_DIGITS = 120
-_DISTANCES = (20, 40, 80)  # decimal digits between the point and the end
+_ROWS = 6
+_DISTANCES = ((20, 49), (40, 120), (80, 120))  # digits between point and end; in use
+_LARGE = 5
 _GROWTH = mpf("1.3")
 
 
@@ -56,11 +57,12 @@ def _what_diverges(loss: Loss, variable: Variable, end: Expr, side: int) -> str 
     sample = satisfying(loss, _with_extreme_labels(loss, sample))
     if not sample.rows:
         return None
-    series = [_near(loss, variable, sample, end, side, n) for n in _DISTANCES]
-    for order, what in ((0, "the loss"), (1, "the derivative")):
-        if _diverges([item and item[order] for item in series]):
-            return what
-    return None
+    series: list[_Near | None] = []
+    for distance, digits in _DISTANCES:
+        series.append(_near(loss, variable, sample, (end, side), distance, digits))
+        if not any(_diverges(series, order) for order in (0, 1)):
+            return None
+    return "the loss" if _diverges(series, 0) else "the derivative"
 
 
 def _with_extreme_labels(loss: Loss, sample: Sample) -> Sample:
@@ -79,15 +81,25 @@ def _with_extreme_labels(loss: Loss, sample: Sample) -> Sample:
     return replace(sample, environment=environment)
 
 
+_Near = tuple[list[Any], list[Any]]
+"""The size of value and slope per row."""
+
+
 def _near(
-    loss: Loss, variable: Variable, sample: Sample, end: Expr, side: int, n: int
-) -> tuple[list[Any], list[Any]] | None:
-    """Value and slope per row at a distance of 10**-n from the end."""
+    loss: Loss,
+    variable: Variable,
+    sample: Sample,
+    place: tuple[Expr, int],
+    distance: int,
+    digits: int,
+) -> _Near | None:
+    """Value and slope per row at 10**-distance from an end, on one side of it."""
+    end, side = place
     array = sample.environment[variable.name].copy()
     direction = np.zeros(array.shape, dtype=int)
-    exact = evaluate(end, {}, digits=_DIGITS).flat[0]
-    with mp.workdps(_DIGITS):
-        near = exact + side * mpf(10) ** -n
+    exact = evaluate(end, {}, digits=digits).flat[0]
+    with mp.workdps(digits):
+        near = exact + side * mpf(10) ** -distance
     for row, slope in zip(array, direction, strict=True):
         row.flat[0] = near
         slope.flat[0] = 1
@@ -96,7 +108,7 @@ def _near(
             loss.expression,
             {**sample.environment, variable.name: array},
             {variable.name: direction},
-            digits=_DIGITS,
+            digits=digits,
         )
     except Undefined:
         return None
@@ -104,19 +116,18 @@ def _near(
 
 
 def _by_row(array: Any) -> list[Any]:
-    with mp.workdps(_DIGITS):
-        return [
-            max(abs(item) for item in np.asarray(row, dtype=object).flat)
-            for row in (array if array.ndim else [array])
-        ]
+    return [
+        max(abs(item) for item in np.asarray(row, dtype=object).flat)
+        for row in (array if array.ndim else [array])
+    ]
 
 
-def _diverges(series: list[list[Any] | None]) -> bool:
+def _diverges(series: list[_Near | None], order: int) -> bool:
     """Whether some row grows each time the end is approached further."""
-    if any(item is None for item in series):
+    points = [item[order] for item in series if item is not None]
+    if len(points) < len(series):
         return True
-    near, nearer, nearest = (item or [] for item in series)
     return any(
-        a > 5 and b > a * _GROWTH and c > b * _GROWTH
-        for a, b, c in zip(near, nearer, nearest, strict=True)
+        row[0] > _LARGE and all(b > a * _GROWTH for a, b in pairwise(row))
+        for row in zip(*points, strict=True)
     )

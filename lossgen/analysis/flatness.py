@@ -265,26 +265,53 @@ def _slopes(
     expr: Expr, variable: Variable, sample: Sample, digits: int
 ) -> tuple[Any, ...] | None:
     """Per row, the largest slope along one direction; 0 where it is rounding."""
-    shape = sample.environment[variable.name].shape
-    direction = np.zeros(shape, dtype=int)
+    few = _germs(expr, variable, sample, digits)
+    if few is None:
+        return None
+    sizes = [max(map(abs, row)) for row in few]
+    nonzero = [row for row, size in enumerate(sizes) if size]
+    if not nonzero:
+        return tuple(sizes)
+    # What is rounding is the smallest: if that one stays, so do the others.
+    least = min(nonzero, key=lambda row: sizes[row])
+    if len(few) == sample.rows and _confirmed(
+        expr, variable, sample.only(np.arange(sample.rows) == least), digits, few[least]
+    ):
+        return tuple(sizes)
+    many = _germs(expr, variable, sample, 2 * digits)
+    if many is None:
+        return None
+    return tuple(_settled_size(*pair) for pair in zip(few, many, strict=True))
+
+
+def _confirmed(
+    expr: Expr, variable: Variable, row: Sample, digits: int, few: list[Any]
+) -> bool:
+    many = _germs(expr, variable, row, 2 * digits)
+    return many is not None and bool(_settled_size(few, many[0]))
+
+
+def _settled_size(few: list[Any], many: list[Any]) -> Any:
+    pairs = zip(few, many, strict=True)
+    return max(abs(b) if _is_settled(a, b) else mpf(0) for a, b in pairs)
+
+
+def _germs(
+    expr: Expr, variable: Variable, sample: Sample, digits: int
+) -> list[list[Any]] | None:
+    """The slopes in each row."""
+    array = sample.environment[variable.name]
+    direction = np.zeros(array.shape, dtype=int)
     tied = uses_axis(expr, Axis.BATCH)
     for row in direction[:1] if tied else direction:
         row[...] = (np.arange(row.size) % 5 * 7 + 11).reshape(row.shape)
     try:
-        few, many = (
-            germ(expr, sample.environment, {variable.name: direction}, digits=count)[1]
-            for count in (digits, 2 * digits)
+        _, slopes = germ(
+            expr, sample.environment, {variable.name: direction}, digits=digits
         )
     except Undefined:
         return None
-    pairs = zip(_by_row(few, sample.rows), _by_row(many, sample.rows), strict=True)
-    return tuple(
-        max(
-            abs(b) if _is_settled(a, b) else mpf(0)
-            for a, b in zip(one, other, strict=True)
-        )
-        for one, other in pairs
-    )
+    return _by_row(slopes, sample.rows)
 
 
 def _by_row(array: Any, rows: int) -> list[list[Any]]:

@@ -91,6 +91,7 @@ def _text(end: End) -> str:
     return str(end) if end.denominator < 1000 else f"{float(end):.6g}"
 
 
+_ZERO = Fraction(0)
 EVERYTHING = Interval(-inf, inf, True, True)
 EMPTY = Interval(inf, -inf, True, True)
 NONNEGATIVE = Interval(Fraction(0), inf, False, True)
@@ -99,7 +100,8 @@ POSITIVE = Interval(Fraction(0), inf, True, True)
 
 def exactly(value: Fraction | int) -> Interval:
     """The interval of one number."""
-    return Interval(Fraction(value), Fraction(value))
+    end = value if isinstance(value, Fraction) else Fraction(value)
+    return Interval(end, end)
 
 
 def hull(left: Interval, right: Interval) -> Interval:
@@ -262,10 +264,10 @@ def _ends(arg: Interval) -> tuple[tuple[End, bool], tuple[End, bool]]:
 
 
 def _corner(a: End, a_open: bool, b: End, b_open: bool) -> tuple[End, bool]:
-    if a == 0 or b == 0:
+    if not a or not b:
         # A closed 0 is attained whatever the other factor does.
-        closed = (a == 0 and not a_open) or (b == 0 and not b_open)
-        return Fraction(0), not closed
+        closed = (not a and not a_open) or (not b and not b_open)
+        return _ZERO, not closed
     if isinstance(a, float) or isinstance(b, float):
         return (inf if (a > 0) == (b > 0) else -inf), True
     return a * b, a_open or b_open
@@ -291,6 +293,8 @@ def _bounded(lower: End, upper: End, lower_open: bool, upper_open: bool) -> Inte
 def _cap(upper: End) -> End:
     """The number itself, or a simpler one above it."""
     if isinstance(upper, float):
+        return upper
+    if upper.numerator.bit_length() < 256 and upper.denominator.bit_length() < 256:
         return upper
     if upper > _LIMIT:
         return inf

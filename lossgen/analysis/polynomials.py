@@ -29,7 +29,7 @@ Polynomial = Mapping[Monomial, Fraction]
 MAX_TERMS = 48
 _MAX_DEGREE = 16
 _MAX_SPLITS = 7
-_STEPS_OF_A_RANGE = 16
+_STEPS_OF_A_RANGE = 26
 
 ONE: Monomial = ()
 
@@ -199,7 +199,7 @@ def _affine_range(
     splits: int,
     ranges: Mapping[Factor, Interval],
 ) -> Interval:
-    spend(1 + len(polynomial))
+    spend(2 * (1 + len(polynomial)))
     if not order:
         return exactly(polynomial.get((), Fraction(0)))
     factor, rest = order[0], order[1:]

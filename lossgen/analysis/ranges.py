@@ -44,9 +44,10 @@ from lossgen.ir.loss import Loss, Variable
 _ZERO, _ONE = Fraction(0), Fraction(1)
 _NONNEGATIVE = intervals.NONNEGATIVE
 _NONPOSITIVE = intervals.negate(_NONNEGATIVE)
-_STEPS_OF_A_RANGE = 8
+_STEPS_OF_A_RANGE = 15
 _MAX_COMBINED = 8  # facts that a range is combined with
 _Form = tuple[tuple[polynomials.Monomial, Fraction], ...]
+_Key = tuple[Expr, bool, bool]
 
 
 def range_of(
@@ -227,7 +228,8 @@ class Ranges:
         self._dead = False  # the facts contradict one another: nothing is computed
         self._known: dict[Expr, Interval] = {}
         self._inner: dict[Axis, Ranges] = {}
-        self._children: dict[tuple[Expr, bool, bool], Ranges] = {}
+        self._children: dict[_Key, Ranges] = {}
+        self._held: frozenset[_Key] = frozenset()
 
     @staticmethod
     def of_loss(loss: Loss) -> Ranges:
@@ -319,14 +321,20 @@ class Ranges:
             same = len(kept) == len(self._facts) and len(excluded) == len(
                 self._excluded
             )
-            inner = self if same else Ranges(self._atoms, kept, excluded)
-            inner._dead = self._dead
+            inner = self
+            if not same:
+                inner = Ranges(self._atoms, kept, excluded)
+                inner._dead = self._dead
+                inner._held = frozenset(key for key in self._held if not key[2])
             self._inner[axis] = inner
         return self._inner[axis]
 
     def given(self, condition: Expr, truth: bool, *, local: bool = True) -> Ranges:
         """The ranges where a condition is true, or false."""
         key = (condition, truth, local)
+        if key in self._held:
+            # A condition on a ``where`` leads back to that of the ``where``.
+            return self
         if key not in self._children:
             self._children[key] = self._with_condition(condition, truth, local)
         return self._children[key]
@@ -335,6 +343,7 @@ class Ranges:
         spend(_STEPS_OF_A_RANGE + len(self._facts))
         child = Ranges(self._atoms, dict(self._facts), dict(self._excluded))
         child._dead = self._dead
+        child._held = self._held | {(condition, truth, local)}
         for op, left, right in _comparisons(condition, truth):
             if _IMPOSSIBLE[op](child.of(sub(left, right))):
                 child._dead = True

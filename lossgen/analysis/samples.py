@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import inf
+from math import inf, lcm
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
 from lossgen.ir.loss import Loss, Variable
 
 Array = np.ndarray[Any, Any]
-Pick = Callable[[random.Random, Variable], Fraction]
+Draw = Callable[[], Fraction]
+Pick = Callable[[random.Random, Variable], Draw]
 
 _SEED = 20240229
 _NAMED_SIZE = 2
@@ -191,8 +192,9 @@ def _fill(
                 variable, shape[-1], generator, 9 if pick is _special else 9999
             )
         return array
+    draw = pick(generator, variable)
     for index in np.ndindex(shape):
-        array[index] = pick(generator, variable)
+        array[index] = draw()
     return array
 
 
@@ -210,34 +212,44 @@ def _composition(
     return [part / sum(parts) for part in parts]
 
 
-def _interior(generator: random.Random, variable: Variable) -> Fraction:
+def _labels(generator: random.Random, variable: Variable) -> Draw:
+    return lambda: generator.choice(variable.domain.labels)
+
+
+def _interior(generator: random.Random, variable: Variable) -> Draw:
     """A value inside the domain, with six decimals."""
     domain = variable.domain
     if domain.labels:
-        return generator.choice(domain.labels)
+        return _labels(generator, variable)
     if domain.kind is DomainKind.COUNT:
-        return Fraction(generator.randint(0, 6))
+        return lambda: Fraction(generator.randint(0, 6))
     low, high = _window(domain_interval(domain))
-    return low + (high - low) * Fraction(generator.randint(1, 999_999), 10**6)
+    width = (high - low) / 10**6
+    common = lcm(low.denominator, width.denominator)
+    start, step = int(low * common), int(width * common)
+    return lambda: Fraction(start + step * generator.randint(1, 999_999), common)
 
 
-def _far(generator: random.Random, variable: Variable) -> Fraction:
+def _far(generator: random.Random, variable: Variable) -> Draw:
     """A value inside the domain, of any magnitude up to 10,000."""
     domain = variable.domain
-    if domain.labels:
-        return generator.choice(domain.labels)
-    scale = Fraction(10) ** generator.randint(-4, 1)
-    size: Fraction = generator.randint(1, 999) * scale
-    if domain.kind is DomainKind.COUNT:
-        return Fraction(int(size))
     values = domain_interval(domain)
-    if isinstance(values.lower, Fraction) and isinstance(values.upper, Fraction):
+    bounded = isinstance(values.lower, Fraction) and isinstance(values.upper, Fraction)
+    if domain.labels or bounded:
         return _interior(generator, variable)
-    if isinstance(values.lower, Fraction):
-        return values.lower + size
-    if isinstance(values.upper, Fraction):
-        return values.upper - size
-    return size if generator.random() < 0.5 else -size
+
+    def draw() -> Fraction:
+        scale = Fraction(10) ** generator.randint(-4, 1)
+        size: Fraction = generator.randint(1, 999) * scale
+        if domain.kind is DomainKind.COUNT:
+            return Fraction(int(size))
+        if isinstance(values.lower, Fraction):
+            return values.lower + size
+        if isinstance(values.upper, Fraction):
+            return values.upper - size
+        return size if generator.random() < 0.5 else -size
+
+    return draw
 
 
 def _window(values: Interval) -> tuple[Fraction, Fraction]:
@@ -251,11 +263,11 @@ def _window(values: Interval) -> tuple[Fraction, Fraction]:
     return values.lower, values.upper
 
 
-def _special(generator: random.Random, variable: Variable) -> Fraction:
+def _special(generator: random.Random, variable: Variable) -> Draw:
     """A value where something may go wrong, or any other."""
     domain = variable.domain
     if domain.labels:
-        return generator.choice(domain.labels)
+        return _labels(generator, variable)
     values = domain_interval(domain)
     whole = domain.kind is DomainKind.COUNT
     candidates = [Fraction(item) for item in (0, 1, -1, 2, 0, -3, 10, -100, 1000)]
@@ -264,10 +276,15 @@ def _special(generator: random.Random, variable: Variable) -> Fraction:
     for end in (values.lower, values.upper):
         if isinstance(end, Fraction):
             candidates += [end] * 3
-    if not whole:
-        candidates += [round(_interior(generator, variable), 3) for _ in range(3)]
-    allowed = [item for item in candidates if values.contains(item)]
-    return generator.choice(allowed or [_interior(generator, variable)])
+    fixed = [item for item in candidates if values.contains(item)]
+    other = _interior(generator, variable)
+
+    def draw() -> Fraction:
+        near = () if whole else (round(other(), 3) for _ in range(3))
+        allowed = [*fixed, *(item for item in near if values.contains(item))]
+        return generator.choice(allowed) if allowed else other()
+
+    return draw
 
 
 def _make_diagonal(loss: Loss, environment: dict[str, Array], rows: int) -> None:

@@ -305,7 +305,7 @@ class Evaluation:
         )
 
 
-_WEIGHTS = {"lgamma": 40, "digamma": 40, "i0e": 60, "normal_logcdf": 10}
+_WEIGHTS = {"lgamma": 40, "digamma": 40, "i0e": 80, "normal_logcdf": 10}
 _DIGITS_OF_A_STEP = 50
 
 

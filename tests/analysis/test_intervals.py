@@ -278,3 +278,15 @@ def test_expressions_are_sound(tree, domain):
         except Undefined:
             continue
         assert close(found, intervals.to_fraction(value))
+
+
+def test_a_condition_on_a_branch_comes_to_an_end():
+    one, two = Number(Fraction(1)), Number(Fraction(-2))
+    inner = Apply("where", (Apply("lt", (one, T)), two, P))
+    other = Apply("where", (Apply("lt", (T, two)), two, T))
+    condition = Apply("lt", (Apply("mul", (T, two)), inner))
+    outer = Apply("where", (condition, one, other))
+    loss = write("y_pred*y_true", y_pred="unit", y_true="unit")
+    # It is 1 or y_true: neither y_true > 1 nor y_true < -2 happens.
+    found = range_of(Apply("square", (Apply("neg", (outer,)),)), loss)
+    assert (found.lower, found.upper) == (0, 1)
