@@ -29,7 +29,7 @@ Polynomial = Mapping[Monomial, Fraction]
 MAX_TERMS = 48
 _MAX_DEGREE = 16
 _MAX_SPLITS = 7
-_STEPS_OF_A_RANGE = 26
+_STEPS_OF_A_RANGE = 22
 
 ONE: Monomial = ()
 

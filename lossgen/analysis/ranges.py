@@ -44,7 +44,7 @@ from lossgen.ir.loss import Loss, Variable
 _ZERO, _ONE = Fraction(0), Fraction(1)
 _NONNEGATIVE = intervals.NONNEGATIVE
 _NONPOSITIVE = intervals.negate(_NONNEGATIVE)
-_STEPS_OF_A_RANGE = 15
+_STEPS_OF_A_RANGE = 12
 _MAX_COMBINED = 8  # facts that a range is combined with
 _Form = tuple[tuple[polynomials.Monomial, Fraction], ...]
 _Key = tuple[Expr, bool, bool]
