@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache, reduce
 
@@ -20,25 +21,50 @@ from lossgen.analysis.intervals import (
 from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
 from lossgen.analysis.ranges import Ranges
 from lossgen.calculus.evaluate import spend
-from lossgen.ir.expr import Apply, Expr, Number
+from lossgen.ir.expr import Apply, Expr, Number, Role, symbols
 
 _MAX_FACTOR_TERMS = 24
 _STEPS_OF_A_FACTOR = 20
+_MAX_LABELS = 4
 
 
 def is_positive(expr: Expr, ranges: Ranges) -> bool:
     """Whether an expression is proved to be above 0."""
-    return ranges.of(expr).positive or _factored(expr, ranges).positive
+    return _for_each_label(
+        expr, ranges, lambda r: r.of(expr).positive or _factored(expr, r).positive
+    )
 
 
 def is_nonnegative(expr: Expr, ranges: Ranges) -> bool:
     """Whether an expression is proved to be nowhere below 0."""
-    return ranges.of(expr).nonnegative or _factored(expr, ranges).nonnegative
+    return _for_each_label(
+        expr, ranges, lambda r: r.of(expr).nonnegative or _factored(expr, r).nonnegative
+    )
 
 
 def is_nonzero(expr: Expr, ranges: Ranges) -> bool:
     """Whether an expression is proved to be nowhere 0."""
-    return ranges.nonzero(expr) or _factored(expr, ranges).nonzero
+    return _for_each_label(
+        expr, ranges, lambda r: r.nonzero(expr) or _factored(expr, r).nonzero
+    )
+
+
+def _for_each_label(
+    expr: Expr, ranges: Ranges, proved: Callable[[Ranges], bool]
+) -> bool:
+    """Whether a proof succeeds, if need be for each value of one label by itself."""
+    if proved(ranges):
+        return True
+    for symbol in symbols(expr):
+        if symbol.role not in (Role.Y_TRUE, Role.PARAMETER):
+            continue
+        labels = ranges.loss.variable(symbol.name).domain.labels
+        cases = (Apply("eq", (symbol, Number(value))) for value in labels)
+        if 0 < len(labels) <= _MAX_LABELS and all(
+            proved(ranges.given(case, True)) for case in cases
+        ):
+            return True
+    return False
 
 
 def factors(expr: Expr, ranges: Ranges) -> tuple[Expr, ...]:

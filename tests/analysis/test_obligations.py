@@ -26,6 +26,9 @@ FINE = {
         "-y_true*log(y_pred) - (1 - y_true)*log(1 - y_pred)",
         PROBABILITIES,
     ),
+    "two labels": ("y_pred/(2*y_true - 1)", {"y_true": "binary"}),  # -1 or 1
+    "signs": ("y_pred/y_true", {"y_true": "sign"}),
+    "hot": (f"sum(y_pred/(3*y_true - 2), {LAST})", {"y_true": "one_hot"}),  # -2 or 1
     "mixture": ("-log(p_t)", {**PROBABILITIES, "where": P_T}),
     "focal": (
         "-(1 - p_t)**gamma * log(p_t)",
@@ -129,6 +132,8 @@ REFUSED = {
         {**BARE, "y_pred": "(0, 2*pi]"},
     ),
     "LG302 difference": ("1/(y_true - y_pred)", {}),
+    "LG302 one of three labels": ("y_pred/(y_true - 1)", {"y_true": "{0, 1, 2}"}),
+    "LG302 sum of signs": (f"y_pred/sum(y_true, {LAST})", {"y_true": "sign"}),
     "LG302 same": ("y_pred/y_pred", BARE),
     "LG302 power": ("y_pred**-2", BARE),
     "LG302 direction": (f"sum(l2_normalize(y_pred, {LAST}), {LAST})", BARE),
