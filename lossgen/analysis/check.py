@@ -69,7 +69,7 @@ def _certificate(loss: Loss, report: Report, steps: _Steps) -> Certificate | Non
     return Certificate(
         smoothness=verdict.smoothness,
         kinks=verdict.kinks,
-        properties=examine(loss, report),
+        properties=examine(loss, verdict.smoothness, report),
         assumed=tuple(text.value for text in loss.spec.assume),
         infinite_ends=ends,
     )

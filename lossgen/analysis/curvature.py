@@ -7,7 +7,6 @@ from enum import Enum
 
 from lossgen.analysis.ranges import Ranges
 from lossgen.ir.expr import Apply, Expr, Number, Role, depends_on
-from lossgen.ir.loss import Loss
 
 
 class Curvature(Enum):
@@ -25,9 +24,9 @@ _CONVEX = (*_AFFINE, Curvature.CONVEX)
 _CONCAVE = (*_AFFINE, Curvature.CONCAVE)
 
 
-def is_convex(loss: Loss) -> bool:
-    """Whether a loss is proved to be convex, jointly in all of y_pred."""
-    return curvature(loss.expression, Ranges.of_loss(loss)) in _CONVEX
+def is_convex_in(expr: Expr, ranges: Ranges) -> bool:
+    """Whether an expression is proved to be convex, jointly in all of y_pred."""
+    return curvature(expr, ranges) in _CONVEX
 
 
 def curvature(expr: Expr, ranges: Ranges) -> Curvature:

@@ -331,7 +331,7 @@ class _Increasing:
     domain: End
     at_start: End
     at_end: End
-    exact: tuple[tuple[int, int], ...] = ()
+    exact: tuple[tuple[int, int | Fraction], ...] = ()
 
 
 _INCREASING = {
@@ -344,11 +344,11 @@ _INCREASING = {
     "sinh": _Increasing(-inf, -inf, inf, ((0, 0),)),
     "atan": _Increasing(-inf, -Fraction(11, 7), Fraction(11, 7), ((0, 0),)),
     "asinh": _Increasing(-inf, -inf, inf, ((0, 0),)),
-    "sigmoid": _Increasing(-inf, Fraction(0), Fraction(1)),
+    "sigmoid": _Increasing(-inf, Fraction(0), Fraction(1), ((0, Fraction(1, 2)),)),
     "log_sigmoid": _Increasing(-inf, -inf, Fraction(0)),
     "softplus": _Increasing(-inf, Fraction(0), inf),
     "erf": _Increasing(-inf, Fraction(-1), Fraction(1), ((0, 0),)),
-    "normal_cdf": _Increasing(-inf, Fraction(0), Fraction(1)),
+    "normal_cdf": _Increasing(-inf, Fraction(0), Fraction(1), ((0, Fraction(1, 2)),)),
     "normal_logcdf": _Increasing(-inf, -inf, Fraction(0)),
     "digamma": _Increasing(Fraction(0), -inf, inf),
     # on the nonnegative numbers
@@ -523,6 +523,15 @@ def _i0e(arg: Interval) -> Interval:
     return Interval(Fraction(0), Fraction(1), True, size.lower_open or size.lower > 0)
 
 
+def _i1e(arg: Interval) -> Interval:
+    # Odd, and nowhere above 0.22.
+    if arg.lower >= 0:
+        return Interval(Fraction(0), Fraction(1, 4), arg.positive, True)
+    if arg.upper <= 0:
+        return negate(_i1e(negate(arg)))
+    return Interval(-Fraction(1, 4), Fraction(1, 4), True, True)
+
+
 def _square(arg: Interval) -> Interval:
     return _whole_power(arg, 2)
 
@@ -534,4 +543,7 @@ _OTHERS: dict[str, Callable[[Interval], Interval]] = {
     "erfc": _erfc,
     "lgamma": _lgamma,
     "i0e": _i0e,
+    "i1e": _i1e,
+    "trigamma": lambda arg: POSITIVE,
+    "ones_like": lambda arg: exactly(1),
 }

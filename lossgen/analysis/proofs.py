@@ -169,17 +169,33 @@ _Terms = tuple[tuple[polynomials.Monomial, Fraction], ...]
 @lru_cache(maxsize=1024)
 def _factors(terms: _Terms) -> tuple[Fraction, tuple[tuple[_Terms, int], ...]]:
     atoms = polynomials.atoms_of(dict(terms))
+    content, found = factor_list(_poly(dict(terms), atoms))
+    return _fraction(content), tuple(
+        (_terms(factor, atoms), int(exponent)) for factor, exponent in found
+    )
+
+
+def without_common_divisor(
+    top: Polynomial, bottom: Polynomial
+) -> tuple[Polynomial, Polynomial]:
+    """A fraction in lowest terms."""
+    atoms = tuple(sorted({*polynomials.atoms_of(top), *polynomials.atoms_of(bottom)}))
+    divisor = _poly(top, atoms).gcd(_poly(bottom, atoms))
+    if divisor.is_ground:
+        return top, bottom
+    parts = [_poly(part, atoms).exquo(divisor) for part in (top, bottom)]
+    return dict(_terms(parts[0], atoms)), dict(_terms(parts[1], atoms))
+
+
+def _poly(polynomial: Polynomial, atoms: tuple[int, ...]) -> Poly:
     symbols = [SympySymbol(f"a{index}") for index in atoms]
     table = {
         tuple(dict(key).get(index, 0) for index in atoms): Rational(
             value.numerator, value.denominator
         )
-        for key, value in terms
+        for key, value in polynomial.items()
     }
-    content, found = factor_list(Poly(table, *symbols, domain=QQ))
-    return _fraction(content), tuple(
-        (_terms(factor, atoms), int(exponent)) for factor, exponent in found
-    )
+    return Poly(table, *symbols, domain=QQ)
 
 
 def _terms(factor: Poly, atoms: tuple[int, ...]) -> _Terms:

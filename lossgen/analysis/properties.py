@@ -8,45 +8,77 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.curvature import is_convex
+from lossgen.analysis.consistency import examine_mean_consistent, examine_proper
+from lossgen.analysis.convexity import bends_upwards
+from lossgen.analysis.curvature import is_convex_in
+from lossgen.analysis.identities import vanishes
+from lossgen.analysis.minima import is_never_negative, is_zero
 from lossgen.analysis.proofs import is_nonnegative
-from lossgen.analysis.ranges import Ranges
-from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
-from lossgen.calculus.evaluate import Undefined, evaluate, germ
+from lossgen.analysis.ranges import Ranges, domain_interval
+from lossgen.analysis.samples import (
+    Sample,
+    generic,
+    satisfying,
+    typical_length,
+    uses_axis,
+)
+from lossgen.analysis.steepness import examine_bounded_gradient
+from lossgen.analysis.summands import at_label, pair, summand
+from lossgen.calculus.evaluate import (
+    OutOfStepsError,
+    Steps,
+    Undefined,
+    evaluate,
+    germ,
+    limited,
+)
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import TWO, Apply, Expr, Role, rebuild, sub, substitute
-from lossgen.ir.loss import Loss, Property
+from lossgen.ir.expr import Axis, Expr, Number, Role, sub, substitute
+from lossgen.ir.loss import Loss, Property, Smoothness
 
 _DIGITS = 30
 _ZERO = mpf(10) ** -20
 _ROWS = 12
 _SALTS = (0, 1, 2)
-_SPECS_NAMES = (
-    "nonnegative",
-    "zero_at_target",
-    "convex",
-    "symmetric",
-    "bounded_gradient",
-    "mean_consistent",
-    "proper",
-)
+_STEPS = 15_000
+_STEPS_OF_A_CLAIM = 60_000
 
 
-def examine(loss: Loss, report: Report) -> tuple[Property, ...]:
-    """What becomes of each property; claims of the spec that fail are reported."""
+def examine(loss: Loss, smoothness: Smoothness, report: Report) -> tuple[Property, ...]:
+    """What becomes of each property; claims of the spec that fail are reported.
+
+    Each has an allowance of steps of its own: what is too involved to be decided stays
+    open, and refuses no loss.
+    """
     claims = {text.value: text for text in loss.spec.properties}
     found = []
-    for name in _SPECS_NAMES:
-        if name not in claims and name not in _ALWAYS:
+    for name, examiner in _EXAMINERS.items():
+        if name not in claims and not _is_of_interest(name, loss):
             continue
-        result = _EXAMINERS[name](loss) if name in _EXAMINERS else _undecided(name)
+        limit = _STEPS_OF_A_CLAIM if name in claims else _STEPS
+        try:
+            with limited(Steps(limit)):
+                result = examiner(loss, smoothness)
+        except OutOfStepsError:
+            detail = f"it is not decided in {limit:,} steps"
+            result = Property(name, "unknown", detail)
         found.append(result)
         if name in claims:
             _report(result, claims[name].span(), report)
     return tuple(found)
 
 
-_ALWAYS = ("nonnegative", "zero_at_target", "convex", "symmetric")
+def _is_of_interest(name: str, loss: Loss) -> bool:
+    """Whether a property is examined though it is not claimed."""
+    if name == "mean_consistent":
+        return pair(loss) is not None
+    if name == "proper":
+        return pair(loss) is not None and all(
+            item.domain.along_last_axis
+            or (item.domain.lower.approx >= 0 and item.domain.upper.approx <= 1)
+            for item in loss.of_role(Role.Y_TRUE, Role.Y_PRED)
+        )
+    return True
 
 
 def _report(result: Property, span: Any, report: Report) -> None:
@@ -66,34 +98,37 @@ def _report(result: Property, span: Any, report: Report) -> None:
         )
 
 
-_ADJECTIVES = {"zero_at_target": "zero at the target"}
-
-
-def _undecided(name: str) -> Property:
-    return Property(name, "unknown", "no test of it is built in")
+_ADJECTIVES = {
+    "zero_at_target": "zero at the target",
+    "bounded_gradient": "of bounded gradient",
+    "mean_consistent": "consistent for the mean",
+}
 
 
 # Nonnegative --------------------------------------------------------------------------
 
 
-def _nonnegative(loss: Loss) -> Property:
+def _nonnegative(loss: Loss, smoothness: Smoothness) -> Property:
+    name = "nonnegative"
     if is_nonnegative(loss.expression, Ranges.of_loss(loss)):
-        return Property("nonnegative", "proved")
+        return Property(name, "proved")
     for sample in _samples(loss):
         values = _values(loss.expression, sample)
         for row, value in enumerate(values):
             if value is not None and value < -_ZERO:
                 place = sample.describe(row, tuple(sample.environment))
                 return Property(
-                    "nonnegative", "refuted", f"at {place} it is {mp.nstr(value, 6)}"
+                    name, "refuted", f"at {place} it is {mp.nstr(value, 6)}"
                 )
-    return Property("nonnegative", "unknown", "no counterexample at random points")
+    if is_never_negative(loss, continuous=_is_continuous(smoothness)):
+        return Property(name, "proved")
+    return Property(name, "unknown", "no counterexample at random points")
 
 
 # Zero at the target -------------------------------------------------------------------
 
 
-def _zero_at_target(loss: Loss) -> Property:
+def _zero_at_target(loss: Loss, _: Smoothness) -> Property:
     name = "zero_at_target"
     pairs = _pairs(loss)
     if pairs is None:
@@ -102,7 +137,8 @@ def _zero_at_target(loss: Loss) -> Property:
         loss.expression,
         {loss.variable(p).symbol: loss.variable(t).symbol for p, t in pairs},
     )
-    if Ranges.of_loss(loss).of(merged).point == 0:
+    ranges = Ranges.of_loss(loss)
+    if is_zero(merged, ranges) or _is_zero_at_labels(loss):
         return Property(name, "proved")
     for sample in _samples(loss):
         moved = {**sample.environment}
@@ -120,6 +156,26 @@ def _zero_at_target(loss: Loss) -> Property:
                     f"where y_pred = y_true and {place} it is {mp.nstr(value, 6)}",
                 )
     return Property(name, "unknown", "it is 0 at random points")
+
+
+def _is_zero_at_labels(loss: Loss) -> bool:
+    """The same for each of finitely many labels, where all are predictions as well."""
+    part, found = summand(loss), pair(loss)
+    if part is None or found is None:
+        return False
+    true, predicted = found
+    targets, values = (loss.variable(item.name).domain for item in found)
+    inside = domain_interval(values)
+    return bool(targets.values) and all(
+        inside.contains(label)
+        and is_zero(
+            at_label(
+                at_label(part.expression, true, Number(label)), predicted, Number(label)
+            ),
+            part.ranges,
+        )
+        for label in targets.values
+    )
 
 
 def _into_domain(loss: Loss, name: str, values: Any) -> Any:
@@ -151,8 +207,8 @@ def _pairs(loss: Loss) -> list[tuple[str, str]] | None:
 # Convex -------------------------------------------------------------------------------
 
 
-def _convex(loss: Loss) -> Property:
-    if is_convex(loss):
+def _convex(loss: Loss, smoothness: Smoothness) -> Property:
+    if is_convex_in(loss.expression, Ranges.of_loss(loss)):
         return Property("convex", "proved")
     for sample in _samples(loss):
         for salt in (5, 6):
@@ -162,6 +218,12 @@ def _convex(loss: Loss) -> Property:
                 place = sample.describe(row, tuple(sample.environment))
                 detail = f"at {place} a second derivative is {mp.nstr(bend, 6)}"
                 return Property("convex", "refuted", detail)
+    if bends_upwards(loss, smoothness):
+        return Property("convex", "proved")
+    for sample in _samples(loss):
+        chord = _above_its_chord(loss, sample)
+        if chord is not None:
+            return Property("convex", "refuted", chord)
     return Property("convex", "unknown", "no counterexample at random points")
 
 
@@ -185,10 +247,48 @@ def _concave_row(loss: Loss, sample: Sample, salt: int) -> tuple[int, Any] | Non
     return None
 
 
+def _above_its_chord(loss: Loss, sample: Sample) -> str | None:
+    """A row where the loss half-way to the next is above the mean of both."""
+    ends, middle = dict(sample.environment), dict(sample.environment)
+    for item in loss.of_role(Role.Y_PRED):
+        array = sample.environment[item.name]
+        ends[item.name] = np.roll(array, 1, axis=0)
+        middle[item.name] = (array + ends[item.name]) / 2
+    far = Sample(ends, sample.rows, sample.last)
+    half = Sample(middle, sample.rows, sample.last)
+    if satisfying(loss, half).rows != sample.rows:
+        return None
+    found = [_totals(loss, item) for item in (sample, far, half)]
+    if any(item is None for item in found):
+        return None
+    for row, (a, b, between) in enumerate(zip(*(f or [] for f in found), strict=True)):
+        if between > (a + b) / 2 + mpf(10) ** -12 * (1 + abs(a) + abs(b)):
+            names = tuple(sample.environment)
+            predicted = tuple(item.name for item in loss.of_role(Role.Y_PRED))
+            return (
+                f"at {half.describe(row, names)} it is {mp.nstr(between, 6)}, and "
+                f"{mp.nstr(a, 6)} and {mp.nstr(b, 6)} at the ends "
+                f"{sample.describe(row, predicted)} and {far.describe(row, predicted)}"
+            )
+    return None
+
+
+def _totals(loss: Loss, sample: Sample) -> list[Any] | None:
+    """The sum of the loss over each row."""
+    if uses_axis(loss.expression, Axis.BATCH):
+        return None
+    try:
+        values = evaluate(loss.expression, sample.environment, digits=_DIGITS)
+    except Undefined:
+        return None
+    values = np.broadcast_to(values, (sample.rows, *values.shape[1:]))
+    return [sum(np.asarray(row, dtype=object).flat) for row in values]
+
+
 # Symmetric ----------------------------------------------------------------------------
 
 
-def _symmetric(loss: Loss) -> Property:
+def _symmetric(loss: Loss, _: Smoothness) -> Property:
     name = "symmetric"
     pairs = _pairs(loss)
     if pairs is None:
@@ -199,8 +299,8 @@ def _symmetric(loss: Loss) -> Property:
         swap[p], swap[t] = t, p
     swapped = substitute(loss.expression, swap)
     ranges = Ranges.of_loss(loss)
-    one, other = (_sign_free(item, ranges) for item in (loss.expression, swapped))
-    if one == other or ranges.of(sub(one, other)).point == 0:
+    gap = sub(loss.expression, swapped)
+    if vanishes(gap, ranges):
         return Property(name, "proved")
     for sample in _samples(loss):
         both = zip(
@@ -213,36 +313,38 @@ def _symmetric(loss: Loss) -> Property:
                 place = sample.describe(row, tuple(sample.environment))
                 detail = f"at {place} it is {mp.nstr(one, 6)}, and {mp.nstr(other, 6)} "
                 return Property(name, "refuted", detail + "with the two swapped")
+    if is_zero(gap, ranges):
+        return Property(name, "proved")
     return Property(name, "unknown", "no counterexample at random points")
 
 
-_EVEN = ("abs", "cosh", "log_cosh", "square", "norm", "i0e", "cos")
+# What the gradient and the expectation tell -------------------------------------------
 
 
-def _sign_free(expr: Expr, ranges: Ranges) -> Expr:
-    """The expression with the arguments of even functions in one form of the two."""
-
-    def visit(node: Expr) -> Expr:
-        if not isinstance(node, Apply):
-            return node
-        even = node.op in _EVEN or (node.op == "pow" and node.args[1] == TWO)
-        if not even:
-            return node
-        polynomial = ranges.polynomial(node.args[0])
-        leading = min(polynomial, default=())
-        if polynomial.get(leading, 0) < 0:
-            polynomial = {key: -value for key, value in polynomial.items()}
-        argument = ranges.expression(polynomial)
-        return Apply(node.op, (argument, *node.args[1:]), node.axis)
-
-    return rebuild(expr, visit)
+def _is_continuous(smoothness: Smoothness) -> bool:
+    return smoothness.rank <= Smoothness.CONTINUOUS.rank
 
 
-_EXAMINERS: dict[str, Callable[[Loss], Property]] = {
+def _bounded_gradient(loss: Loss, _: Smoothness) -> Property:
+    return examine_bounded_gradient(loss)
+
+
+def _mean_consistent(loss: Loss, smoothness: Smoothness) -> Property:
+    return examine_mean_consistent(loss, continuous=_is_continuous(smoothness))
+
+
+def _proper(loss: Loss, smoothness: Smoothness) -> Property:
+    return examine_proper(loss, continuous=_is_continuous(smoothness))
+
+
+_EXAMINERS: dict[str, Callable[[Loss, Smoothness], Property]] = {
     "nonnegative": _nonnegative,
     "zero_at_target": _zero_at_target,
     "convex": _convex,
     "symmetric": _symmetric,
+    "bounded_gradient": _bounded_gradient,
+    "mean_consistent": _mean_consistent,
+    "proper": _proper,
 }
 
 

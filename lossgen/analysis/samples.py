@@ -223,7 +223,7 @@ def _interior(generator: random.Random, variable: Variable) -> Draw:
         return _labels(generator, variable)
     if domain.kind is DomainKind.COUNT:
         return lambda: Fraction(generator.randint(0, 6))
-    low, high = _window(domain_interval(domain))
+    low, high = window(domain_interval(domain))
     width = (high - low) / 10**6
     common = lcm(low.denominator, width.denominator)
     start, step = int(low * common), int(width * common)
@@ -252,7 +252,7 @@ def _far(generator: random.Random, variable: Variable) -> Draw:
     return draw
 
 
-def _window(values: Interval) -> tuple[Fraction, Fraction]:
+def window(values: Interval) -> tuple[Fraction, Fraction]:
     """A finite part of an interval, where most of what matters happens."""
     if values.lower == -inf and values.upper == inf:
         return Fraction(-3), Fraction(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lossgen.backend.formatting import format_source
+from lossgen.backend.property_tests import is_unbounded, property_tests
 from lossgen.backend.prose import title
 from lossgen.backend.shape import result_shape
 from lossgen.backend.signature import default_source
@@ -36,6 +37,8 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "batched": shape.batched,
         "sparse": loss.spec.y_true.sparse,
         "ignore": loss.spec.y_true.ignore,
+        "properties": property_tests(program.checked),
+        "unbounded": is_unbounded(loss),
     }
     return format_source(render(TEMPLATE, context, options.templates))
 

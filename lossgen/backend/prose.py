@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from lossgen.backend.shape import Shape
 from lossgen.ir.domain import Bound
 from lossgen.ir.expr import Role
-from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.loss import Certificate, Loss, Variable
 from lossgen.ir.program import LossProgram
 
 _WIDTH = 88
@@ -172,13 +172,24 @@ def _remarks(program: LossProgram) -> Iterable[str]:
     if loss.assume:
         texts = [_code(text.value) for text in loss.spec.assume]
         yield f"Assumes, without a check, that {_listed(texts)}."
-    proved = [
-        _PROPERTIES[item.name]
-        for item in certificate.properties
-        if item.status == "proved" and item.name in _PROPERTIES
-    ]
-    if proved:
-        yield f"The loss is {_listed(proved)}."
+    yield from _properties(loss, certificate)
+
+
+def _properties(loss: Loss, certificate: Certificate) -> Iterable[str]:
+    """What was proved of the loss."""
+    proved = {
+        item.name: item for item in certificate.properties if item.status == "proved"
+    }
+    words = [_PROPERTIES[name] for name in proved if name in _PROPERTIES]
+    if words:
+        yield f"The loss is {_listed(words)}."
+    if "bounded_gradient" in proved:
+        held = " as a probability" if loss.spec.y_pred.logits else ""
+        bound = _code(proved["bounded_gradient"].bound or "")
+        yield f"The derivative by each element of y_pred{held} is {bound} at most."
+    centres = [_CENTRES[name] for name in proved if name in _CENTRES]
+    if centres:
+        yield f"Its expectation is least where y_pred is {' or '.join(centres)}."
 
 
 _PROPERTIES = {
@@ -186,6 +197,11 @@ _PROPERTIES = {
     "zero_at_target": "0 where y_pred = y_true",
     "convex": "convex in y_pred",
     "symmetric": "symmetric in y_true and y_pred",
+}
+
+_CENTRES = {
+    "mean_consistent": "the mean of y_true",
+    "proper": "the probabilities of the labels (a proper scoring rule)",
 }
 
 

@@ -516,8 +516,8 @@ _SMOOTHNESS = (
         "A claimed property is not decided.",
         why="No proof and no counterexample was found.",
         example=_spec(
-            "loss: y_pred**4 - y_pred**3 + y_pred**2 + y_true**2",
-            "properties: [convex]",
+            "loss: exp(y_pred) - y_pred - 1 + square(y_true)",
+            "properties: [nonnegative]",
         ),
         remedy="Simplify the formula, or give a reason under `allow`.",
     ),

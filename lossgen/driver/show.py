@@ -73,7 +73,7 @@ def _portrait(compilation: Compilation, spec_path: str) -> str:
     lines = [
         *_formula_lines(compilation.spec),
         "",
-        *certificate_lines(summarize(spec_path, compilation)),
+        *certificate_lines(summarize(spec_path, compilation), details=True),
         *_analysis_lines(compilation),
     ]
     return "".join(f"{line}\n" for line in lines)

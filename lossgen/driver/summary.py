@@ -12,8 +12,8 @@ from lossgen.driver.outcome import Outcome
 from lossgen.driver.output import OutputPlan, State
 
 
-def certificate_lines(outcome: Outcome) -> Iterator[str]:
-    """What the check established about one loss."""
+def certificate_lines(outcome: Outcome, *, details: bool = False) -> Iterator[str]:
+    """What the check established about one loss; with the witnesses, if asked."""
     yield f"{outcome.name or '?'} ({outcome.spec}): {outcome.verdict}"
     for kink in outcome.kinks:
         yield f"  kink at {kink.at}: derivative {kink.left} before, {kink.right} after"
@@ -25,6 +25,9 @@ def certificate_lines(outcome: Outcome) -> Iterator[str]:
         names = [item.name for item in outcome.properties if item.status == status]
         if names:
             yield f"  {status}: {', '.join(names)}"
+            for item in outcome.properties:
+                if details and item.status == status and item.detail:
+                    yield f"    {item.name}: {item.detail}"
 
 
 def build_line(result: BuildResult, mode: BuildMode) -> str:

@@ -121,11 +121,15 @@ class Kink:
 
 @dataclass(frozen=True)
 class Property:
-    """A claim about the loss and what became of it."""
+    """A claim about the loss and what became of it.
+
+    ``bound`` is the formula, in the parameters, of a bound that was proved.
+    """
 
     name: str
     status: str  # proved | refuted | unknown
     detail: str | None = None
+    bound: str | None = None
 
 
 @dataclass(frozen=True)

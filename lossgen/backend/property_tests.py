@@ -1,0 +1,100 @@
+"""Which properties a generated test looks at, and with what.
+
+Those that are proved, and those that the spec claims and nobody decided. A test that
+needs more than the loss takes is left out: labels that the swapped or the mean ones
+could not be, or parameters that differ from sample to sample.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from lossgen.ir.expr import Apply, Axis, Role, walk
+from lossgen.ir.loss import CheckedLoss, Loss, Property
+
+
+def property_tests(checked: CheckedLoss) -> dict[str, str]:
+    """The properties to test, each with the source text that its test needs."""
+    loss = checked.loss
+    claims = {text.value for text in loss.spec.properties}
+    found = {}
+    for item in checked.certificate.properties:
+        wanted = item.status == "proved" or (
+            item.status == "unknown" and item.name in claims
+        )
+        if wanted and _TESTABLE[item.name](loss):
+            found[item.name] = _needed(item, loss)
+    return found
+
+
+def is_unbounded(loss: Loss) -> bool:
+    """Whether every component of y_pred may be any real number."""
+    return all(
+        item.domain.lower.value is None and item.domain.upper.value is None
+        for item in loss.of_role(Role.Y_PRED)
+    )
+
+
+def _needed(item: Property, loss: Loss) -> str:
+    if item.name == "bounded_gradient":
+        parameters = {variable.name for variable in loss.parameters}
+        return re.sub(
+            r"[A-Za-z_]\w*",
+            lambda match: (
+                f'parameters["{match[0]}"]' if match[0] in parameters else match[0]
+            ),
+            item.bound or "",
+        )
+    if item.name == "proper":
+        (target,) = loss.of_role(Role.Y_TRUE)
+        if target.domain.along_last_axis:
+            return ""
+        return "(-1.0, 1.0)" if -1 in target.domain.labels else "(0.0, 1.0)"
+    return ""
+
+
+def _always(loss: Loss) -> bool:
+    return True
+
+
+def _is_dense(loss: Loss) -> bool:
+    return not loss.spec.y_true.sparse
+
+
+def _is_swappable(loss: Loss) -> bool:
+    """Whether y_true and y_pred may change places."""
+    domains = [
+        [item.domain.text for item in loss.of_role(role)]
+        for role in (Role.Y_TRUE, Role.Y_PRED)
+    ]
+    return _is_dense(loss) and loss.mask is None and domains[0] == domains[1]
+
+
+def _is_averaged(loss: Loss) -> bool:
+    """Whether all samples of a batch may count the same, with the same prediction."""
+    axes = {node.axis for node in walk(loss.expression) if isinstance(node, Apply)}
+    alike = all(item.shape != "elements" for item in loss.parameters)
+    return alike and loss.mask is None and not axes & {Axis.BATCH, Axis.SPATIAL}
+
+
+def _is_scalar(loss: Loss) -> bool:
+    """Whether the loss can be taken of single elements, whatever the parameters."""
+    return _is_averaged(loss) and all(
+        item.shape == "scalar" or _has_classes(loss) for item in loss.parameters
+    )
+
+
+def _has_classes(loss: Loss) -> bool:
+    return any(item.domain.along_last_axis for item in loss.of_role(Role.Y_TRUE))
+
+
+_TESTABLE: dict[str, Callable[[Loss], bool]] = {
+    "nonnegative": _always,
+    "zero_at_target": _is_dense,
+    "convex": _always,
+    "symmetric": _is_swappable,
+    "bounded_gradient": _always,
+    "mean_consistent": _is_averaged,
+    "proper": _is_scalar,
+}

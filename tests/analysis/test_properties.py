@@ -1,0 +1,155 @@
+"""Properties of published losses, as theory has them, and what the check says of each.
+
+A row is, in the order of ``NAMES``, ``+`` where a property holds for all parameters,
+``-`` where it fails for some, ``.`` where it has no meaning or is not looked at. What
+the check does not decide stands in ``OPEN``: it may never contradict a row.
+"""
+
+from dataclasses import replace
+
+import pytest
+from probing import contradiction
+from verdict_cases import load
+from writing import text
+
+from lossgen.analysis.properties import examine
+from lossgen.compiler import check_source
+from lossgen.diagnostics.diagnostic import Report
+from lossgen.diagnostics.source import SourceFile
+
+NAMES = (
+    "nonnegative",
+    "zero_at_target",
+    "convex",
+    "symmetric",
+    "bounded_gradient",
+    "mean_consistent",
+    "proper",
+)
+
+TRUTH = {
+    "mse": "++++-+.",  # d**2: slope 2*d; E d**2 is least at the mean
+    "mae": "+++++-.",  # abs(d): slope 1; the median, not the mean
+    "huber": "+++++-.",  # slope d inside, delta outside
+    "smooth_l1": "+++++-.",  # Huber over beta
+    "pseudo_huber": "+++++-.",  # slope d/sqrt(1 + (d/delta)**2), increasing to delta
+    "charbonnier": "+-+++-.",  # eps at d = 0
+    "log_cosh_by_name": "+++++-.",  # slope tanh(d)
+    "log_cosh_written_out": "+++++-.",
+    "l1_l2": "+++++-.",  # slope d/sqrt(1 + d**2/2), increasing to sqrt(2)
+    "fair": "+++++-.",  # slope c*d/(c + abs(d))
+    "quantile": "+++-+-.",  # slopes level - 1 and level; the quantile
+    "expectile": "+++---.",  # squares with two weights: even for level = 1/2 alone
+    "tukey_biweight": "++-++-.",  # constant beyond c
+    "welsch": "++-++-.",  # concave far out
+    "cauchy": "++-++-.",  # slope d/(1 + (d/c)**2), at most c/2
+    "geman_mcclure": "++-++-.",
+    "andrews_sine": "++-++-.",  # slope c*sin(d/c)
+    "hampel": "++-++-.",  # slope of at most 2
+    "truncated_quadratic": "++-++-.",  # slope of at most 2*c
+    "epsilon_insensitive": "+++++-.",  # distance from a tube
+    "squared_epsilon_insensitive": "++++--.",
+    "mape": "+++---.",  # slope 100/y_true, any size for small targets
+    "smape": "++-+--.",  # slope 100/y_true where the two agree
+    "msle": "++-+--.",  # log1p(y_pred) is concave: so is its square far out
+    "linex": "+++---.",  # exp(a*d) - a*d - 1
+    "wing": "++-++-.",  # concave beside its corner; slopes w/eps and 1
+    "berhu": "++++--.",  # quadratic beyond c
+    "abs_to_the_fifth": "++++--.",
+    "itakura_saito": "++---+.",  # slope (p - t)/p**2; a Bregman divergence
+    "gamma_deviance": "++---+.",  # twice Itakura-Saito
+    "poisson_rate": "--+--+.",  # slope 1 - t/p
+    "poisson_deviance": "+++--+.",  # twice KL of Poisson laws
+    "tweedie_deviance": "++---+.",  # slope (p - t)*p**-k; concave far out for k > 1
+    "exponential_nll": "----" + "-+.",  # slope (p - t)/p**2; log(p) < 0 for p < 1
+    "poisson_log_rate": "--+---.",  # exp(y_pred) is the mean, not y_pred
+    "bce_probabilities": "+-+--++",  # log score: slope (p - t)/(p*(1 - p))
+    "focal": "++.----",  # least where gamma pulls it, not at p
+    "poly_1": "-......",  # -log(p_t) + epsilon*(1 - p_t), epsilon any number
+    "symmetric_crossentropy": "+++.---",  # log score plus an improper linear one
+    "generalized_crossentropy": "+++.---",  # E is least at p**(1/(1 - q)), normalised
+    "label_smoothed_crossentropy": "+-+.---",  # least at the smoothed probabilities
+    "kl_divergence": "+++--++",  # Gibbs's inequality
+    "js_divergence": "++++---",  # slope log(p/m)/2, to -oo as p goes to 0
+    "crossentropy_logits": "+-+-+-.",  # slope softmax - y_true
+    "brier": "+++++++",  # squares on the simplex
+    "mae_of_probabilities": "+++++--",  # least at the likelier label
+    "mae_of_classes": "+++++--",
+    "hinge": "+++++-.",  # least at the sign of the mean
+    "squared_hinge": "++++-+.",  # least at 2*p - 1, which is the mean
+    "modified_huber": "++++++.",  # the same, linear beyond -1: slope of at most 4
+    "smoothed_hinge": "+++++-.",
+    "exponential": "+-++--.",  # least at log(p/(1 - p))/2
+    "savage": "+--++-.",  # from 1 to 0, concave first
+    "tangent": "+--++-.",
+    "soft_dice": "+-.+.--",
+    "crps_gaussian": "+......",  # an integral of squares
+    "euclidean_distance": "+++++-.",  # a norm
+}
+
+OPEN = {
+    ("smape", "bounded_gradient"),
+    ("tukey_biweight", "bounded_gradient"),
+    ("welsch", "bounded_gradient"),
+    ("tweedie_deviance", "nonnegative"),
+    ("tweedie_deviance", "zero_at_target"),
+    ("exponential_nll", "nonnegative"),
+    ("symmetric_crossentropy", "bounded_gradient"),
+    ("generalized_crossentropy", "bounded_gradient"),
+    ("label_smoothed_crossentropy", "bounded_gradient"),
+    ("kl_divergence", "symmetric"),
+    ("js_divergence", "nonnegative"),
+    ("crossentropy_logits", "bounded_gradient"),
+    ("berhu", "convex"),
+    ("euclidean_distance", "bounded_gradient"),
+}
+
+CASES = {case.name: case for case in load()}
+
+
+def examined(name):
+    """The loss, and what becomes of all seven claims on it."""
+    (found,) = check_source(SourceFile(f"{name}.yaml", CASES[name].text))
+    loss = found.checked.loss
+    claimed = replace(loss.spec, properties=tuple(text(item) for item in NAMES))
+    smoothness = found.checked.certificate.smoothness
+    result = examine(replace(loss, spec=claimed), smoothness, Report())
+    return loss, {item.name: item for item in result}
+
+
+@pytest.mark.parametrize("name", list(TRUTH))
+def test_the_check_agrees_with_theory(name):
+    loss, found = examined(name)
+    expected = {"+": "proved", "-": "refuted"}
+    for key, holds in zip(NAMES, TRUTH[name], strict=True):
+        if holds == ".":
+            continue
+        right = "unknown" if (name, key) in OPEN else expected[holds]
+        assert (key, found[key].status) == (key, right), found[key].detail
+    for item in found.values():
+        if item.status == "proved":
+            assert contradiction(loss, item) is None
+        if item.status == "refuted":
+            assert item.detail
+
+
+BOUNDS = {
+    "mae": "1",
+    "huber": "delta",
+    "pseudo_huber": "delta",
+    "charbonnier": "1",
+    "cauchy": "0.5*c",  # at d = c
+    "fair": "c",
+    "wing": "max(1, w/eps)",
+    "truncated_quadratic": "2*c",
+    "andrews_sine": "c",
+    "hampel": "2",
+    "brier": "2",
+    "modified_huber": "4",
+}
+
+
+@pytest.mark.parametrize("name", list(BOUNDS))
+def test_bounds(name):
+    _, found = examined(name)
+    assert found["bounded_gradient"].bound == BOUNDS[name]
