@@ -98,7 +98,6 @@ OPEN = {
     ("generalized_crossentropy", "bounded_gradient"),
     ("label_smoothed_crossentropy", "bounded_gradient"),
     ("kl_divergence", "symmetric"),
-    ("js_divergence", "nonnegative"),
     ("crossentropy_logits", "bounded_gradient"),
     ("berhu", "convex"),
     ("euclidean_distance", "bounded_gradient"),
