@@ -41,7 +41,7 @@ _ZERO = mpf(10) ** -20
 _ROWS = 12
 _SALTS = (0, 1, 2)
 _STEPS = 15_000
-_STEPS_OF_A_CLAIM = 60_000
+_STEPS_OF_A_CLAIM = 120_000
 
 
 def examine(loss: Loss, smoothness: Smoothness, report: Report) -> tuple[Property, ...]:

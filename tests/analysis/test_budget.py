@@ -77,7 +77,7 @@ def test_a_claim_that_is_too_involved_says_so_and_refuses_no_loss():
     result = checking.check(loss, report)
     assert result is not None
     (item,) = (item for item in report if item.code.id == "LG411")
-    assert item.notes == ("it is not decided in 60,000 steps",)
+    assert item.notes == ("it is not decided in 120,000 steps",)
 
 
 def used(text, monkeypatch):
