@@ -6,6 +6,7 @@ the check does not decide stands in ``OPEN``: it may never contradict a row.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from probing import contradiction
@@ -13,10 +14,13 @@ from verdict_cases import load
 from writing import text
 
 from lossgen.analysis.properties import examine
-from lossgen.compiler import check_source
+from lossgen.compiler import check_source, compile_source
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
+from lossgen.ir.options import Options
 
+TEMPLATES = str(Path(__file__).parents[2] / "templates")
+OPTIONS = Options("lossgen", None, ".", (TEMPLATES,))
 NAMES = (
     "nonnegative",
     "zero_at_target",
@@ -152,3 +156,14 @@ BOUNDS = {
 def test_bounds(name):
     _, found = examined(name)
     assert found["bounded_gradient"].bound == BOUNDS[name]
+
+
+def test_an_undecided_claim_is_tested():
+    name = "name: welsch_like\n"
+    formula = "loss: 1 - exp(-square(y_pred - y_true))\n"
+    claim = "properties: [bounded_gradient]\n"
+    for keys, tested in ((name + formula, False), (name + formula + claim, True)):
+        (found,) = compile_source(SourceFile("welsch_like.yaml", keys), OPTIONS)
+        assert [item.code.id for item in found.diagnostics] == ["LG411"] * tested
+        source = found.artifacts[1].text
+        assert ("def test_bounded_gradient" in source) is tested
