@@ -41,10 +41,22 @@ class Expansion:
         pairs = zip(self.left, self.right, strict=True)
         return [first_difference(*pair) for pair in pairs]
 
+    def gradient(self) -> list[Any]:
+        """Per row, the slope between the one-sided ones that is closest to 0."""
+        pairs = zip(self.left, self.right, strict=True)
+        return [least(left[1], right[1]) for left, right in pairs]
+
     @property
     def agrees(self) -> bool:
         """Whether the two sides are the same as far as they are known."""
         return all(item is None for item in self.differences())
+
+
+def least(left: Any, right: Any) -> Any:
+    """The number between two others that is closest to 0."""
+    if left * right <= 0:
+        return mpf(0)
+    return min(left, right, key=abs)
 
 
 def expand(loss: Loss, place: Locus) -> Expansion | None:
@@ -79,6 +91,15 @@ def value_at(loss: Loss, place: Locus, sample: Sample) -> Side | None:
         return _germs(loss, place, sample.moved(name, still), 0, 1)
     except Undefined:
         return None
+
+
+def slopes_by_value(loss: Loss, place: Locus) -> list[Any]:
+    """Per row, the slope that derivatives taken operation by operation give.
+
+    Raises:
+        Undefined: If an operation has none.
+    """
+    return [row[1] for row in _germs(loss, place, place.sample, 1, 1, by_value=True)]
 
 
 def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
@@ -117,7 +138,15 @@ def _exists(loss: Loss, place: Locus, row: int, order: int) -> bool:
     return True
 
 
-def _germs(loss: Loss, place: Locus, sample: Sample, sign: int, order: int) -> Side:
+def _germs(
+    loss: Loss,
+    place: Locus,
+    sample: Sample,
+    sign: int,
+    order: int,
+    *,
+    by_value: bool = False,
+) -> Side:
     """Per row, the derivatives along the variable's first element, seen from a side."""
     name = place.variable.name
     direction = np.zeros(sample.environment[name].shape, dtype=int)
@@ -131,6 +160,7 @@ def _germs(loss: Loss, place: Locus, sample: Sample, sign: int, order: int) -> S
         order=order,
         digits=DIGITS,
         tolerance=_TOLERANCE,
+        by_value=by_value,
     )
     with mp.workdps(DIGITS):
         totals = [_row_totals(item, sample.rows, tied) for item in values]

@@ -81,12 +81,13 @@ class Guard:
 class Locus:
     """Points on one piece of a guard's zero set, named in the author's words.
 
-    ``root`` is what the variable equals there, where that is known.
+    ``difference`` is 0 there; ``root`` is what the variable equals, if that is known.
     """
 
     name: str
     variable: Variable
     sample: Sample
+    difference: Expr
     root: Expr | None = None
 
 
@@ -121,7 +122,9 @@ def loci(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] 
             located = _at_root(guard, variable, sample, root)
             if located is not None:
                 name = spell_equal(variable.symbol, root)
-                found.setdefault(name, Locus(name, variable, located, root))
+                found.setdefault(
+                    name, Locus(name, variable, located, guard.difference, root)
+                )
     if not complete and guard.node.op != "norm":
         searched = _searched(guard, variable, sample, lambda values: values)
         for count, place in enumerate(searched):
@@ -145,7 +148,9 @@ def loci_anywhere(
             located = _at_root(guard, variable, sample, root, anywhere=True)
             if located is not None:
                 name = spell_equal(variable.symbol, root)
-                found.setdefault(name, Locus(name, variable, located, root))
+                found.setdefault(
+                    name, Locus(name, variable, located, guard.difference, root)
+                )
     return tuple(found.values())
 
 
@@ -536,7 +541,11 @@ def _searched(
         return ()
     located = (_on_locus(guard, variable, sample, moved(item)) for item in roots)
     name = _searched_name(guard)
-    return tuple(Locus(name, variable, item) for item in located if item is not None)
+    return tuple(
+        Locus(name, variable, item, guard.difference)
+        for item in located
+        if item is not None
+    )
 
 
 def _searched_name(guard: Guard) -> str:

@@ -25,28 +25,21 @@ from lossgen.analysis.guards import (
     compared,
     guards,
     is_solved,
-    loci,
-    loci_anywhere,
 )
+from lossgen.analysis.places import last_lengths, places_of, samples_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
-    Sample,
-    distant,
     generic,
-    shortest,
-    typical_length,
 )
 from lossgen.analysis.slopes import rounded, slope_text
 from lossgen.analysis.spelling import spell
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.calculus.jets import MAX_ORDER
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Apply, Role, sub, substitute, walk
+from lossgen.ir.expr import Role, sub, substitute, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 _ROWS = 10
-_DISTANT_ROWS = 8
-_SALTS = (1, 2, 3)  # further points where the first ones miss the locus
 
 
 @dataclass(frozen=True)
@@ -99,13 +92,13 @@ def _worst(orders: Iterator[int]) -> Smoothness:
 def _breaks(
     loss: Loss, guard: Guard, variable: Variable, report: Report
 ) -> Iterator[_Break]:
-    places = _places(loss, guard, variable)
+    places = places_of(loss, guard, variable)
     if places is None:
         if guard.branching:
             _report_unproved(guard, report)
         elif guard.node.op == "norm":
             at = f"{spell(guard.node)} = 0"
-            yield _Break(Kink(at, "-1", "1", 1, guard.node), at)
+            yield _Break(Kink(at, "-1", "1", "0", 1, guard.node), at)
         return
     jumps = False
     for found in _found(loss, guard, variable, places, report):
@@ -135,7 +128,7 @@ def _found(
         found = expansion and _break_at(pinned, guard, place, expansion)
         if expansion and not found:
             continue
-        known = points_in(loss, guard, cell, place, _samples(loss))
+        known = points_in(loss, guard, cell, place, samples_of(loss))
         expansion = expand(loss, known) if known else None
         if known and expansion:
             found = _break_at(loss, guard, known, expansion)
@@ -152,7 +145,7 @@ def _meet(loss: Loss, guard: Guard) -> bool:
     the branches vanish at points in general position, it vanishes.
     """
     condition, then, otherwise = guard.node.args
-    sample = generic(loss, last=_lengths(loss)[-1], rows=_ROWS)
+    sample = generic(loss, last=last_lengths(loss)[-1], rows=_ROWS)
     if sample is None:
         return False
     for left, right in compared(condition):
@@ -167,56 +160,6 @@ def _meet(loss: Loss, guard: Guard) -> bool:
             if all(abs(value) < EQUAL for value in values.flat):
                 return True
     return False
-
-
-def _places(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] | None:
-    """The pieces of a guard's zero set; None where none was found and one may exist."""
-    found: dict[str, Locus] = {}
-    known = False
-    for last in _lengths(loss):
-        for salt in (0, *_SALTS):
-            sample = generic(loss, last=last, rows=_ROWS, salt=salt)
-            if sample is None:
-                continue
-            places = loci(guard, variable, sample)
-            known = known or places is not None
-            for count, place in enumerate(places or ()):
-                found.setdefault(f"{place.name} {count} {last}", place)
-            if places:
-                break
-    if not found and guard.reachable:
-        # None inside the domain at these points, but there may be at others.
-        for sample in _samples(loss):
-            places = loci(guard, variable, sample) or loci_anywhere(
-                guard, variable, sample
-            )
-            for place in places:
-                found.setdefault(place.name, place)
-    return tuple(found.values()) if known else None
-
-
-def _samples(loss: Loss) -> tuple[Sample, ...]:
-    """Points to look for cells at: ordinary ones, and some of all magnitudes."""
-    last = _lengths(loss)[-1]
-    drawn = (
-        generic(loss, last=last, rows=_ROWS),
-        distant(loss, last=last, rows=_DISTANT_ROWS),
-    )
-    return tuple(sample for sample in drawn if sample is not None)
-
-
-def _lengths(loss: Loss) -> tuple[int, ...]:
-    """Lengths of the last axis to look at.
-
-    Of several elements the largest hides the kinks of the others; a single one shows
-    its own.
-    """
-    hides = any(
-        isinstance(node, Apply) and node.op in ("amax", "amin")
-        for node in walk(loss.expression)
-    )
-    typical, least = typical_length(loss), shortest(loss)
-    return (least, typical) if hides and least < typical else (typical,)
 
 
 def _break_at(
@@ -248,6 +191,7 @@ def _break_at(
         at=place.name,
         left=texts[0],
         right=texts[1],
+        gradient=slope_text(loss, expansion.sample, expansion.gradient()),
         order=lowest,
         node=guard.node,
     )
@@ -273,7 +217,7 @@ def _isolated(
             first_difference(before, at) is not None
         ):
             shown = [rounded(item[0]) for item in (before, after)]
-            kink = Kink(place.name, shown[0], shown[1], 0, guard.node)
+            kink = Kink(place.name, shown[0], shown[1], "0", 0, guard.node)
             names = tuple(item.name for item in loss.variables)
             witness = expansion.sample.describe(row, names)
             return _Break(kink, witness, rounded(at[0]))

@@ -169,7 +169,7 @@ class FunctionBody:
             if assignment.comment:
                 lines.append(f"# {safe(assignment.comment)}")
             value = self._printer.source(assignment.value)
-            lines.append(f"{assignment.target.name} = {value}")
+            lines.append(f"{self._printer.source(assignment.target)} = {value}")
         return lines, self._printer.source(block.result)
 
     def _finish(self, source: str, block: Block) -> list[str]:

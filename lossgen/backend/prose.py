@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from lossgen.backend.shape import Shape
 from lossgen.ir.domain import Bound
 from lossgen.ir.expr import Role
-from lossgen.ir.loss import Certificate, Loss, Variable
+from lossgen.ir.loss import Certificate, Kink, Loss, Variable
 from lossgen.ir.program import LossProgram
 
 _WIDTH = 88
@@ -167,7 +167,8 @@ def _remarks(program: LossProgram) -> Iterable[str]:
         elif kink.order == 1:
             yield (
                 f"Not differentiable at `{safe(kink.at)}`: the derivative is "
-                f"{safe(kink.left)} on the left and {safe(kink.right)} on the right."
+                f"{safe(kink.left)} on the left and {safe(kink.right)} on the right, "
+                f"{_gradient(kink, program)}."
             )
     if loss.assume:
         texts = [_code(text.value) for text in loss.spec.assume]
@@ -190,6 +191,13 @@ def _properties(loss: Loss, certificate: Certificate) -> Iterable[str]:
     centres = [_CENTRES[name] for name in proved if name in _CENTRES]
     if centres:
         yield f"Its expectation is least where y_pred is {' or '.join(centres)}."
+
+
+def _gradient(kink: Kink, program: LossProgram) -> str:
+    blocks = (program.body, program.logits)
+    if any(block is not None and kink.at in block.one_sided for block in blocks):
+        return "and the gradient there one of the two"
+    return f"and the gradient there {safe(kink.gradient)}"
 
 
 _PROPERTIES = {

@@ -16,6 +16,7 @@ from lossgen.calculus.jets import (
     Element,
     Jet,
     OutOfDomainError,
+    Ties,
     TooLargeError,
 )
 from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Symbol, walk
@@ -88,6 +89,7 @@ def evaluate(
     digits: int = 50,
     tolerance: Any = 0,
     rounding: Rounding | None = None,
+    by_value: bool = False,
 ) -> Array:
     """The value of an expression.
 
@@ -99,6 +101,7 @@ def evaluate(
         digits: Decimal digits to work with.
         tolerance: Germs whose coefficients differ by no more count as equal.
         rounding: What to make of the result of each operation, by default nothing.
+        by_value: Whether branches are chosen by values alone, ties as in computed code.
 
     Returns:
         An object array; bool for a condition. Masked elements are None (or False).
@@ -109,7 +112,9 @@ def evaluate(
             does not take, and the second argument of ``xlogy(0, v)``, do not count.
     """
     with mp.workdps(digits):
-        result = Evaluation(environment, mask, tolerance, rounding).value(expr)
+        result = Evaluation(environment, mask, tolerance, rounding, by_value).value(
+            expr
+        )
     for item in result.flat:
         if isinstance(item, Undefined):
             raise item
@@ -128,6 +133,7 @@ def germ(
     digits: int = 50,
     tolerance: Any = 0,
     rounding: Rounding | None = None,
+    by_value: bool = False,
 ) -> tuple[Array, ...]:
     """Value and derivatives of ``expr`` along a ray, seen from its start.
 
@@ -141,6 +147,7 @@ def germ(
         digits: As for `evaluate`.
         tolerance: As for `evaluate`.
         rounding: As for `evaluate`.
+        by_value: As for `evaluate`.
 
     Returns:
         The arrays of value, first derivative, … with respect to the ray's parameter at
@@ -160,6 +167,7 @@ def germ(
         digits=digits,
         tolerance=tolerance,
         rounding=rounding,
+        by_value=by_value,
     )
     with mp.workdps(digits):
         return tuple(
@@ -211,6 +219,7 @@ class Evaluation:
         mask: Array | None = None,
         tolerance: Any = 0,
         rounding: Rounding | None = None,
+        by_value: bool = False,
     ) -> None:
         """Prepare the inputs."""
         arrays = {name: _array(value) for name, value in environment.items()}
@@ -218,7 +227,7 @@ class Evaluation:
             arrays = {name: _masked(value, mask) for name, value in arrays.items()}
         self._arrays = arrays
         self._rank = max((item.ndim for item in arrays.values()), default=0)
-        self._tolerance = mpf(tolerance)
+        self._ties = Ties(mpf(tolerance), by_value)
         self._rounding = rounding
         self._known: dict[Expr, Array] = {}
 
@@ -260,13 +269,13 @@ class Evaluation:
         return _map(self._elementwise(node), *arguments)
 
     def _elementwise(self, node: Apply) -> Callable[..., Element]:
-        function, tolerance = _ELEMENTWISE[node.op], self._tolerance
+        function, ties = _ELEMENTWISE[node.op], self._ties
 
         def guarded(*elements: Element) -> Element:
             for item in elements:
                 if item is None or isinstance(item, Undefined):
                     return item
-            return _attempt(node, elements, lambda: function(elements, tolerance))
+            return _attempt(node, elements, lambda: function(elements, ties))
 
         return guarded
 
@@ -291,12 +300,10 @@ class Evaluation:
             return _filled([None], 1 if collapse else len(row))
         if collapse:
             function = _COLLAPSE[node.op]
-            value = fault or _attempt(
-                node, kept, lambda: function(kept, self._tolerance)
-            )
+            value = fault or _attempt(node, kept, lambda: function(kept, self._ties))
             return _filled([value], 1)
         spread = _ALONG[node.op]
-        outcome = fault or _attempt(node, kept, lambda: spread(kept, self._tolerance))
+        outcome = fault or _attempt(node, kept, lambda: spread(kept, self._ties))
         if isinstance(outcome, Undefined):
             outcome = [outcome] * len(kept)
         values = iter(outcome)
@@ -325,13 +332,13 @@ def _size(array: Array) -> int:
 
 _CHEAP = frozenset({"add", "neg", "mul", "div", "where", "and", "or", "not"})
 
-# Elementwise operations: (elements, tolerance) → element ------------------------------
+# Elementwise operations: (elements, ties) → element ------------------------------
 
-_Operation = Callable[[Sequence[Element], Any], Element]
+_Operation = Callable[[Sequence[Element], Ties], Element]
 
 
 def _fold(function: Callable[[Element, Element], Element]) -> _Operation:
-    def folded(elements: Sequence[Element], tolerance: Any) -> Element:
+    def folded(elements: Sequence[Element], ties: Ties) -> Element:
         result = elements[0]
         for item in elements[1:]:
             result = function(result, item)
@@ -341,22 +348,20 @@ def _fold(function: Callable[[Element, Element], Element]) -> _Operation:
 
 
 def _plain(function: Callable[..., Element]) -> _Operation:
-    return lambda elements, tolerance: function(*elements)
+    return lambda elements, ties: function(*elements)
 
 
 def _smooth(op: str) -> _Operation:
-    return lambda elements, tolerance: jets.smooth(op, elements[0])
+    return lambda elements, ties: jets.smooth(op, elements[0])
 
 
 def _compared(test: Callable[[int], bool]) -> _Operation:
-    return lambda elements, tolerance: test(
-        jets.compare(elements[0], elements[1], tolerance)
-    )
+    return lambda elements, ties: test(jets.compare(elements[0], elements[1], ties))
 
 
-def _clip(elements: Sequence[Element], tolerance: Any) -> Element:
+def _clip(elements: Sequence[Element], ties: Ties) -> Element:
     value, low, high = elements
-    return jets.smallest([jets.largest([value, low], tolerance), high], tolerance)
+    return jets.smallest([jets.largest([value, low], ties), high], ties)
 
 
 _ELEMENTWISE: dict[str, _Operation] = {
@@ -373,21 +378,17 @@ _ELEMENTWISE: dict[str, _Operation] = {
     },
     "logaddexp": _plain(jets.logaddexp),
     "xlogy": _plain(jets.xlogy),
-    "xlog1py": lambda elements, tolerance: jets.xlogy(
-        elements[0], elements[1], "log1p"
-    ),
-    "i0e": lambda elements, tolerance: jets.even_bessel(elements[0], tolerance),
+    "xlog1py": lambda elements, ties: jets.xlogy(elements[0], elements[1], "log1p"),
+    "i0e": lambda elements, ties: jets.even_bessel(elements[0], ties),
     "stop_gradient": _plain(jets.stop),
-    "abs": lambda elements, tolerance: jets.absolute(elements[0], tolerance),
+    "abs": lambda elements, ties: jets.absolute(elements[0], ties),
     "max": jets.largest,
     "min": jets.smallest,
-    "relu": lambda elements, tolerance: jets.largest([mpf(0), elements[0]], tolerance),
+    "relu": lambda elements, ties: jets.largest([mpf(0), elements[0]], ties),
     "clip": _clip,
-    "sign": lambda elements, tolerance: mpf(
-        jets.compare(elements[0], mpf(0), tolerance)
-    ),
-    "floor": lambda elements, tolerance: mp.floor(jets.constant_term(elements[0])),
-    "is_finite": lambda elements, tolerance: bool(
+    "sign": lambda elements, ties: mpf(jets.compare(elements[0], mpf(0), ties)),
+    "floor": lambda elements, ties: mp.floor(jets.constant_term(elements[0])),
+    "is_finite": lambda elements, ties: bool(
         mp.isfinite(jets.constant_term(elements[0]))
     ),
     "lt": _compared(lambda sign: sign < 0),
@@ -417,48 +418,48 @@ def _any_of(*conditions: Element) -> Element:
 # Operations along an axis -------------------------------------------------------------
 
 
-def _sum(row: Sequence[Element], tolerance: Any) -> Element:
-    return _ELEMENTWISE["add"](row, tolerance)
+def _sum(row: Sequence[Element], ties: Ties) -> Element:
+    return _ELEMENTWISE["add"](row, ties)
 
 
-def _mean(row: Sequence[Element], tolerance: Any) -> Element:
-    return jets.div(_sum(row, tolerance), mpf(len(row)))
+def _mean(row: Sequence[Element], ties: Ties) -> Element:
+    return jets.div(_sum(row, ties), mpf(len(row)))
 
 
 def _peak(row: Sequence[Element]) -> Any:
     return max(jets.constant_term(item) for item in row)
 
 
-def _logsumexp(row: Sequence[Element], tolerance: Any) -> Element:
+def _logsumexp(row: Sequence[Element], ties: Ties) -> Element:
     peak = _peak(row)
     shifted = [jets.smooth("exp", jets.sub(item, peak)) for item in row]
-    return jets.add(jets.smooth("log", _sum(shifted, tolerance)), peak)
+    return jets.add(jets.smooth("log", _sum(shifted, ties)), peak)
 
 
-def _log_softmax(row: Sequence[Element], tolerance: Any) -> list[Element]:
-    total = _logsumexp(row, tolerance)
+def _log_softmax(row: Sequence[Element], ties: Ties) -> list[Element]:
+    total = _logsumexp(row, ties)
     return [jets.sub(item, total) for item in row]
 
 
-def _softmax(row: Sequence[Element], tolerance: Any) -> list[Element]:
+def _softmax(row: Sequence[Element], ties: Ties) -> list[Element]:
     peak = _peak(row)
     shifted = [jets.smooth("exp", jets.sub(item, peak)) for item in row]
-    total = _sum(shifted, tolerance)
+    total = _sum(shifted, ties)
     return [jets.div(item, total) for item in shifted]
 
 
-def _log1m_softmax(row: Sequence[Element], tolerance: Any) -> list[Element]:
-    total = _logsumexp(row, tolerance)
+def _log1m_softmax(row: Sequence[Element], ties: Ties) -> list[Element]:
+    total = _logsumexp(row, ties)
     rests = [[*row[:index], *row[index + 1 :]] for index in range(len(row))]
-    return [jets.sub(_logsumexp(rest, tolerance), total) for rest in rests]
+    return [jets.sub(_logsumexp(rest, ties), total) for rest in rests]
 
 
-def _l2_normalize(row: Sequence[Element], tolerance: Any) -> list[Element]:
-    length = jets.norm(row, tolerance)
+def _l2_normalize(row: Sequence[Element], ties: Ties) -> list[Element]:
+    length = jets.norm(row, ties)
     return [jets.div(item, length) for item in row]
 
 
-def _cumsum(row: Sequence[Element], tolerance: Any) -> list[Element]:
+def _cumsum(row: Sequence[Element], ties: Ties) -> list[Element]:
     sums = [row[0]]
     for item in row[1:]:
         sums.append(jets.add(sums[-1], item))

@@ -9,6 +9,7 @@ derivatives from the right and from the left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count, cycle, islice, repeat
 from typing import Any
 
@@ -34,6 +35,19 @@ class OutOfDomainError(ArithmeticError):
 
 class TooLargeError(OutOfDomainError):
     """A result of astronomic size; nothing is said about the domain."""
+
+
+@dataclass(frozen=True)
+class Ties:
+    """When two germs count as equal.
+
+    ``tolerance`` is how far their coefficients may differ. With ``by_value`` only the
+    constant terms are compared, as computed code does; otherwise the first
+    coefficients that differ decide.
+    """
+
+    tolerance: Any
+    by_value: bool = False
 
 
 class Jet:
@@ -143,18 +157,22 @@ def compose(derivatives: Callable[[Any], Derivatives], element: Element) -> Elem
     return Jet(series)
 
 
-def compare(left: Element, right: Element, tolerance: Any) -> int:
+def compare(left: Element, right: Element, ties: Ties) -> int:
     """The sign of ``left - right`` just behind the start of the ray.
 
-    Between plain numbers the comparison is exact. Between germs, coefficients within
-    ``tolerance`` of one another count as equal, because the start of the ray may be the
-    rounded root of an equation.
+    Between plain numbers the comparison is exact. Between germs there is a tolerance,
+    because the start of the ray may be the rounded root of an equation.
     """
     if not (isinstance(left, Jet) or isinstance(right, Jet)):
         return int(left > right) - int(left < right)
-    order = order_of(left, right)
-    for a, b in zip(coefficients(left, order), coefficients(right, order), strict=True):
-        if abs(a - b) > tolerance:
+    order = 0 if ties.by_value else order_of(left, right)
+    pairs = zip(
+        coefficients(left, order)[: order + 1],
+        coefficients(right, order)[: order + 1],
+        strict=True,
+    )
+    for a, b in pairs:
+        if abs(a - b) > ties.tolerance:
             return 1 if a > b else -1
     return 0
 
@@ -532,46 +550,52 @@ def stop(element: Element) -> Element:
 # Branches ---------------------------------------------------------------------------
 
 
-def absolute(element: Element, tolerance: Any) -> Element:
-    """``abs(element)``."""
-    return neg(element) if compare(element, mpf(0), tolerance) < 0 else element
+def absolute(element: Element, ties: Ties) -> Element:
+    """``abs(element)``, with slope 0 at 0."""
+    return mul(element, mpf(compare(element, mpf(0), ties)))
 
 
-def even_bessel(element: Element, tolerance: Any) -> Element:
+def even_bessel(element: Element, ties: Ties) -> Element:
     """``i0e(element)``."""
-    return compose(_i0e, absolute(element, tolerance))
+    return compose(_i0e, absolute(element, ties))
 
 
-def largest(elements: Sequence[Element], tolerance: Any) -> Element:
+def largest(elements: Sequence[Element], ties: Ties) -> Element:
     """The largest element."""
     best = elements[0]
     for element in elements[1:]:
-        if compare(element, best, tolerance) > 0:
+        if compare(element, best, ties) > 0:
             best = element
     return best
 
 
-def smallest(elements: Sequence[Element], tolerance: Any) -> Element:
+def smallest(elements: Sequence[Element], ties: Ties) -> Element:
     """The smallest element."""
     best = elements[0]
     for element in elements[1:]:
-        if compare(element, best, tolerance) < 0:
+        if compare(element, best, ties) < 0:
             best = element
     return best
 
 
-def norm(elements: Sequence[Element], tolerance: Any) -> Element:
+def norm(elements: Sequence[Element], ties: Ties) -> Element:
     """The Euclidean norm.
 
     Where every element vanishes, powers of the ray's parameter are factored out: the
     norm of ``t*v`` is ``t`` times the norm of ``v``.
     """
     order = order_of(*elements)
+    if ties.by_value and not any(compare(item, mpf(0), ties) for item in elements):
+        return Jet([mpf(0)] * (order + 1))
     if not order:
         return mp.sqrt(sum((item * item for item in elements), mpf(0)))
     rows = [coefficients(item, order) for item in elements]
     shift = next(
-        (k for k in range(order + 1) if any(abs(row[k]) > tolerance for row in rows)),
+        (
+            k
+            for k in range(order + 1)
+            if any(abs(row[k]) > ties.tolerance for row in rows)
+        ),
         None,
     )
     if shift is None:

@@ -25,7 +25,8 @@ class Block:
     ``extent`` says along which axes ``result`` still varies; ``flat`` whether the axes
     it does not vary along are gone, instead of being of length 1. ``filled`` is the
     axis along which it takes something to be kept everywhere: if nothing is, all is to
-    be computed on placeholders, and then dropped.
+    be computed on placeholders, and then dropped. ``one_sided`` names the kinks
+    at which the gradient is the slope of one side, not the least one.
     """
 
     assignments: tuple[Assign, ...]
@@ -33,6 +34,7 @@ class Block:
     extent: Extent
     flat: bool
     filled: Axis | None
+    one_sided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from math import inf
 
+from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import (
     ONE,
     ZERO,
@@ -26,6 +29,7 @@ from lossgen.transform.masking import mask_reductions
 from lossgen.transform.naming import local_name, name_hints, name_shared
 from lossgen.transform.safe_branches import protect_branches
 from lossgen.transform.stabilize import stabilizer, to_logits
+from lossgen.transform.subgradients import settle
 
 LABELS = Symbol("labels", Role.DERIVED)
 """The integer labels of a sparse loss, in the names of the blocks."""
@@ -69,6 +73,10 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
         rewrite,
     )
     expr = rewrite(loss.expression)
+    at_kinks = settle(replace(loss if guarded else _on_logits(loss), expression=expr))
+    expr = at_kinks.lean(expr)
+    names = {at_kinks.lean(key): name for key, name in names.items()}
+    hints = {at_kinks.lean(key): name for key, name in hints.items()}
     assignments: tuple[Assign, ...] = ()
     if guarded:
         with_guard = guard(expr, loss)
@@ -95,9 +103,23 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     names = {replace_nodes(key, flat): name for key, name in names.items()}
     hints = {replace_nodes(key, flat): name for key, name in hints.items()}
     used = {local_name(symbol) for symbol in symbols(expr)}
-    taken = {*used, *_LOCALS, *(item.target.name for item in assignments)}
+    assignments = (*at_kinks.held, *assignments)
+    taken = {*used, *_LOCALS, *(local_name(item.target) for item in assignments)}
     shared, result = name_shared(expr, names, hints, taken - set(names.values()))
-    return Block((*assignments, *shared), result, extent, bool(leaves), filled)
+    steps_first = (*assignments, *shared)
+    return Block(steps_first, result, extent, bool(leaves), filled, at_kinks.open)
+
+
+def _on_logits(loss: Loss) -> Loss:
+    """The loss as one of logits, which may be any number."""
+    domain = Domain(
+        DomainKind.INTERVAL, Bound(None, -inf, True), Bound(None, inf, True), "real"
+    )
+    variables = tuple(
+        replace(item, domain=domain) if item.role is Role.Y_PRED else item
+        for item in loss.variables
+    )
+    return replace(loss, variables=variables)
 
 
 def _masked_axes(expr: Expr, loss: Loss) -> frozenset[Axis]:

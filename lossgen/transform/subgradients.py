@@ -1,0 +1,331 @@
+"""The gradient at kinks: of the slopes between the one-sided ones, the least.
+
+Differentiated operation by operation, ``abs(d) + d`` has slope 1 at 0, though 0 is a
+subgradient, and ``relu(d) - relu(-d)`` slope 0, though it is d and has slope 1. Where
+that is not the least subgradient of the whole loss, a tie is sent to the other formula,
+or the prediction is held there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mpmath import mp, mpf
+
+from lossgen.analysis.expansions import EQUAL, expand, slopes_by_value
+from lossgen.analysis.guards import DIGITS, Locus, guards
+from lossgen.analysis.places import places_of
+from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.samples import Array
+from lossgen.calculus.evaluate import Evaluation, Undefined
+from lossgen.ir.expr import ZERO, Apply, Expr, Role, neg, symbols, walk
+from lossgen.ir.loss import Loss
+from lossgen.ir.program import Assign
+
+_APART = mpf(10) ** -8
+_TIED = mpf(10) ** -25
+_EXACT = ("add", "neg", "mul", "max", "min", "abs")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What gives a loss the right gradient at its kinks.
+
+    ``lean`` rewrites the loss, or a part of it; ``held`` are assignments to make first;
+    ``open`` names the kinks whose gradient remains that of one side.
+    """
+
+    lean: Callable[[Expr], Expr]
+    held: tuple[Assign, ...]
+    open: tuple[str, ...]
+
+
+def settle(loss: Loss) -> Settled:
+    """Find what gives a loss the least subgradient at each of its kinks.
+
+    Args:
+        loss: Its expression is what will be computed.
+    """
+    loss = replace(loss, expression=_tensors_first(loss.expression))
+    points = tuple(_points(loss))
+    leanings: list[_Leaning] = []
+    held: dict[str, Assign] = {}
+    for point in points:
+        if _is_right(loss, point):
+            continue
+        for leaning in _leanings(loss, point.place):
+            leaned = replace(loss, expression=_leaned(loss.expression, leaning))
+            if _is_right(leaned, point):
+                loss = leaned
+                leanings.append(leaning)
+                break
+        else:
+            if all(abs(item) < EQUAL for item in point.wanted):
+                held.setdefault(point.place.name, _hold(point.place))
+    still = {
+        point.place.name: None
+        for point in points
+        if point.place.name not in held and not _is_right(loss, point)
+    }
+
+    def lean(expr: Expr) -> Expr:
+        expr = _tensors_first(expr)
+        for leaning in leanings:
+            expr = _leaned(expr, leaning)
+        return expr
+
+    return Settled(lean, tuple(held.values()), tuple(still))
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A locus, with the gradient that is wanted in each row."""
+
+    place: Locus
+    wanted: list[Any]
+
+
+def _points(loss: Loss) -> Iterator[_Point]:
+    for guard in guards(loss.expression, Ranges.of_loss(loss)):
+        if guard.node.op in ("amax", "amin", "norm"):
+            continue  # elements that tie share evenly, and a norm of 0 has slope 0
+        for variable in loss.of_role(Role.Y_PRED):
+            if variable.symbol not in set(walk(guard.difference)):
+                continue
+            for place in places_of(loss, guard, variable) or ():
+                expansion = expand(loss, place)
+                if expansion is not None and 0 not in expansion.differences():
+                    found = replace(place, sample=expansion.sample)
+                    yield _Point(found, expansion.gradient())
+
+
+def _is_right(loss: Loss, point: _Point) -> bool:
+    """Whether derivatives taken operation by operation give what is wanted."""
+    try:
+        found = slopes_by_value(loss, point.place)
+    except Undefined:
+        return False
+    pairs = zip(found, point.wanted, strict=True)
+    return all(abs(a - b) <= EQUAL * (1 + abs(b)) for a, b in pairs)
+
+
+# Ties sent to one side ----------------------------------------------------------------
+
+_Leaning = dict[Expr, int]
+"""For operations at a tie the formula to use there: the index of an argument, for a
+comparison whether it holds, for ``abs`` and ``relu`` the sign of the argument."""
+
+
+def _leanings(loss: Loss, place: Locus) -> Iterator[_Leaning]:
+    """The operations that tie on a locus, sent to its left and to its right."""
+    with mp.workdps(DIGITS):
+        at_tie = Evaluation(place.sample.environment)
+    for side in (-1, 1):
+        nearby = _beside(place, side)
+        found: _Leaning = {}
+        for node in walk(loss.expression):
+            if not isinstance(node, Apply) or node.op not in _CHOSEN:
+                continue
+            pairs = _PAIRS.get(node.op, _against_first)(node)
+            if any(_tie(at_tie, *pair, rows=place.sample.rows) for pair in pairs):
+                chosen = _chosen(node, nearby, place.sample.rows)
+                if chosen is not None:
+                    found[node] = chosen
+        yield found
+
+
+def _beside(place: Locus, side: int) -> Evaluation:
+    """The points a little to one side of a locus."""
+    name = place.variable.name
+    with mp.workdps(DIGITS):
+        array = place.sample.environment[name].copy()
+        for row in array:
+            row.flat[0] = mp.mpmathify(row.flat[0]) + side * _APART
+        return Evaluation({**place.sample.environment, name: array})
+
+
+def _tie(values: Evaluation, left: Expr, right: Expr, *, rows: int) -> bool:
+    """Whether two expressions are equal in all rows."""
+    pairs = zip(_firsts(values, left, rows), _firsts(values, right, rows), strict=True)
+    return all(
+        not isinstance(a, Undefined)
+        and not isinstance(b, Undefined)
+        and abs(a - b) < _TIED
+        for a, b in pairs
+    )
+
+
+def _firsts(values: Evaluation, expr: Expr, rows: int) -> list[Any]:
+    """The first element of each row."""
+    with mp.workdps(DIGITS):
+        found: Array = values.value(expr)
+    if not found.ndim or found.shape[0] != rows:
+        return [found.flat[0]] * rows
+    return [row.flat[0] for row in found.reshape(rows, -1)]
+
+
+def _chosen(node: Apply, nearby: Evaluation, rows: int) -> int | None:
+    """Which formula an operation uses at the points, if it is the same at all."""
+    columns = [_firsts(nearby, arg, rows) for arg in node.args]
+    choose = _CHOSEN[node.op]
+    found = set()
+    for items in zip(*columns, strict=True):
+        if any(isinstance(item, Undefined) for item in items):
+            return None
+        found.add(int(choose(items)))
+    return found.pop() if len(found) == 1 else None
+
+
+def _sign(items: tuple[Any, ...]) -> int:
+    return 1 if items[0] > 0 else -1
+
+
+def _clipped(items: tuple[Any, ...]) -> int:
+    value, low, high = items
+    return 1 if value < low else 2 if value > high else 0
+
+
+_CHOSEN: dict[str, Callable[[tuple[Any, ...]], int]] = {
+    "abs": _sign,
+    "relu": _sign,
+    "max": lambda items: items.index(max(items)),
+    "min": lambda items: items.index(min(items)),
+    "clip": _clipped,
+    "lt": lambda items: items[0] < items[1],
+    "le": lambda items: items[0] <= items[1],
+    "gt": lambda items: items[0] > items[1],
+    "ge": lambda items: items[0] >= items[1],
+}
+
+
+def _against_zero(node: Apply) -> Iterator[tuple[Expr, Expr]]:
+    yield node.args[0], ZERO
+
+
+def _against_first(node: Apply) -> Iterator[tuple[Expr, Expr]]:
+    for arg in node.args[1:]:
+        yield node.args[0], arg
+
+
+def _all_pairs(node: Apply) -> Iterator[tuple[Expr, Expr]]:
+    for count, arg in enumerate(node.args):
+        for other in node.args[count + 1 :]:
+            yield arg, other
+
+
+_PAIRS: dict[str, Callable[[Apply], Iterator[tuple[Expr, Expr]]]] = {
+    "abs": _against_zero,
+    "relu": _against_zero,
+    "max": _all_pairs,
+    "min": _all_pairs,
+}
+
+
+def _leaned(expr: Expr, leaning: _Leaning) -> Expr:
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        if not isinstance(node, Apply):
+            done[node] = node
+            continue
+        args = tuple(done[arg] for arg in node.args)
+        chosen = leaning.get(node)
+        if chosen is None:
+            done[node] = Apply(node.op, args, node.axis)
+        else:
+            done[node] = _FORMS[node.op](node.op, args, chosen)
+    return done[expr]
+
+
+_Args = tuple[Expr, ...]
+
+
+def _absolute(op: str, args: _Args, sign: int) -> Expr:
+    (arg,) = args
+    condition = Apply("ge" if sign > 0 else "gt", (arg, ZERO))
+    return Apply("where", (condition, arg, neg(arg)))
+
+
+def _rectified(op: str, args: _Args, sign: int) -> Expr:
+    (arg,) = args
+    if sign < 0:
+        return Apply(op, args)
+    return Apply("where", (Apply("ge", (arg, ZERO)), arg, ZERO))
+
+
+def _extreme(op: str, args: _Args, chosen: int) -> Expr:
+    others = (*args[:chosen], *args[chosen + 1 :])
+    if symbols(args[chosen]):
+        # The first of equal arguments takes the whole gradient.
+        return Apply(op, (args[chosen], *others))
+    rest = others[0] if len(others) == 1 else Apply(op, others)
+    if op == "max" and args[chosen] == ZERO:
+        return Apply("relu", (rest,))
+    condition = Apply("gt" if op == "max" else "lt", (rest, args[chosen]))
+    return Apply("where", (condition, rest, args[chosen]))
+
+
+def _tensors_first(expr: Expr) -> Expr:
+    """Constants last in each maximum and minimum: TensorFlow asks for it."""
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        done[node] = node
+        if isinstance(node, Apply):
+            args = tuple(done[arg] for arg in node.args)
+            if node.op in ("max", "min"):
+                args = tuple(sorted(args, key=lambda arg: not symbols(arg)))
+            done[node] = Apply(node.op, args, node.axis)
+    return done[expr]
+
+
+def _within(op: str, args: _Args, chosen: int) -> Expr:
+    value, low, high = args
+    if chosen == 0:
+        return Apply(op, args)
+    if chosen == 1:
+        return Apply("min", (_extreme("max", (low, value), 0), high))
+    return _extreme("min", (high, Apply("max", (value, low))), 0)
+
+
+def _comparison(op: str, args: _Args, holds: int) -> Expr:
+    strict = {"le": "lt", "ge": "gt"}
+    wide = {"lt": "le", "gt": "ge"}
+    return Apply((wide if holds else strict).get(op, op), args)
+
+
+_FORMS: dict[str, Callable[[str, _Args, int], Expr]] = {
+    "abs": _absolute,
+    "relu": _rectified,
+    "max": _extreme,
+    "min": _extreme,
+    "clip": _within,
+    "lt": _comparison,
+    "le": _comparison,
+    "gt": _comparison,
+    "ge": _comparison,
+}
+
+# Predictions that are held ------------------------------------------------------------
+
+
+def _hold(place: Locus) -> Assign:
+    """The prediction, but without a gradient on a locus."""
+    symbol = place.variable.symbol
+    still = Apply("stop_gradient", (symbol,))
+    tie = Apply("eq", _sides(place))
+    return Assign(
+        symbol,
+        Apply("where", (tie, still, symbol)),
+        "The least of the slopes at this kink is 0.",
+    )
+
+
+def _sides(place: Locus) -> tuple[Expr, Expr]:
+    """Two expressions that are equal on a locus, also as they are computed."""
+    root = place.root
+    if root is not None and all(
+        not isinstance(node, Apply) or node.op in _EXACT for node in walk(root)
+    ):
+        return place.variable.symbol, root
+    return place.difference, ZERO
