@@ -119,21 +119,33 @@ comparison whether it holds, for ``abs`` and ``relu`` the sign of the argument."
 
 
 def _leanings(loss: Loss, place: Locus) -> Iterator[_Leaning]:
-    """The operations that tie on a locus, sent to its left and to its right."""
+    """What the operations that tie on a locus may be sent to.
+
+    All of them to its left, or to its right; or one of them to one of its formulas.
+    """
+    rows = place.sample.rows
     with mp.workdps(DIGITS):
         at_tie = Evaluation(place.sample.environment)
+    tied = []
+    for node in walk(loss.expression):
+        if isinstance(node, Apply) and node.op in _CHOSEN:
+            pairs = _PAIRS.get(node.op, _against_first)(node)
+            if any(_tie(at_tie, *pair, rows=rows) for pair in pairs):
+                tied.append(node)
     for side in (-1, 1):
         nearby = _beside(place, side)
-        found: _Leaning = {}
-        for node in walk(loss.expression):
-            if not isinstance(node, Apply) or node.op not in _CHOSEN:
-                continue
-            pairs = _PAIRS.get(node.op, _against_first)(node)
-            if any(_tie(at_tie, *pair, rows=place.sample.rows) for pair in pairs):
-                chosen = _chosen(node, nearby, place.sample.rows)
-                if chosen is not None:
-                    found[node] = chosen
-        yield found
+        chosen = {node: _chosen(node, nearby, rows) for node in tied}
+        yield {node: choice for node, choice in chosen.items() if choice is not None}
+    for node in tied:
+        for choice in _choices(node):
+            yield {node: choice}
+
+
+def _choices(node: Apply) -> tuple[int, ...]:
+    """All that an operation can be sent to."""
+    if node.op in ("abs", "relu"):
+        return (-1, 1)
+    return tuple(range(len(node.args)))
 
 
 def _beside(place: Locus, side: int) -> Evaluation:
