@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.ranges import domain_interval
-from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
+from lossgen.analysis.samples import Sample, at_closed_ends, generic, typical_length
 from lossgen.analysis.spelling import spell, spell_symbol
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.diagnostics.diagnostic import Report
@@ -54,7 +51,7 @@ def _what_diverges(loss: Loss, variable: Variable, end: Expr, side: int) -> str 
     sample = generic(loss, last=typical_length(loss), rows=_ROWS)
     if sample is None:
         return None
-    sample = satisfying(loss, _with_extreme_labels(loss, sample))
+    sample = at_closed_ends(loss, sample, Role.Y_TRUE)
     if not sample.rows:
         return None
     series: list[_Near | None] = []
@@ -63,22 +60,6 @@ def _what_diverges(loss: Loss, variable: Variable, end: Expr, side: int) -> str 
         if not any(_diverges(series, order) for order in (0, 1)):
             return None
     return "the loss" if _diverges(series, 0) else "the derivative"
-
-
-def _with_extreme_labels(loss: Loss, sample: Sample) -> Sample:
-    """Some rows with labels at the closed ends of their domain."""
-    environment = dict(sample.environment)
-    for label in loss.of_role(Role.Y_TRUE):
-        values = domain_interval(label.domain)
-        if label.domain.along_last_axis or label.domain.labels:
-            continue
-        array = environment[label.name].copy()
-        if isinstance(values.lower, Fraction) and not values.lower_open:
-            array[0::3] = values.lower
-        if isinstance(values.upper, Fraction) and not values.upper_open:
-            array[1::3] = values.upper
-        environment[label.name] = array
-    return replace(sample, environment=environment)
 
 
 _Near = tuple[list[Any], list[Any]]

@@ -88,7 +88,7 @@ def value_at(loss: Loss, place: Locus, sample: Sample) -> Side | None:
     name = place.variable.name
     still = _standing(sample.environment[name])
     try:
-        return _germs(loss, place, sample.moved(name, still), 0, 1)
+        return germs(loss, place, sample.moved(name, still), 0, 1)
     except Undefined:
         return None
 
@@ -99,7 +99,7 @@ def slopes_by_value(loss: Loss, place: Locus) -> list[Any]:
     Raises:
         Undefined: If an operation has none.
     """
-    return [row[1] for row in _germs(loss, place, place.sample, 1, 1, by_value=True)]
+    return [row[1] for row in germs(loss, place, place.sample, 1, 1, by_value=True)]
 
 
 def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
@@ -114,7 +114,7 @@ def _both_sides(
     loss: Loss, place: Locus, sample: Sample, order: int
 ) -> Expansion | None:
     try:
-        left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
+        left, right = (germs(loss, place, sample, s, order) for s in (-1, 1))
     except Undefined:
         if order > 1:
             return None
@@ -124,7 +124,7 @@ def _both_sides(
         if not kept.any():
             return None
         sample = sample.only(kept)
-        left, right = (_germs(loss, place, sample, s, order) for s in (-1, 1))
+        left, right = (germs(loss, place, sample, s, order) for s in (-1, 1))
     return Expansion(sample, order, left, right)
 
 
@@ -132,22 +132,27 @@ def _exists(loss: Loss, place: Locus, row: int, order: int) -> bool:
     sample = place.sample.only(np.arange(place.sample.rows) == row)
     try:
         for sign in (-1, 1):
-            _germs(loss, place, sample, sign, order)
+            germs(loss, place, sample, sign, order)
     except Undefined:
         return False
     return True
 
 
-def _germs(
+def germs(
     loss: Loss,
     place: Locus,
     sample: Sample,
     sign: int,
     order: int,
+    digits: int = DIGITS,
     *,
     by_value: bool = False,
 ) -> Side:
-    """Per row, the derivatives along the variable's first element, seen from a side."""
+    """Per row, the derivatives along the variable's first element, seen from a side.
+
+    Raises:
+        Undefined: If a value or a derivative does not exist.
+    """
     name = place.variable.name
     direction = np.zeros(sample.environment[name].shape, dtype=int)
     tied = uses_axis(loss.expression, Axis.BATCH)
@@ -158,11 +163,11 @@ def _germs(
         sample.environment,
         {name: direction},
         order=order,
-        digits=DIGITS,
+        digits=digits,
         tolerance=_TOLERANCE,
         by_value=by_value,
     )
-    with mp.workdps(DIGITS):
+    with mp.workdps(digits):
         totals = [_row_totals(item, sample.rows, tied) for item in values]
         signed = [[total * sign**k for total in row] for k, row in enumerate(totals)]
     return list(zip(*signed, strict=True))

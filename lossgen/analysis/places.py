@@ -5,12 +5,13 @@ from __future__ import annotations
 from lossgen.analysis.guards import Guard, Locus, loci, loci_anywhere
 from lossgen.analysis.samples import (
     Sample,
+    at_closed_ends,
     distant,
     generic,
     shortest,
     typical_length,
 )
-from lossgen.ir.expr import Apply, walk
+from lossgen.ir.expr import Apply, Role, walk
 from lossgen.ir.loss import Loss, Variable
 
 _ROWS = 10
@@ -32,6 +33,7 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
             for count, place in enumerate(located or ()):
                 found.setdefault(f"{place.name} {count} {last}", place)
             if located:
+                found.update(_at_ends(loss, guard, variable, sample))
                 break
     if not found and guard.reachable:
         # None inside the domain at these points, but there may be at others.
@@ -40,6 +42,26 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
             for place in inside or loci_anywhere(guard, variable, sample):
                 found.setdefault(place.name, place)
     return tuple(found.values()) if known else None
+
+
+def _at_ends(
+    loss: Loss, guard: Guard, variable: Variable, sample: Sample
+) -> dict[str, Locus]:
+    """Points with labels and parameters at the closed ends of their domains."""
+    inputs = loss.of_role(Role.Y_TRUE, Role.PARAMETER)
+    if all(item.domain.labels or not _is_closed(item) for item in inputs):
+        return {}
+    moved = at_closed_ends(loss, sample, Role.Y_TRUE, Role.PARAMETER)
+    if not moved.rows:
+        return {}
+    places = loci(guard, variable, moved) or ()
+    return {f"{item.name} {k} at ends": item for k, item in enumerate(places)}
+
+
+def _is_closed(variable: Variable) -> bool:
+    """Whether a domain contains one of its ends."""
+    bounds = (variable.domain.lower, variable.domain.upper)
+    return any(item.value is not None and not item.open for item in bounds)
 
 
 def samples_of(loss: Loss) -> tuple[Sample, ...]:

@@ -112,6 +112,22 @@ def distant(loss: Loss, *, last: int, rows: int) -> Sample | None:
     return _sample(loss, last, rows, _far)
 
 
+def at_closed_ends(loss: Loss, sample: Sample, *roles: Role) -> Sample:
+    """The sample with some inputs at the closed ends of their domains in some rows."""
+    environment = dict(sample.environment)
+    for count, item in enumerate(loss.of_role(*roles)):
+        values = domain_interval(item.domain)
+        array = environment[item.name]
+        if item.domain.along_last_axis or item.domain.labels or not array.ndim:
+            continue
+        array = environment[item.name] = array.copy()
+        if isinstance(values.lower, Fraction) and not values.lower_open:
+            array[count % 3 :: 3] = values.lower
+        if isinstance(values.upper, Fraction) and not values.upper_open:
+            array[(count + 1) % 3 :: 3] = values.upper
+    return satisfying(loss, replace(sample, environment=environment))
+
+
 def satisfying(loss: Loss, sample: Sample) -> Sample:
     """The rows that satisfy the assumptions and whose elements are all kept."""
     keep = np.ones(sample.rows, dtype=bool)

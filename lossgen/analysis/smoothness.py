@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
+
+from mpmath import mp
 
 from lossgen.analysis.cells import points_in, unseen
 from lossgen.analysis.expansions import (
@@ -26,6 +29,7 @@ from lossgen.analysis.guards import (
     guards,
     is_solved,
 )
+from lossgen.analysis.limits import approach
 from lossgen.analysis.places import last_lengths, places_of, samples_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
@@ -36,7 +40,7 @@ from lossgen.analysis.spelling import spell
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.calculus.jets import MAX_ORDER
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Role, sub, substitute, walk
+from lossgen.ir.expr import Apply, Role, sub, substitute, symbols, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 _ROWS = 10
@@ -61,8 +65,16 @@ def classify(loss: Loss, report: Report) -> Verdict:
                     if known is None or item.kink.order < known.kink.order:
                         breaks[item.kink.at] = item
     accepted = loss.spec.smoothness == Smoothness.DISCONTINUOUS.value
+    jumping: dict[Apply, list[str]] = {}
     for item in breaks.values():
-        _report_break(item, accepted, report)
+        if item.kink.order == 0:
+            jumping.setdefault(item.kink.node, []).append(item.kink.at)
+    for item in breaks.values():
+        places = jumping.get(item.kink.node, [item.kink.at])
+        if item.kink.order:
+            _report_kink(item, report)
+        elif item.kink.at == places[0]:
+            _report_jump(item, places, accepted, report)
     verdict = _worst(item.kink.order for item in breaks.values())
     _compare_with_demand(loss, verdict, report)
     kinks = tuple(item.kink for item in breaks.values() if item.kink.order <= 1)
@@ -76,6 +88,7 @@ class _Break:
     kink: Kink
     witness: str
     isolated: str | None = None  # the value at the point, where the two sides agree
+    infinite: bool = False
 
 
 def _worst(orders: Iterator[int]) -> Smoothness:
@@ -118,24 +131,49 @@ def _found(
 ) -> Iterator[_Break]:
     """The breaks at known points, and in the cells that none of these lies in."""
     for place in places:
-        expansion = expand(loss, place)
-        found = expansion and _break_at(loss, guard, place, expansion)
-        if found:
-            yield found
+        yield from _break_at(loss, guard, place, report)
     for cell, place in unseen(loss, guard, variable, places):
         pinned = replace(loss, expression=cell.pinned(loss.expression))
         expansion = expand(pinned, place)
-        found = expansion and _break_at(pinned, guard, place, expansion)
-        if expansion and not found:
+        found = (
+            None if expansion is None else _compared(pinned, guard, place, expansion)
+        )
+        if expansion is not None and found is None:
             continue
         known = points_in(loss, guard, cell, place, samples_of(loss))
-        expansion = expand(loss, known) if known else None
-        if known and expansion:
-            found = _break_at(loss, guard, known, expansion)
-        if found and (known or found.kink.order):
+        if known is not None:
+            yield from _break_at(loss, guard, known, report)
+        elif found is not None and found.kink.order:
             yield found
-        elif found or not expansion:
+        else:
             _report_unproved(guard, report)
+
+
+def _break_at(
+    loss: Loss, guard: Guard, place: Locus, report: Report
+) -> Iterator[_Break]:
+    """What happens to a loss at the points of a locus."""
+    found = expand(loss, place) or approach(loss, place)
+    if found is None:
+        _report_unproved(guard, report)
+    elif isinstance(found, Expansion):
+        item = _compared(loss, guard, place, found)
+        if item is not None:
+            yield item
+    elif found.order:
+        _report_infinite_slope(guard, place, report)
+    else:
+        kink = Kink(
+            place.name, _limit(found.left), _limit(found.right), "0", 0, guard.node
+        )
+        witness = place.sample.describe(found.row, _inputs(loss))
+        yield _Break(kink, witness, infinite=True)
+
+
+def _limit(value: Any) -> str:
+    if mp.isinf(value):
+        return "oo" if value > 0 else "-oo"
+    return rounded(value)
 
 
 def _meet(loss: Loss, guard: Guard) -> bool:
@@ -162,7 +200,7 @@ def _meet(loss: Loss, guard: Guard) -> bool:
     return False
 
 
-def _break_at(
+def _compared(
     loss: Loss, guard: Guard, place: Locus, expansion: Expansion
 ) -> _Break | None:
     """The lowest derivative that differs between the two sides, if one does."""
@@ -195,12 +233,13 @@ def _break_at(
         order=lowest,
         node=guard.node,
     )
-    names = tuple(
-        item.name
-        for item in loss.variables
-        if item.symbol in set(walk(loss.expression))
-    )
-    return _Break(kink, expansion.sample.describe(row, names))
+    return _Break(kink, expansion.sample.describe(row, _inputs(loss)))
+
+
+def _inputs(loss: Loss) -> tuple[str, ...]:
+    """The names of the inputs that a loss depends on."""
+    found = set(symbols(loss.expression))
+    return tuple(item.name for item in loss.variables if item.symbol in found)
 
 
 def _isolated(
@@ -218,8 +257,7 @@ def _isolated(
         ):
             shown = [rounded(item[0]) for item in (before, after)]
             kink = Kink(place.name, shown[0], shown[1], "0", 0, guard.node)
-            names = tuple(item.name for item in loss.variables)
-            witness = expansion.sample.describe(row, names)
+            witness = expansion.sample.describe(row, _inputs(loss))
             return _Break(kink, witness, rounded(at[0]))
     return None
 
@@ -227,27 +265,34 @@ def _isolated(
 # Words --------------------------------------------------------------------------------
 
 
-def _report_break(item: _Break, accepted: bool, report: Report) -> None:
+def _report_jump(
+    item: _Break, places: list[str], accepted: bool, report: Report
+) -> None:
+    """One diagnostic for all the places where the branches of a node do not meet."""
+    way_out = (
+        "let the other branch take over before the loss becomes infinite"
+        if item.infinite
+        else "make the branches meet, or accept the jump with "
+        "`smoothness: discontinuous`"
+    )
+    accepted = accepted and not item.infinite
+    what = "is infinite" if item.infinite else "jumps"
+    report.add(
+        "LG412" if accepted else "LG401",
+        f"the loss {what} at {' and at '.join(places)}",
+        item.kink.node.span,
+        notes=(_jump_text(item),),
+        help=None if accepted else way_out,
+    )
+
+
+def _report_kink(item: _Break, report: Report) -> None:
     kink = item.kink
-    span = kink.node.span
-    if kink.order == 0:
-        report.add(
-            "LG412" if accepted else "LG401",
-            f"the loss jumps at {kink.at}",
-            span,
-            notes=(_jump_text(item),),
-            help=(
-                None
-                if accepted
-                else "make the branches meet, or accept the jump with "
-                "`smoothness: discontinuous`"
-            ),
-        )
-    elif kink.order == 1:
+    if kink.order == 1:
         report.add(
             "LG402",
             f"kink at {kink.at}",
-            span,
+            kink.node.span,
             notes=(
                 f"the derivative is {kink.left} on the left and {kink.right} on the "
                 "right",
@@ -261,6 +306,15 @@ def _jump_text(item: _Break) -> str:
         return f"at {item.witness} it is {item.isolated}, and {kink.left} on both sides"
     return (
         f"at {item.witness} it is {kink.left} on the left and {kink.right} on the right"
+    )
+
+
+def _report_infinite_slope(guard: Guard, place: Locus, report: Report) -> None:
+    report.add(
+        "LG308",
+        f"the derivative is infinite at {place.name}",
+        guard.node.span,
+        help="let the slopes of the branches stay finite where they meet",
     )
 
 
