@@ -56,6 +56,8 @@ class Emission:
         whole = [v.name for v in self.tensors if v.size != 1 and not v.channel]
         if whole:
             return whole[0]
+        if not self.layout.split_pred:
+            return self.tensors[0].name
         source = self.layout.split_pred[0].partition(" = ")[2]
         return f"{source}[0]" if len(self.loss.of_role(Role.Y_PRED)) > 1 else source
 

@@ -383,7 +383,7 @@ _DOMAIN = (
         "LG309",
         "no-samples",
         _ERROR,
-        "No point satisfies `assume` and `mask`.",
+        "No point satisfies `assume` and `mask`, or none where the value is moderate.",
         why="A loss that is defined nowhere cannot be checked or tested.",
         example=_spec(
             "loss: square(y_pred - y_true)", "y_true: unit", "mask: y_true > 2"

@@ -21,6 +21,7 @@ from pydantic_core import core_schema as core
 from lossgen.diagnostics.codes import CODES, Severity
 from lossgen.frontend.reader import Kind, Mapping, Scalar
 from lossgen.frontend.values import (
+    MAX_SIZE,
     PlacedDefault,
     as_list,
     is_finite_set,
@@ -99,7 +100,13 @@ _VERDICTS = [item.value for item in Smoothness if item is not Smoothness.REFUSED
 _EXPRESSION = _Leaf(read_expression, type=["string", "number"])
 _DOMAIN = _Leaf(read_domain, type=["string", "number", "array", "object"])
 _PROSE = _Leaf(read_documentation, type="string")
-_SIZE = _Leaf(read_size, type=["integer", "string"], minimum=1, pattern=_NAME_PATTERN)
+_SIZE = _Leaf(
+    read_size,
+    type=["integer", "string"],
+    minimum=1,
+    maximum=MAX_SIZE,
+    pattern=_NAME_PATTERN,
+)
 
 _Expression = Annotated[Text, _EXPRESSION]
 _Domain = Annotated[Text | None, _DOMAIN]

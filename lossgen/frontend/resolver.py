@@ -13,10 +13,27 @@ from lossgen.frontend.parser import build, names_in, parse, suggestion
 from lossgen.frontend.reader import shorten
 from lossgen.frontend.sizes import check_sizes
 from lossgen.ir.domain import Bound, Domain, DomainKind
-from lossgen.ir.expr import ONE, Expr, Role, Symbol, depends_on, symbols
+from lossgen.ir.expr import (
+    ONE,
+    Apply,
+    Axis,
+    Expr,
+    Role,
+    Symbol,
+    depends_on,
+    symbols,
+    walk,
+)
 from lossgen.ir.functions import CALLS
 from lossgen.ir.loss import Loss, Variable
-from lossgen.ir.spec import Default, LossSpec, ParameterSpec, TensorSpec, Text
+from lossgen.ir.spec import (
+    ChannelSpec,
+    Default,
+    LossSpec,
+    ParameterSpec,
+    TensorSpec,
+    Text,
+)
 
 _SHOWN = 8  # names of a cycle
 
@@ -52,6 +69,7 @@ def resolve(
             "LG209", "a mask depends on y_true and parameters only", spec.mask.span()
         )
     _check_defaults(spec, variables, report)
+    _check_mask_axes(spec, mask, report)
     if report.has_errors or expression is None or doubtful is not None:
         return None
     loss = Loss(
@@ -96,7 +114,7 @@ def _tensor(
     if not tensor.channels:
         yield Variable(
             Symbol(name, role),
-            _domain(tensor.domain, name, role, report),
+            _sized_domain(tensor, name, role, report),
             "elements",
             tensor.size,
             tensor.description,
@@ -105,7 +123,7 @@ def _tensor(
         full = f"{name}.{channel.name.value}"
         yield Variable(
             Symbol(full, role),
-            _domain(channel.domain, full, role, report),
+            _sized_domain(channel, full, role, report),
             "elements",
             channel.size,
             channel.description,
@@ -129,6 +147,24 @@ def _domain(text: Text | None, name: str, role: Role, report: Report) -> Domain:
     return parse_domain(text, name, role, report) or real()
 
 
+def _sized_domain(
+    declared: TensorSpec | ChannelSpec, name: str, role: Role, report: Report
+) -> Domain:
+    domain = _domain(declared.domain, name, role, report)
+    if declared.size == 1 and declared.domain and domain.along_last_axis:
+        message = f"`{domain.text}` needs a last axis of length 2 or more"
+        report.add("LG306", message, declared.domain.span())
+    return domain
+
+
+def _check_mask_axes(spec: LossSpec, mask: Expr | None, report: Report) -> None:
+    """Samples that are masked or of weight 0 must not decide what others keep."""
+    nodes = () if mask is None else walk(mask)
+    if spec.mask and any(isinstance(n, Apply) and n.axis is Axis.BATCH for n in nodes):
+        message = "a mask looks at each sample alone, and has no `axis=batch`"
+        report.add("LG206", message, spec.mask.span())
+
+
 def _check_defaults(
     spec: LossSpec, variables: Sequence[Variable], report: Report
 ) -> None:
@@ -145,6 +181,29 @@ def _check_defaults(
                     f"domain {domain.text}",
                     parameter.default_span,
                 )
+        _check_length(parameter, variables, report)
+
+
+def _check_length(
+    parameter: ParameterSpec, variables: Sequence[Variable], report: Report
+) -> None:
+    """Report a list with one value per class where no such list can be meant."""
+    default = parameter.default
+    if parameter.shape != "last" or not isinstance(default, tuple):
+        return
+    name = parameter.name.value
+    sizes = {v.size for v in variables if v.role in (Role.Y_TRUE, Role.Y_PRED)} - {1}
+    if isinstance(default[0], tuple):
+        message = f"the default of `{name}` must be a flat list, one value per class"
+        report.add("LG105", message, parameter.default_span)
+    elif (
+        len(default) > 1
+        and sizes
+        and all(isinstance(size, int) and size != len(default) for size in sizes)
+    ):
+        known = " or ".join(str(size) for size in sorted(sizes, key=str))
+        message = f"the default of `{name}` has {len(default)} values for {known}"
+        report.add("LG214", message, parameter.default_span)
 
 
 def _flat(default: Default) -> Iterator[float]:

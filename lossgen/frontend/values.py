@@ -142,14 +142,18 @@ def read_whole(node: Node) -> int:
     raise _wrong("a whole number", node)
 
 
+MAX_SIZE = 100
+"""The largest length that is written as a number: tests hold samples of it."""
+
+
 def read_size(node: Node) -> int | str:
     """The length of an axis: a number from 1, or a name."""
     value = _number(node)
-    if isinstance(value, int) and value >= 1:
+    if isinstance(value, int) and 1 <= value <= MAX_SIZE:
         return value
     if isinstance(node, Scalar) and node.kind is Kind.TEXT:
         return read_name(node).value
-    raise _wrong("a whole number from 1 or a name", node)
+    raise _wrong(f"a whole number from 1 to {MAX_SIZE} or a name", node)
 
 
 def read_epsilon(node: Node) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from mpmath import mp
 
 from lossgen.calculus.evaluate import evaluate, germ
-from lossgen.ir.expr import Axis, Expr, Role
+from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
 from lossgen.ir.extent import FULL, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.oracle.roundoff import Roundoff
@@ -83,21 +83,38 @@ class Formula:
         rounding: Roundoff | None,
     ) -> Array:
         array = batch.inputs[variable.name]
-        result = np.empty(array.shape, dtype=object)
-        for index in cells(array, self.tied):
-            direction = np.zeros(array.shape)
-            direction[index] = side
-            with mp.workdps(digits):
-                slopes = germ(
-                    self.expression,
-                    environment(batch),
-                    {variable.name: direction},
-                    mask=batch.mask,
-                    digits=digits,
-                    rounding=rounding,
-                )[1]
-                total = _row_sums(self._returned(slopes, batch.rows)) * side
+
+        def slopes(direction: Array) -> Array:
+            return germ(
+                self.expression,
+                environment(batch),
+                {variable.name: direction},
+                mask=batch.mask,
+                digits=digits,
+                rounding=rounding,
+            )[1]
+
+        with mp.workdps(digits):
+            if not any(isinstance(n, Apply) and n.axis for n in walk(self.expression)):
+                alone = slopes(np.full(array.shape, side))
+                if alone.shape == array.shape:
+                    return self._shares(alone) * side
+            result = np.empty(array.shape, dtype=object)
+            for index in cells(array, self.tied):
+                direction = np.zeros(array.shape)
+                direction[index] = side
+                found = self._returned(slopes(direction), batch.rows)
+                total = _row_sums(found) * side
                 result[index] = sum(total) if self.tied else total
+        return result
+
+    def _shares(self, slopes: Array) -> Array:
+        """What each element adds to the sum of all values, where none meets another."""
+        count = 1 if self.loss.mask is not None else slopes.shape[-1]
+        result = np.empty(slopes.shape, dtype=object)
+        result.flat = [
+            mp.zero if item is None else item / count for item in slopes.flat
+        ]
         return result
 
     def _returned(self, found: Array, rows: int) -> Array:

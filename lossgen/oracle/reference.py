@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossgen.calculus.evaluate import evaluate
+from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.expr import Apply, Axis, Expr, Number, Role, substitute, walk
 from lossgen.ir.loss import Loss
 from lossgen.ir.reference import ReferenceCase, ReferenceRow, ReferenceTable
@@ -23,15 +23,17 @@ from lossgen.oracle.tolerance import deviations, tolerance
 _ROWS = 12
 _ENOUGH = 4
 _ATTEMPTS = 20
-_TIED_ROWS = 6  # where the whole batch is one value, the cost grows with the square
+_FEW_ROWS = 6  # where the cost grows with the square: batches and long last axes
+_LONG = 8
 _DIGITS = 40
 _MAX_DIGITS = 2560
 _AGREEMENT = 1e-20
 _REAL_LOGITS = 12.0
+_LARGEST = 1e30  # of values and slopes; leaves room for sums in float32
 
 
 class NoSamplesError(ValueError):
-    """No sample of the domain satisfies the assumptions."""
+    """No sample satisfies the assumptions and has a value that can be compared."""
 
 
 class PrecisionError(ArithmeticError):
@@ -50,7 +52,8 @@ def reference(
         computed_from_logits: The same for logits, or None.
 
     Raises:
-        NoSamplesError: If no sample satisfies the assumptions.
+        NoSamplesError: If no sample satisfies the assumptions and has value and
+            gradient that float32 can hold.
         PrecisionError: If no precision up to 2,560 digits settles a value.
     """
     cases = _cases(loss, computed, logits=False)
@@ -71,7 +74,10 @@ def _cases(loss: Loss, computed: Expr, *, logits: bool) -> tuple[ReferenceCase, 
         if batch is not None:
             found.append(_case(formula, Formula(loss, computed), batch))
     if not found:
-        raise NoSamplesError("no sample was found that satisfies the assumptions")
+        raise NoSamplesError(
+            "no sample was found that satisfies the assumptions, with value and "
+            f"gradient below {_LARGEST:g}"
+        )
     return tuple(found)
 
 
@@ -105,15 +111,16 @@ def _drawn(
 ) -> Batch | None:
     """A batch with enough usable samples, or the best of several attempts."""
     loss, best = formula.loss, None
-    rows = _TIED_ROWS if formula.tied else _ROWS
+    long = any(isinstance(v.size, int) and v.size > _LONG for v in loss.variables)
+    rows = _FEW_ROWS if formula.tied or long else _ROWS
     for attempt in range(_ATTEMPTS):
         batch = sample(loss, rows, seed + 10 * attempt, defaults=defaults)
         batch = _with_masked_labels(loss, batch)
         if logits:
             batch = _as_logits(loss, batch)
         usable = batch.only(_allowed(loss, batch))
-        if not formula.tied and usable.rows:
-            usable = usable.only(_off_kinks(formula, usable))
+        if usable.rows:
+            usable = usable.only(_comparable(formula, usable))
         if best is None or usable.rows > best.rows:
             best = usable
         if best.rows >= _ENOUGH:
@@ -132,10 +139,18 @@ def _with_masked_labels(loss: Loss, batch: Batch) -> Batch:
             inputs[item.name] = inputs[item.name].copy()
             inputs[item.name].reshape(-1)[1::4] = value
         found = Batch(inputs, batch.parameters)
-        kept = np.asarray(evaluate(loss.mask, environment(found)), dtype=bool)
+        kept = _kept(loss.mask, found)
         if not kept.all():
             return Batch(inputs, batch.parameters, kept)
     return batch
+
+
+def _kept(mask: Expr, batch: Batch) -> Array:
+    """Where the label mask is true, sample by sample."""
+    found = evaluate(mask, environment(batch))
+    rank = next(iter(batch.inputs.values())).ndim
+    shape = np.broadcast_shapes(found.shape, (batch.rows, *(1,) * (rank - 1)))
+    return np.asarray(np.broadcast_to(found, shape), dtype=bool)
 
 
 def _as_logits(loss: Loss, batch: Batch) -> Batch:
@@ -163,12 +178,25 @@ def _allowed(loss: Loss, batch: Batch) -> Array:
     return keep
 
 
-def _off_kinks(formula: Formula, batch: Batch) -> Array:
-    """The samples where both sides have the same gradient."""
-    right = floats(formula.gradient(batch, _DIGITS))
-    left = floats(formula.gradient(batch, _DIGITS, side=-1))
-    same = np.abs(right - left) <= 1e-12 * (1 + np.abs(right))
-    return _all_per_row(same, batch.rows)
+def _comparable(formula: Formula, batch: Batch) -> Array:
+    """The samples with value and slope of moderate size, the same on both sides."""
+    try:
+        values, right = map(floats, formula.evaluated(batch, _DIGITS))
+        left = right
+        if not formula.tied:
+            left = floats(formula.gradient(batch, _DIGITS, side=-1))
+    except Undefined:
+        # Too large to be written down: at one sample, maybe not at all of them.
+        rows = np.arange(batch.rows)
+        if formula.tied or len(rows) == 1:
+            return np.zeros(len(rows), dtype=bool)
+        alone = [_comparable(formula, batch.only(rows == row)) for row in rows]
+        return np.concatenate(alone)
+    small = np.abs(right) < _LARGEST
+    with np.errstate(invalid="ignore"):  # infinities, which are not small
+        same = np.abs(right - left) <= 1e-12 * (1 + np.abs(right))
+    fits = _all_per_row(np.abs(values) < _LARGEST, batch.rows)
+    return fits & _all_per_row(same & small, batch.rows)
 
 
 def _is_labelled(loss: Loss, batch: Batch) -> Array:

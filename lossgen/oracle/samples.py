@@ -46,8 +46,16 @@ class Batch:
     def only(self, keep: Array) -> Batch:
         """The samples for which ``keep`` is true."""
         inputs = {name: value[keep] for name, value in self.inputs.items()}
+        rank = next(iter(inputs.values())).ndim
+        parameters = {
+            # A parameter with one value for each element has a row for each sample.
+            name: value[keep]
+            if value.shape[:1] == keep.shape and value.ndim == rank
+            else value
+            for name, value in self.parameters.items()
+        }
         mask = None if self.mask is None else self.mask[keep]
-        return Batch(inputs, self.parameters, mask)
+        return Batch(inputs, parameters, mask)
 
 
 def axes_of(loss: Loss) -> frozenset[Axis]:
@@ -109,13 +117,22 @@ def sample(loss: Loss, rows: int, seed: int, *, defaults: bool) -> Batch:
         if variable.role is Role.SIZE:
             parameters[variable.name] = np.float64(NAMED_SIZE)
         elif variable.role is Role.PARAMETER:
-            if defaults and variable.default is not None:
-                parameters[variable.name] = np.array(variable.default, dtype=float)
+            default = np.array(variable.default, dtype=float)
+            if defaults and variable.default is not None and _fits(default, shape):
+                parameters[variable.name] = default
             else:
                 parameters[variable.name] = _parameter(variable, shape, generator)
         else:
             inputs[variable.name] = draw(variable.domain, shape, generator)
     return Batch(inputs, parameters)
+
+
+def _fits(default: Array, shape: tuple[int, ...]) -> bool:
+    """Whether a default broadcasts to a shape: it may be meant for other tensors."""
+    if default.ndim > len(shape):
+        return False
+    pairs = zip(default.shape[::-1], shape[::-1], strict=False)
+    return all(own in (1, length) for own, length in pairs)
 
 
 def nested(value: Any) -> Nested:

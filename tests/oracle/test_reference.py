@@ -7,7 +7,7 @@ import pytest
 from losses import resolved
 from mpmath import mp, mpf
 
-from lossgen.oracle.reference import PrecisionError, reference
+from lossgen.oracle.reference import NoSamplesError, PrecisionError, reference
 from lossgen.oracle.tolerance import tolerance
 from lossgen.transform.stabilize import to_logits
 
@@ -193,7 +193,7 @@ def test_what_no_precision_settles():
     for _ in range(4):
         inner = f"(1 + sin(exp(1000)*{inner}))"
     with pytest.raises(PrecisionError, match="some_loss"):
-        rows(f"loss: y_true + mean({inner}, axis=batch)\n")
+        rows(f"loss: y_true*y_pred + mean(stop_gradient({inner}), axis=batch)\n")
 
 
 def test_two_cases_where_parameters_have_defaults():
@@ -221,3 +221,61 @@ def test_what_float32_flushes_may_be_0():
     assert tolerance(-smallest / 64, 0.0) >= smallest / 64
     assert tolerance(2 * smallest, 0.0) < smallest
     assert tolerance(0.0, 0.0) < smallest
+
+
+@pytest.mark.parametrize("power", ["1e300", "99999999999999999999"])
+def test_samples_too_large_for_float32_are_left_out(power):
+    found = rows(f"loss: abs(y_true - y_pred)**{power}\n")
+    for row in found:
+        (t,), (p,) = exactly(row.y_true), exactly(row.y_pred)
+        assert abs(t - p) < 1  # its power is 0 in float64
+        assert row.value == 0
+
+
+def test_no_sample_of_moderate_size():
+    with pytest.raises(NoSamplesError, match="1e\\+30"):
+        rows("loss: 1e35*(2 + sin(y_true*y_pred))\n")
+
+
+def test_elements_of_a_long_last_axis_share_the_mean():
+    found = rows(
+        "loss: (y_true - y_pred)**2\ny_true: {size: 100}\ny_pred: {size: 100}\n"
+    )
+    assert len(found) == 6
+    for row in found:
+        pairs = list(zip(exactly(row.y_true), exactly(row.y_pred), strict=True))
+        assert close(row.value, mpf(float(sum((t - p) ** 2 for t, p in pairs) / 100)))
+        for slope, (t, p) in zip(row.gradient, pairs, strict=True):
+            assert close(slope, mpf(float(2 * (p - t) / 100)))
+
+
+def test_a_sample_left_out_takes_its_parameter_along():
+    (case, *_) = table(
+        "loss: w*y_true*log(y_pred)\nassume: y_pred > 0\n"
+        "params: {w: {shape: elements}}\n"
+    ).probabilities
+    assert 0 < len(case.rows) < 12
+    for row, (weight,) in zip(case.rows, case.parameters["w"], strict=True):
+        (t,), (p,) = row.y_true, row.y_pred
+        assert p > 0
+        assert close(row.value, mpf(weight) * t * mp.log(p))
+
+
+def test_inputs_at_the_upper_end_are_moved_down():
+    """A rounding upwards would leave the domain of the logarithm."""
+    text = "loss: -log(1.000001 - y_pred)*y_true\ny_pred: (1, 1.000001)\n"
+    for row in rows(text):
+        (p,) = row.y_pred
+        assert 1 < p < 1.000001
+        assert row.value_tolerance > 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "default"), [("last", [1, 2, 3, 4, 5]), ("elements", [[1, 2], [3, 4]])]
+)
+def test_a_default_for_other_tensors_is_not_sampled(shape, default):
+    for case in table(
+        "loss: a*(y_true - y_pred)**2\n"
+        f"params: {{a: {{default: {default}, shape: {shape}}}}}\n"
+    ).probabilities:
+        assert len(np.ravel(case.parameters["a"])) != len(np.ravel(default))
