@@ -112,9 +112,8 @@ class Formula:
         """What each element adds to the sum of all values, where none meets another."""
         count = 1 if self.loss.mask is not None else slopes.shape[-1]
         result = np.empty(slopes.shape, dtype=object)
-        result.flat = [
-            mp.zero if item is None else item / count for item in slopes.flat
-        ]
+        for index, item in np.ndenumerate(slopes):
+            result[index] = mp.zero if item is None else item / count
         return result
 
     def _returned(self, found: Array, rows: int) -> Array:
