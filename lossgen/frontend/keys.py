@@ -39,6 +39,7 @@ from lossgen.frontend.values import (
     read_parameter_key,
     read_size,
     read_title,
+    read_variable_key,
     read_whole,
 )
 from lossgen.ir.loss import Smoothness
@@ -115,6 +116,9 @@ _Line = Annotated[str, _PROSE]
 _Flag = Annotated[bool, _Leaf(read_flag, type="boolean")]
 _Size = Annotated[int | str | None, _SIZE]
 _Name = Annotated[Text, _Leaf(read_name_key, type="string", pattern=_NAME_PATTERN)]
+_VariableName = Annotated[
+    Text, _Leaf(read_variable_key, type="string", pattern=_NAME_PATTERN)
+]
 _ParameterName = Annotated[
     Text, _Leaf(read_parameter_key, type="string", pattern=_NAME_PATTERN)
 ]
@@ -171,8 +175,8 @@ class TensorKeys(Keys):
     short_forms = _SHORT_DOMAIN
 
     domain: _Domain = Field(None, description="The set the values come from.")
-    channels: Annotated[dict[_Name, ChannelKeys], BeforeValidator(opened)] = Field(
-        default_factory=dict, description="Named components of the last axis."
+    channels: Annotated[dict[_VariableName, ChannelKeys], BeforeValidator(opened)] = (
+        Field(default_factory=dict, description="Named components of the last axis.")
     )
     size: _Size = Field(None, description="Length of the last axis: number or name.")
     description: _Prose = Field(None, description="What it holds, for the docstring.")

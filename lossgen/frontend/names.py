@@ -13,6 +13,27 @@ MAX_LENGTH = 60
 RESERVED_PARAMETERS = frozenset({"name", "reduction", "dtype", "from_logits", "self"})
 """Arguments that every generated loss has of its own."""
 
+RESERVED_VARIABLES = frozenset(
+    {
+        "tf",
+        "keras",
+        "math",
+        "kept",
+        "labelled",
+        "labels",
+        "some",
+        "sample_axes",
+        "spatial_axes",
+        "call",
+        "get_config",
+        "from_config",
+    }
+)
+"""Names that the generated code needs, and so no parameter, channel or size can have.
+
+A ``where`` name is changed there instead.
+"""
+
 # Fixed lists beside what the running Python knows: a spec that one version accepts is
 # accepted by all.
 _OTHER_MODULES = """
@@ -42,6 +63,8 @@ def name_fault(name: str) -> str | None:
         return "is a builtin of Python"
     if name.startswith("__"):
         return "starts with two underscores, which Python changes inside a class"
+    if name.startswith("_"):
+        return "starts with an underscore, as the helpers of the generated code do"
     if len(name) > MAX_LENGTH:
         return f"has more than {MAX_LENGTH} characters"
     return None

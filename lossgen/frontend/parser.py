@@ -501,7 +501,11 @@ class _Translator:
             elif keyword.arg != "axis":
                 message = f"unknown argument `{shorten(keyword.arg)}`"
                 self._fail("LG205", message, keyword)
-        return all(keyword.arg == "axis" for keyword in node.keywords)
+        for keyword in [item for item in node.keywords if item.arg == "axis"][1:]:
+            self._fail("LG205", "`axis=` stands twice", keyword)
+        return len(node.keywords) < 2 and all(
+            keyword.arg == "axis" for keyword in node.keywords
+        )
 
     def _axis(self, node: ast.Call) -> tuple[Axis | None, bool]:
         if not node.keywords:

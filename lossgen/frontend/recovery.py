@@ -131,7 +131,7 @@ def _without(document: Mapping, locations: Collection[_Location]) -> Mapping:
         if () in inner:
             continue
         if ("[key]",) in inner:
-            name = f"_unnamed_{key.span.start}"
+            name = f"unnamed_{key.span.start}"
             key = replace(key, text=_text(name, key.span))
         kept = _without(value, inner) if isinstance(value, Mapping) else value
         entries.append((key, kept))

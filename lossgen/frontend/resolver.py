@@ -6,6 +6,8 @@ import ast
 import math
 from collections.abc import Collection, Iterator, Sequence
 
+import numpy as np
+
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
 from lossgen.frontend.domains import parse_domain, real
@@ -132,9 +134,13 @@ def _tensor(
 
 def _parameter(parameter: ParameterSpec, report: Report) -> Variable:
     name = parameter.name.value
+    domain = _domain(parameter.domain, name, Role.PARAMETER, report)
+    if parameter.domain and domain.along_last_axis and not parameter.shape:
+        message = f"`{domain.text}` needs a last axis, and `{name}` is a single number"
+        report.add("LG306", message, parameter.domain.span(), help="add `shape: last`")
     return Variable(
         Symbol(name, Role.PARAMETER),
-        _domain(parameter.domain, name, Role.PARAMETER, report),
+        domain,
         parameter.shape or "scalar",
         description=parameter.description,
         default=parameter.default,
@@ -181,7 +187,19 @@ def _check_defaults(
                     f"domain {domain.text}",
                     parameter.default_span,
                 )
+        if domain.along_last_axis:
+            _check_sum(parameter, domain, report)
         _check_length(parameter, variables, report)
+
+
+def _check_sum(parameter: ParameterSpec, domain: Domain, report: Report) -> None:
+    """Report rows of a default that do not sum to 1, up to rounding."""
+    rows = np.atleast_1d(np.array(parameter.default, dtype=float))
+    if not np.allclose(rows.sum(axis=-1), 1.0, atol=1e-6):
+        message = f"the default of `{parameter.name.value}` must sum to 1"
+        report.add(
+            "LG307", f"{message}: its domain is {domain.text}", parameter.default_span
+        )
 
 
 def _check_length(

@@ -13,7 +13,12 @@ from pydantic_core import PydanticCustomError
 
 from lossgen.diagnostics.codes import CODES, Severity
 from lossgen.diagnostics.source import Span
-from lossgen.frontend.names import RESERVED_PARAMETERS, loss_name_fault, name_fault
+from lossgen.frontend.names import (
+    RESERVED_PARAMETERS,
+    RESERVED_VARIABLES,
+    loss_name_fault,
+    name_fault,
+)
 from lossgen.frontend.positions import verbatim
 from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, Sequence, shorten
 from lossgen.ir.spec import Default, Text
@@ -45,7 +50,7 @@ def is_finite_set(node: Node) -> bool:
 
 
 _LAYOUT = "\n\t"
-_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_JOINERS = "\u200c\u200d"  # Persian and emoji need them
 _GLUED = re.compile(r"(?:[ \t]*:)?[ \t]+(#[^\s#]\S*)")
 
 
@@ -60,8 +65,8 @@ def read_documentation(node: Node) -> str:
     if not isinstance(node, Scalar) or node.kind is Kind.NULL:
         raise _wrong("text", node)
     for i, char in enumerate(node.text.value):
-        hidden = unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
-        if (hidden and char not in _LAYOUT) or char in _BIDIRECTIONAL:
+        hidden = unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        if hidden and char not in _LAYOUT and char not in _JOINERS:
             message = f"must not hold the control character U+{ord(char):04X}"
             span = Span(node.text.source, *node.text.offsets[i : i + 2])
             raise _fault("LG105", message, span)
@@ -103,7 +108,20 @@ def read_parameter_key(key: Key) -> Text:
     if key in RESERVED_PARAMETERS:
         message = f"every loss has an argument `{key}` already"
         raise _fault("LG212", message, key.node.span)
-    return read_name(key.node)
+    return read_variable_key(key)
+
+
+def read_variable_key(key: Key) -> Text:
+    """A key that names a channel or a parameter."""
+    return _read_variable(key.node)
+
+
+def _read_variable(node: Scalar) -> Text:
+    name = read_name(node)
+    if name.value in RESERVED_VARIABLES:
+        message = f"the generated code has a name `{name.value}` already"
+        raise _fault("LG212", message, node.span)
+    return name
 
 
 def read_code_key(key: Key) -> Text:
@@ -152,7 +170,7 @@ def read_size(node: Node) -> int | str:
     if isinstance(value, int) and 1 <= value <= MAX_SIZE:
         return value
     if isinstance(node, Scalar) and node.kind is Kind.TEXT:
-        return read_name(node).value
+        return _read_variable(node).value
     raise _wrong(f"a whole number from 1 to {MAX_SIZE} or a name", node)
 
 
