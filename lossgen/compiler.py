@@ -96,7 +96,12 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
     program = lower(checked)
     try:
         harmless = placeholders(loss)
-        table = reference(loss, program.stable, program.stable_logits)
+        kinks = tuple(
+            kink
+            for kink in checked.certificate.kinks
+            if kink.at not in program.body.one_sided
+        )
+        table = reference(loss, program.stable, program.stable_logits, kinks)
     except (NoPlaceholderError, NoSamplesError, PrecisionError) as error:
         report = Report()
         report.add("LG309", str(error), loss.spec.loss.span())

@@ -11,7 +11,7 @@ from lossgen.backend.templating import render
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram
-from lossgen.ir.reference import Nested, ReferenceCase, ReferenceTable
+from lossgen.ir.reference import KinkRow, Nested, ReferenceCase, ReferenceTable
 
 TEMPLATE = "test_loss.py.jinja"
 
@@ -30,6 +30,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "cases": [_case(case) for case in table.probabilities],
         "logits_cases": [_case(case) for case in table.logits],
         "ends": [f"({_source(t)}, {_source(p)})" for t, p in table.ends],
+        "kinks": [_kink(row) for row in table.kinks],
         "logits": bool(loss.spec.y_pred.logits),
         "required": _required(loss, table),
         "outside": [_outside(item) for item in loss.parameters if _outside(item)],
@@ -63,7 +64,13 @@ def _case(case: ReferenceCase) -> str:
     return f"({_mapping(case)}, [\n{rows},\n])"
 
 
-def _mapping(case: ReferenceCase) -> str:
+def _kink(row: KinkRow) -> str:
+    slopes = ", ".join(map(_source, (row.left, row.right, row.gradient)))
+    inputs = f"{_source(row.y_true)}, {_source(row.y_pred)}"
+    return f"({_mapping(row)}, {inputs}, {row.element}, {slopes})"
+
+
+def _mapping(case: ReferenceCase | KinkRow) -> str:
     items = (f'"{name}": {_source(value)}' for name, value in case.parameters.items())
     return "{" + ", ".join(items) + "}"
 

@@ -196,7 +196,7 @@ def _properties(loss: Loss, certificate: Certificate) -> Iterable[str]:
 def _gradient(kink: Kink, program: LossProgram) -> str:
     blocks = (program.body, program.logits)
     if any(block is not None and kink.at in block.one_sided for block in blocks):
-        return "and the gradient there one of the two"
+        return "and the gradient there that of each operation in turn"
     return f"and the gradient there {safe(kink.gradient)}"
 
 

@@ -35,13 +35,32 @@ class ReferenceCase:
 
 
 @dataclass(frozen=True)
+class KinkRow:
+    """A sample of which one element of y_pred is at a kink.
+
+    ``element`` counts the elements of the sample; ``left`` and ``right`` are its
+    one-sided derivatives, and ``gradient`` is what lies between them closest to 0.
+    """
+
+    parameters: Mapping[str, Nested]
+    y_true: Nested
+    y_pred: Nested
+    element: int
+    left: float
+    right: float
+    gradient: float
+
+
+@dataclass(frozen=True)
 class ReferenceTable:
     """All that a generated test knows of the loss.
 
     ``logits`` is empty unless the loss takes logits. ``ends`` are samples at and beyond
-    the ends of the domain, where value and gradient have to be finite.
+    the ends of the domain, where value and gradient have to be finite. ``kinks`` are
+    samples at kinks.
     """
 
     probabilities: tuple[ReferenceCase, ...]
     logits: tuple[ReferenceCase, ...]
     ends: tuple[tuple[Nested, Nested], ...]
+    kinks: tuple[KinkRow, ...] = ()

@@ -13,10 +13,11 @@ import numpy as np
 
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.expr import Apply, Axis, Expr, Number, Role, substitute, walk
-from lossgen.ir.loss import Loss
+from lossgen.ir.loss import Kink, Loss
 from lossgen.ir.reference import ReferenceCase, ReferenceRow, ReferenceTable
 from lossgen.oracle.ends import end_samples
 from lossgen.oracle.evaluation import Formula, environment, floats
+from lossgen.oracle.kinks import kink_rows
 from lossgen.oracle.samples import Array, Batch, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import deviations, tolerance
 
@@ -41,7 +42,10 @@ class PrecisionError(ArithmeticError):
 
 
 def reference(
-    loss: Loss, computed: Expr, computed_from_logits: Expr | None
+    loss: Loss,
+    computed: Expr,
+    computed_from_logits: Expr | None,
+    kinks: tuple[Kink, ...] = (),
 ) -> ReferenceTable:
     """Compute the table that the generated test compares with.
 
@@ -50,6 +54,7 @@ def reference(
         computed: The form of it that the generated code computes, which has a part in
             the tolerances only: no code can do better than its own rounding.
         computed_from_logits: The same for logits, or None.
+        kinks: Those at which the gradient is to be tested.
 
     Raises:
         NoSamplesError: If no sample satisfies the assumptions and has value and
@@ -60,7 +65,7 @@ def reference(
     logits: tuple[ReferenceCase, ...] = ()
     if computed_from_logits is not None:
         logits = _cases(loss, computed_from_logits, logits=True)
-    return ReferenceTable(cases, logits, end_samples(loss))
+    return ReferenceTable(cases, logits, end_samples(loss), kink_rows(loss, kinks))
 
 
 def _cases(loss: Loss, computed: Expr, *, logits: bool) -> tuple[ReferenceCase, ...]:

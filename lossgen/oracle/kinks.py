@@ -1,0 +1,180 @@
+"""Points on the kinks of a loss, and its gradient from either side of them.
+
+Only points that float32 arithmetic hits exactly are of use: multiples of 1/8, on kinks
+that such numbers lead to by arithmetic alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lossgen.analysis.expansions import least
+from lossgen.analysis.guards import Guard, Locus, guards, loci
+from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
+from lossgen.calculus.evaluate import Undefined
+from lossgen.ir.domain import DomainKind
+from lossgen.ir.expr import Apply, Role, walk
+from lossgen.ir.functions import FUNCTIONS, Kind
+from lossgen.ir.loss import Kink, Loss, Variable
+from lossgen.ir.reference import KinkRow
+from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.samples import Array, Batch, joined, nested
+
+_ROWS = 16
+_EACH = 2  # points on each kink
+_GRID = 8
+_FINEST = 1024
+_DIGITS = 60
+_APART = 1e-3  # one-sided slopes closer than that tell nothing in float32
+_ROUNDING = frozenset(
+    op
+    for op, row in FUNCTIONS.items()
+    if row.kind in (Kind.SMOOTH, Kind.ALONG) and op not in ("square", "stop_gradient")
+) | {"mean", "logsumexp", "pow"}
+
+
+def kink_rows(loss: Loss, kinks: tuple[Kink, ...]) -> tuple[KinkRow, ...]:
+    """Points on some of the kinks, two on each where there are.
+
+    Args:
+        loss: The author's formula.
+        kinks: Those to look at.
+    """
+    wanted = {kink.at for kink in kinks if kink.order == 1}
+    tied = Formula(loss, loss.expression).tied
+    sample = None if tied or not wanted else _short(loss)
+    if sample is None:
+        return ()
+    found: list[KinkRow] = []
+    for guard in guards(loss.expression, Ranges.of_loss(loss)):
+        if not _is_exact(guard):
+            continue
+        for variable in loss.of_role(Role.Y_PRED):
+            for place in loci(guard, variable, sample) or ():
+                if place.name in wanted:
+                    wanted.remove(place.name)
+                    found.extend(_rows(loss, place))
+    return tuple(found)
+
+
+def _is_exact(guard: Guard) -> bool:
+    """Whether computing a guard rounds nothing for short numbers."""
+    nodes = (n for n in walk(guard.difference) if isinstance(n, Apply))
+    return guard.node.op not in ("amax", "amin") and not any(
+        n.op in _ROUNDING for n in nodes
+    )
+
+
+# Short numbers ------------------------------------------------------------------------
+
+
+def _short(loss: Loss) -> Sample | None:
+    """Points of the domain whose inputs are multiples of 1/8."""
+    drawn = generic(loss, last=typical_length(loss), rows=_ROWS)
+    if drawn is None:
+        return None
+    environment = dict(drawn.environment)
+    for variable in loss.of_role(Role.Y_TRUE, Role.Y_PRED, Role.PARAMETER):
+        array = environment[variable.name]
+        if variable.domain.along_last_axis:
+            return None
+        if variable.domain.labels or variable.domain.kind is DomainKind.COUNT:
+            continue
+        if variable.role is Role.PARAMETER and variable.shape != "elements":
+            array = np.asarray(np.broadcast_to(array[:1], array.shape))
+        numbers = [_nearest(variable, item) for item in array.flat]
+        if None in numbers:
+            return None
+        environment[variable.name] = _shaped(numbers, array.shape)
+    found = satisfying(loss, Sample(environment, drawn.rows, drawn.last))
+    return found if found.rows else None
+
+
+def _nearest(variable: Variable, value: Fraction) -> Fraction | None:
+    """A multiple of 1/8 next to a value in a domain; not 0, an end of many."""
+    middle = round(value * _GRID)
+    near = (Fraction(middle + k, _GRID) for k in (0, 1, -1) if middle + k)
+    return next((item for item in near if variable.domain.contains(float(item))), None)
+
+
+def _shaped(numbers: list[Fraction | None], shape: tuple[int, ...]) -> Array:
+    result: Array = np.empty(shape, dtype=object)
+    result.reshape(-1)[:] = numbers
+    return result
+
+
+# Rows ---------------------------------------------------------------------------------
+
+
+def _rows(loss: Loss, place: Locus) -> Iterator[KinkRow]:
+    formula = Formula(loss, loss.expression)
+    element = _element(loss, place)
+    numbers = np.arange(place.sample.rows)
+    batches = (_batch(loss, place.sample.only(numbers == row)) for row in numbers)
+    count = 0
+    for batch in batches:
+        if batch is None or count == _EACH:
+            continue
+        try:
+            left, right = (
+                formula.gradient(batch, _DIGITS, side=side)[0].flat[element]
+                for side in (-1, 1)
+            )
+        except Undefined:
+            continue
+        if abs(left - right) <= _APART * (abs(left) + abs(right)):
+            continue
+        count += 1
+        parameters = {
+            item.name: nested(batch.parameters[item.name]) for item in loss.parameters
+        }
+        yield KinkRow(
+            parameters=parameters,
+            y_true=joined(loss, batch, Role.Y_TRUE, 0),
+            y_pred=joined(loss, batch, Role.Y_PRED, 0),
+            element=element,
+            left=float(left),
+            right=float(right),
+            gradient=float(least(left, right)),
+        )
+
+
+def _element(loss: Loss, place: Locus) -> int:
+    """Where the element that is at the kink stands in y_pred, flattened."""
+    offset = 0
+    for variable in loss.of_role(Role.Y_PRED):
+        if variable == place.variable:
+            break
+        offset += place.sample.environment[variable.name].shape[-1]
+    return offset
+
+
+def _batch(loss: Loss, sample: Sample) -> Batch | None:
+    """One row of a sample as the generated code takes it, if its numbers are short."""
+    inputs: dict[str, Array] = {}
+    parameters: dict[str, Array] = {}
+    for variable in loss.variables:
+        array = sample.environment[variable.name]
+        if not all(_is_short(item) for item in array.flat):
+            return None
+        numbers = np.array([float(item) for item in array.flat]).reshape(array.shape)
+        if variable.role is Role.SIZE:
+            parameters[variable.name] = numbers
+        elif variable.role in (Role.Y_TRUE, Role.Y_PRED):
+            inputs[variable.name] = numbers
+        elif variable.shape == "scalar":
+            parameters[variable.name] = numbers.reshape(-1)[0]
+        elif variable.shape == "last":
+            parameters[variable.name] = numbers.reshape(-1, numbers.shape[-1])[0]
+        else:
+            parameters[variable.name] = numbers
+    return Batch(inputs, parameters)
+
+
+def _is_short(value: Any) -> bool:
+    return bool(abs(value) < _FINEST and value * _FINEST == int(value * _FINEST))

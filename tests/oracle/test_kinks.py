@@ -1,0 +1,88 @@
+"""Points on kinks: exact in float32, with slopes worked out by hand."""
+
+from fractions import Fraction
+
+import pytest
+from losses import resolved
+
+from lossgen.analysis.check import check
+from lossgen.diagnostics.diagnostic import Report
+from lossgen.oracle.kinks import kink_rows
+
+PINBALL = """\
+loss: max(level*d, (level - 1)*d)
+where: {d: y_true - y_pred}
+params: {level: {default: 0.3, domain: "(0, 1)"}}
+"""
+BESIDE_A_TUBE = """\
+loss: relu(abs(d) - width) + d/4
+where: {d: y_pred - y_true}
+params: {width: {default: 0.3, domain: positive}}
+"""
+SCALED = """\
+loss: abs(centre - y_true)/scale + log(scale)
+y_pred: {channels: {scale: positive, centre: real}}
+"""
+
+
+def found(text):
+    loss = resolved(text)
+    result = check(loss, Report())
+    return kink_rows(loss, result.certificate.kinks)
+
+
+def is_short(value):
+    return (Fraction(value) * 1024).denominator == 1
+
+
+@pytest.mark.parametrize("text", [PINBALL, BESIDE_A_TUBE, SCALED])
+def test_numbers_are_short(text):
+    rows = found(text)
+    assert rows
+    for row in rows:
+        numbers = (*row.y_true, *row.y_pred, *row.parameters.values())
+        assert all(is_short(item) for item in numbers)
+
+
+def test_pinball():
+    rows = found(PINBALL)
+    assert len(rows) == 2
+    for row in rows:
+        assert row.y_true == row.y_pred
+        level = row.parameters["level"]
+        slopes = (-level, 1 - level, 0)
+        assert (row.left, row.right, row.gradient) == pytest.approx(slopes)
+
+
+def test_both_ends_of_a_tube():
+    rows = found(BESIDE_A_TUBE)
+    slopes = {
+        row.y_pred[0] - row.y_true[0] > 0: (row.left, row.right, row.gradient)
+        for row in rows
+    }
+    # The line adds 1/4 to the slopes 0 and 1, and to -1 and 0.
+    assert slopes == {True: (0.25, 1.25, 0.25), False: (-0.75, 0.25, 0)}
+    for row in rows:
+        width = row.parameters["width"]
+        assert abs(row.y_pred[0] - row.y_true[0]) == width
+
+
+def test_the_channel_with_the_kink():
+    for row in found(SCALED):
+        scale, centre = row.y_pred
+        assert row.element == 1
+        assert centre == row.y_true[0]
+        assert (row.left, row.right) == pytest.approx((-1 / scale, 1 / scale))
+        assert row.gradient == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "loss: (y_pred - y_true)**2",
+        "loss: abs(exp(y_pred) - y_true)",  # the kink is at a rounded logarithm
+        "loss: abs(y_pred - mean(y_pred, axis=batch)) + y_true",
+    ],
+)
+def test_no_points(text):
+    assert found(text) == ()
