@@ -111,7 +111,6 @@ _MATH = SimpleNamespace(
 
 TF = SimpleNamespace(
     **{name: elementwise(getattr(mp, name)) for name in ("sin", "cos", "sinh", "cosh")},
-    tanh=elementwise(mp.tanh),
     atan=elementwise(mp.atan),
     asinh=elementwise(mp.asinh),
     exp=exp,
@@ -155,6 +154,8 @@ _HELPERS = {
     "_sigmoid": elementwise(_sigmoid),
     "_softmax": lambda x: _softmax(x, -1),
     "_log1m_softmax": lambda x: log(1 - _softmax(x, -1)),
+    "_tanh": elementwise(mp.tanh),
+    "_log1p_square": elementwise(lambda x: mp.log1p(x * x)),
     "_log_cosh": elementwise(lambda x: mp.log(mp.cosh(x))),
     "_logaddexp": elementwise(lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), 2),
     "_normal_cdf": elementwise(lambda x: mp.erfc(-x / mp.sqrt(2)) / 2),

@@ -6,6 +6,7 @@ mpmath at 60 digits; gradients are its numerical derivatives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -142,3 +143,45 @@ def test_a_square_of_an_overflowing_exp_has_a_slope(xla: bool) -> None:
     values, slopes = computed("savage_loss", np.ones((4, 1)), rows, xla)
     np.testing.assert_allclose(values, [1.0, 0.25, 0.0, 0.0], atol=1e-37)
     np.testing.assert_allclose(slopes[:, 0], [0.0, -0.25, 0.0, 0.0], atol=1e-37)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("size", [1e-30, 1e-20, 1.0, 1e20, 1e30])
+def test_a_direction_is_right_whatever_its_length(size: float, xla: bool) -> None:
+    """(3, 4)/5 and (4, 3)/5 have the product 0.96; the slope is what is across."""
+    row = np.array([[3 * size, 4 * size]], np.float32)
+    values, slopes = computed("cosine", [[4.0, 3.0]], row, xla)
+    np.testing.assert_allclose(values, [-0.96], rtol=1e-6)
+    np.testing.assert_allclose(slopes * size, [[-0.0448, 0.0336]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_tails_are_right_where_the_scale_is_tiny(xla: bool) -> None:
+    """With r = d/scale large: 5/2*log(r**2/4) + log(scale), slopes 5/d and -4/scale."""
+    distance, scale = 1000.0, 1e-17
+    values, slopes = computed("heavy_tails", [[0.0]], [[distance, scale]], xla)
+    expected = 5 * math.log(distance / scale / 2) + math.log(scale)
+    np.testing.assert_allclose(values, [expected], rtol=1e-6)
+    np.testing.assert_allclose(slopes, [[5 / distance, -4 / scale]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_tails_go_on_where_the_scale_ends(xla: bool) -> None:
+    """Below 1e-18 the slope by the scale stays what it is there."""
+    rows = [[50.0, 1e-18], [50.0, 0.0], [50.0, -1.0]]
+    values, slopes = computed("heavy_tails", [[0.0]] * 3, rows, xla)
+    assert np.isfinite(values).all()
+    np.testing.assert_allclose(slopes[:, 1], [-4e18] * 3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_saturated_tanh_has_a_slope(xla: bool) -> None:
+    """tanh' is 1/cosh**2, long after tanh has become 1."""
+    rows = np.array([[-20.0], [-9.5], [0.0], [0.5], [9.5], [20.0]], np.float32)
+    values, slopes = computed("squashed", np.full((6, 1), 0.5), rows, xla)
+    with mp.workdps(60):
+        for (x,), value, (slope,) in zip(rows, values, slopes, strict=True):
+            gap = mp.tanh(mpf(float(x))) - mpf(0.5)
+            assert value == pytest.approx(float(gap**2), rel=1e-5)
+            expected = float(2 * gap / mp.cosh(mpf(float(x))) ** 2)
+            assert slope == pytest.approx(expected, rel=1e-5)

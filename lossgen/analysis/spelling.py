@@ -114,6 +114,8 @@ def _spell_apply(expr: Apply) -> tuple[str, int]:
     axis = f", axis={expr.axis.value}" if expr.axis else ""
     if expr.op == "log1m_softmax":
         return f"log(1 - softmax({inner}{axis}))", _ATOM
+    if expr.op == "log1p_square":
+        return f"log1p(square({inner}))", _ATOM
     return f"{FUNCTIONS[expr.op].surface}({inner}{axis})", _ATOM
 
 

@@ -30,7 +30,8 @@ TEMPLATE = "loss_module.py.jinja"
 _HELPERS = (
     *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
     *("_one_hot", "_picked", "_filled", "_per_class", "_check", "_plain"),
-    *("_above", "_below", "_sigmoid", "_log_cosh", "_logaddexp", "_normal_cdf"),
+    *("_above", "_below", "_sigmoid", "_tanh", "_log_cosh", "_log1p_square"),
+    *("_logaddexp", "_normal_cdf"),
     *("_normal_logcdf", "_trigamma", "_norm", "_softmax", "_log_softmax"),
     *("_log1m_softmax", "_l2_normalize"),
     *("_softmax_over", "_log_softmax_over", "_cumsum_over"),

@@ -40,6 +40,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "ignore": loss.spec.y_true.ignore,
         "properties": property_tests(program.checked),
         "unbounded": is_unbounded(loss),
+        "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
     }
     return format_source(render(TEMPLATE, context, options.templates))
 
@@ -93,6 +94,12 @@ def _outside(variable: Variable) -> str | None:
             wrong = value if variable.shape == "scalar" else (value, value, value)
             return f'("{variable.name}", {default_source(wrong)})'
     return f'("{variable.name}", float("nan"))' if variable.shape == "scalar" else None
+
+
+def _is_zero(value: Nested) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_zero(item) for item in value)
+    return value == 0
 
 
 def _source(value: Nested) -> str:

@@ -193,6 +193,12 @@ def _error_function(arg: Expr) -> Expr:
     return div(mul(TWO, bell), apply("sqrt", _PI))
 
 
+def _log1p_square_slope(arg: Expr) -> Expr:
+    """``2*u/(1 + u**2)`` without the square, which can overflow."""
+    hypotenuse = apply("exp", div(apply("log1p_square", arg), TWO))
+    return div(mul(TWO, div(arg, hypotenuse)), hypotenuse)
+
+
 _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "neg": lambda u: (neg(ONE),),
     "div": lambda u, v: (div(ONE, v), neg(div(u, apply("square", v)))),
@@ -214,6 +220,7 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "log_sigmoid": lambda u: (apply("sigmoid", neg(u)),),
     "softplus": lambda u: (apply("sigmoid", u),),
     "log_cosh": lambda u: (apply("tanh", u),),
+    "log1p_square": lambda u: (_log1p_square_slope(u),),
     "logaddexp": lambda u, v: (
         apply("sigmoid", sub(u, v)),
         apply("sigmoid", sub(v, u)),

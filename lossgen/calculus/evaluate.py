@@ -376,6 +376,7 @@ _ELEMENTWISE: dict[str, _Operation] = {
         if row.kind is Kind.SMOOTH
         and op not in ("logaddexp", "xlogy", "xlog1py", "i0e", "stop_gradient")
     },
+    "log1p_square": _smooth("log1p_square"),
     "logaddexp": _plain(jets.logaddexp),
     "xlogy": _plain(jets.xlogy),
     "xlog1py": lambda elements, ties: jets.xlogy(elements[0], elements[1], "log1p"),

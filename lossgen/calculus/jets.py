@@ -360,6 +360,15 @@ def _log_sigmoid(x: Any) -> Derivatives:
     yield from (-item for item in _logistic_slopes(value * other, other - value))
 
 
+def _log1p_square(x: Any) -> Derivatives:
+    yield mp.log1p(x * x)
+    # y' = 2*x*z and (1 + x**2)*z = 1, differentiated n times
+    before = mpf(0)
+    for n, slope in enumerate(islice(_atan(x), 1, None)):
+        yield 2 * (x * slope + n * before)
+        before = slope
+
+
 def _log_cosh(x: Any) -> Derivatives:
     if abs(x) < 1:  # no cancellation near 0
         yield mp.log1p(2 * mp.sinh(x / 2) ** 2)
@@ -500,6 +509,7 @@ _SMOOTH: dict[str, Callable[[Any], Derivatives]] = {
     "log_sigmoid": _log_sigmoid,
     "softplus": _softplus,
     "log_cosh": _log_cosh,
+    "log1p_square": _log1p_square,
     "erf": _erf,
     "erfc": _erfc,
     "normal_cdf": _normal_cdf,

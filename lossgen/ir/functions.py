@@ -123,6 +123,7 @@ LOWERED: dict[str, str] = {
     "trigamma": "derivative of digamma",
     "i1e": "exp(-abs(u))*I1(u), modified Bessel function",
     "log1m_softmax": "log(1 - softmax(u))",
+    "log1p_square": "log(1 + u**2)",
     "ones_like": "1 in the shape of u",
     "select": "select(y, u, v) = y*u + (1 - y)*v for y in {0, 1}",
     "take": "take(u, labels): the entry of u that an integer label names",

@@ -37,6 +37,7 @@ class Condition(Enum):
     NONE = "nothing"
     Y_BINARY = "y takes the values 0 and 1 only"
     Y_ONE_HOT = "y is 1 at one place of the last axis and 0 elsewhere"
+    W_POSITIVE = "w is a positive parameter or number"
 
 
 @dataclass(frozen=True)
@@ -274,6 +275,19 @@ RULES: tuple[Rule, ...] = (
         "1 + u loses the digits of a small u",
     ),
     Rule(
+        "log1p-square",
+        _f("log1p", _f("square", div(U, V))),
+        _f("log1p_square", div(U, V)),
+        "the square of a quotient overflows where the divisor is small",
+    ),
+    Rule(
+        "log1p-square-quotient",
+        _f("log1p", div(_f("square", div(U, V)), W)),
+        _f("log1p_square", div(div(U, V), _f("sqrt", W))),
+        "the square of a quotient overflows where the divisor is small",
+        Condition.W_POSITIVE,
+    ),
+    Rule(
         "xlog1py",
         _f("xlogy", V, add(ONE, U)),
         _f("xlog1py", V, U),
@@ -290,6 +304,12 @@ RULES: tuple[Rule, ...] = (
         sub(ONE, _f("exp", U)),
         neg(_f("expm1", U)),
         "1 - exp(u) loses the digits of a small u",
+    ),
+    Rule(
+        "tanh-complement",
+        sub(ONE, _f("tanh", U)),
+        mul(TWO, _f("sigmoid", neg(mul(TWO, U)))),
+        "1 - tanh(u) is 0 from u = 9 on in float32",
     ),
     # Special functions.
     Rule(

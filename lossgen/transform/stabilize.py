@@ -12,6 +12,7 @@ from lossgen.ir.expr import (
     Axis,
     Expr,
     Number,
+    Role,
     Symbol,
     add,
     apply,
@@ -22,7 +23,7 @@ from lossgen.ir.expr import (
 )
 from lossgen.ir.loss import Loss
 from lossgen.transform.patterns import Bindings, instantiate, match
-from lossgen.transform.rules import RULES, Condition, Rule, Y
+from lossgen.transform.rules import RULES, Condition, Rule, W, Y
 
 Rewriter = Callable[[Expr], Expr]
 
@@ -84,6 +85,8 @@ def _first(node: Expr, loss: Loss) -> tuple[Rule, Expr] | None:
 def _holds(condition: Condition, bindings: Bindings, loss: Loss) -> bool:
     if condition is Condition.NONE:
         return True
+    if condition is Condition.W_POSITIVE:
+        return _is_positive(bindings[W], loss)
     label = bindings[Y]
     if not isinstance(label, Symbol):
         return False
@@ -91,6 +94,15 @@ def _holds(condition: Condition, bindings: Bindings, loss: Loss) -> bool:
     if condition is Condition.Y_ONE_HOT:
         return domain.kind is DomainKind.ONE_HOT
     return domain.labels == (Fraction(0), Fraction(1))
+
+
+def _is_positive(expr: Expr, loss: Loss) -> bool:
+    if isinstance(expr, Number):
+        return expr.value > 0
+    if not isinstance(expr, Symbol) or expr.role is not Role.PARAMETER:
+        return False
+    lower = loss.variable(expr.name).domain.lower
+    return lower.approx > 0 or (lower.approx == 0 and lower.open)
 
 
 def _folded(node: Expr) -> Expr:

@@ -1,6 +1,7 @@
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from losses import OPTIONS, resolved, unproved
@@ -136,3 +137,11 @@ def test_not_a_number_can_be_written():
     source = emit(SQUARED, ReferenceTable((ReferenceCase({}, (row,)),), (), ()))
     assert '[float("nan")]' in source
     assert '[float("inf")]' in source
+
+
+def test_a_step_changes_nothing_where_the_samples_are_flat():
+    """A loss whose samples all have the gradient 0 cannot be lowered from there."""
+    flat = replace(ROW, gradient=(0.0,))
+    source = emit(SQUARED, ReferenceTable((ReferenceCase({}, (flat,)),), (), ()))
+    assert "assert after == float(before)" in source
+    assert "assert after < float(before)" in emit(SQUARED)

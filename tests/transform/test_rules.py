@@ -10,7 +10,7 @@ from standin import array, run
 
 from lossgen.backend.printer import Printer
 from lossgen.ir.expr import rebuild, symbols, walk
-from lossgen.transform.rules import RULES, Condition, Y
+from lossgen.transform.rules import RULES, Condition, W, Y
 from lossgen.transform.stabilize import stabilizer, to_logits
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -58,6 +58,8 @@ def _drawn(symbol, rule, generator):
     if symbol == Y:
         return array([[generator.randint(0, 1)] * 3])
     spread = generator.choice([1, 8])
+    if symbol == W and rule.condition is Condition.W_POSITIVE:
+        return array([[generator.expovariate(1 / spread) for _ in range(3)]])
     return array([[generator.gauss(0, spread) for _ in range(3)]])
 
 
@@ -129,6 +131,12 @@ FORMULAS = {
     "picked-softmax": ("log(sum(y_true*y_pred, axis=last))", CLASSES),
     "picked-softmax-complement": ("(1 - sum(y_true*y_pred, axis=last))**0.5", CLASSES),
     "reciprocal-logistic-square": ("1/(1 + exp(y_true*y_pred))**2", ""),
+    "tanh-complement": ("y_true*(1 - tanh(y_pred))", ""),
+    "log1p-square": ("log1p(square(y_true/y_pred))", "y_pred: positive\n"),
+    "log1p-square-quotient": (
+        "log1p(square(y_true/y_pred)/nu)",
+        "y_pred: positive\nparams: {nu: {domain: positive}}\n",
+    ),
     "exp-power": ("y_true*exp(y_pred)**1.5", ""),
     "xlogy-softmax": ("-sum(xlogy(y_true, softmax(y_pred, axis=last)), axis=last)", ""),
     "reciprocal-logistic": ("y_true + 1/(1 + exp(-y_pred))", ""),
@@ -169,7 +177,7 @@ def test_every_rule_fires(name):
 def test_conditions_are_on_labels():
     """Rules for 0 and 1 leave labels in between alone."""
     for name, rule in BY_NAME.items():
-        if rule.condition is not Condition.NONE:
+        if rule.condition in (Condition.Y_BINARY, Condition.Y_ONE_HOT):
             formula, keys = FORMULAS[name]
             soft = keys.replace("binary", "unit").replace("one_hot", "simplex")
             loss = resolved(f"loss: {formula}\n{soft}")
@@ -177,3 +185,17 @@ def test_conditions_are_on_labels():
             fired = {}
             stabilizer(loss, fired)(to_logits(loss)(expr) if "logits" in keys else expr)
             assert name not in fired
+
+
+@pytest.mark.parametrize(
+    ("divisor", "domain", "fires"),
+    [("nu", "positive", True), ("nu", "real", False), ("3", "positive", True)],
+)
+def test_roots_are_of_positive_divisors_only(divisor, domain, fires):
+    text = f"loss: log1p(square(y_true/y_pred)/{divisor})\ny_pred: positive\n"
+    if divisor == "nu":
+        text += f"params: {{nu: {{domain: {domain}}}}}\n"
+    fired = {}
+    loss = resolved(text)
+    stabilizer(loss, fired)(loss.expression)
+    assert ("log1p-square-quotient" in fired) is fires
