@@ -47,6 +47,26 @@ def test_hash_seeds(seed: int, reference: dict[str, bytes], tmp_path: Path) -> N
     assert differing(build(tmp_path, seed), reference) == []
 
 
+def certificates(seed: int) -> str:
+    """All that is said of the losses whose verdicts are known, as JSON."""
+    done = run_lossgen(
+        "check", "tests/cases/verdicts", "--format", "json",
+        cwd=ROOT, env={"PYTHONHASHSEED": str(seed)},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr  # many of them are refused
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def reference_certificates() -> str:
+    return certificates(0)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_certificates_under_hash_seeds(seed: int, reference_certificates: str) -> None:
+    assert certificates(seed) == reference_certificates
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_interpreters(
     version: str, reference: dict[str, bytes], tmp_path: Path

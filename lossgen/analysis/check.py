@@ -8,11 +8,12 @@ from lossgen.analysis.obligations import discharge
 from lossgen.analysis.properties import examine
 from lossgen.analysis.samples import generic, typical_length
 from lossgen.analysis.smoothness import classify
-from lossgen.calculus.evaluate import OutOfStepsError, Steps, limited
+from lossgen.calculus.evaluate import OutOfStepsError, OutOfTimeError, Steps, limited
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.loss import Certificate, CheckedLoss, Loss
 
 MAX_STEPS = 250_000
+MAX_SECONDS = 120  # steps end the check long before, unless something hangs
 
 
 def check(loss: Loss, report: Report) -> CheckedLoss | None:
@@ -30,7 +31,10 @@ def check(loss: Loss, report: Report) -> CheckedLoss | None:
         with limited(steps.count):
             certificate = _certificate(loss, report, steps)
     except OutOfStepsError:
-        _report_budget(loss, steps, report)
+        _report_budget(loss, f"{steps.name} took more than {MAX_STEPS:,} steps", report)
+        return None
+    except OutOfTimeError:
+        _report_budget(loss, f"{steps.name} took more than {MAX_SECONDS} s", report)
         return None
     if certificate is None or report.has_errors:
         return None
@@ -41,7 +45,7 @@ class _Steps:
     """How much work the check may do, and which of its steps is under way."""
 
     def __init__(self) -> None:
-        self.count = Steps(MAX_STEPS)
+        self.count = Steps(MAX_STEPS, MAX_SECONDS)
         self.name = ""
 
     def begin(self, name: str) -> None:
@@ -75,12 +79,12 @@ def _certificate(loss: Loss, report: Report, steps: _Steps) -> Certificate | Non
     )
 
 
-def _report_budget(loss: Loss, steps: _Steps, report: Report) -> None:
+def _report_budget(loss: Loss, what: str, report: Report) -> None:
     report.add(
         "LG310",
         "the formula is too involved to be checked",
         loss.expression.span,
-        notes=(f"{steps.name} took more than {steps.count.limit:,} steps",),
+        notes=(what,),
         help="write it with fewer terms and branches, or with a reduction",
     )
 

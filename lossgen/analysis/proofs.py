@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache, reduce
+from math import prod
 
 from sympy import QQ, Poly, Rational, factor_list
 from sympy import Symbol as SympySymbol
@@ -24,6 +25,7 @@ from lossgen.calculus.evaluate import spend
 from lossgen.ir.expr import Apply, Expr, Number, Role, symbols
 
 _MAX_FACTOR_TERMS = 24
+_MAX_FACTOR_SIZE = 1024  # of the dense table; above, SymPy has taken minutes
 _STEPS_OF_A_FACTOR = 20
 _MAX_LABELS = 4
 
@@ -73,7 +75,7 @@ def factors(expr: Expr, ranges: Ranges) -> tuple[Expr, ...]:
         polynomial = ranges.polynomial(expr)
     except TooManyTermsError:
         return ()
-    if not 1 < len(polynomial) <= _MAX_FACTOR_TERMS:
+    if not _is_factorable(polynomial):
         return ()
     spend(_STEPS_OF_A_FACTOR * len(polynomial) ** 2)
     _, found = _factors(tuple(sorted(polynomial.items())))
@@ -142,7 +144,7 @@ def _add(left: _Ratio, right: _Ratio) -> _Ratio:
 
 def _by_factors(polynomial: Polynomial, ranges: Ranges) -> Interval:
     direct = ranges.of_polynomial(polynomial)
-    if direct.nonzero or not 1 < len(polynomial) <= _MAX_FACTOR_TERMS:
+    if direct.nonzero or not _is_factorable(polynomial):
         return direct
     result = intersect(direct, _product(polynomial, ranges))
     offset = polynomial.get(polynomials.ONE)
@@ -151,6 +153,16 @@ def _by_factors(polynomial: Polynomial, ranges: Ranges) -> Interval:
     # A square plus a constant.
     rest = {key: value for key, value in polynomial.items() if key}
     return intersect(result, add(_product(rest, ranges), exactly(offset)))
+
+
+def _is_factorable(polynomial: Polynomial) -> bool:
+    """Whether factoring is worth while, and sure to end soon."""
+    degrees: dict[int, int] = {}
+    for monomial in polynomial:
+        for index, exponent in monomial:
+            degrees[index] = max(exponent, degrees.get(index, 0))
+    size = prod(degree + 1 for degree in degrees.values())
+    return 1 < len(polynomial) <= _MAX_FACTOR_TERMS and size <= _MAX_FACTOR_SIZE
 
 
 def _product(polynomial: Polynomial, ranges: Ranges) -> Interval:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -47,18 +49,28 @@ class OutOfStepsError(Exception):
     """More work was asked for than `limited` allows."""
 
 
-class Steps:
-    """A count of elementary operations, the same on every machine."""
+class OutOfTimeError(Exception):
+    """The clock ran out: a step took much longer than it should."""
 
-    def __init__(self, limit: int) -> None:
+
+class Steps:
+    """A count of elementary operations, the same on every machine.
+
+    The clock is the last resort: it can fail the work, not change its result.
+    """
+
+    def __init__(self, limit: int, seconds: float = inf) -> None:
         """Begin at 0."""
         self.limit, self.used = limit, 0
+        self.seconds, self._end = seconds, monotonic() + seconds
 
     def spend(self, count: int) -> None:
         """Count work before it is done."""
         self.used += count
         if self.used > self.limit:
             raise OutOfStepsError
+        if monotonic() > self._end:
+            raise OutOfTimeError
 
 
 _STEPS: ContextVar[Steps | None] = ContextVar("steps", default=None)

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KinkRecord:
-    """A kink in words: where, and the slopes on both sides."""
+    """A kink in words: where, the slopes on both sides, and the gradient."""
 
     at: str
     left: str
     right: str
+    gradient: str
     order: int
 
 
@@ -106,7 +107,7 @@ def _kinks(certificate: Certificate | None) -> tuple[KinkRecord, ...]:
     if certificate is None:
         return ()
     return tuple(
-        KinkRecord(kink.at, kink.left, kink.right, kink.order)
+        KinkRecord(kink.at, kink.left, kink.right, kink.gradient, kink.order)
         for kink in certificate.kinks
     )
 

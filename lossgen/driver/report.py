@@ -108,7 +108,12 @@ def _record(outcome: Outcome) -> dict[str, Any]:
         "name": outcome.name,
         "verdict": outcome.verdict,
         "kinks": [
-            {"at": kink.at, "left": kink.left, "right": kink.right}
+            {
+                "at": kink.at,
+                "left": kink.left,
+                "right": kink.right,
+                "gradient": kink.gradient,
+            }
             for kink in outcome.kinks
         ],
         "properties": {item.name: item.status for item in outcome.properties},

@@ -85,8 +85,8 @@ def used(text, monkeypatch):
     counts = []
 
     class Recorded(Steps):
-        def __init__(self, limit):
-            super().__init__(limit)
+        def __init__(self, limit, seconds):
+            super().__init__(limit, seconds)
             counts.append(self)
 
     monkeypatch.setattr(checking, "Steps", Recorded)
@@ -117,3 +117,26 @@ def test_steps_count_only_where_they_are_limited():
             spend(1)
     spend(10**9)
     assert steps.used == 6
+
+
+def test_the_clock_is_the_last_resort(monkeypatch):
+    monkeypatch.setattr(checking, "MAX_SECONDS", 0)
+    report = Report()
+    assert checking.check(write("abs(y_pred - y_true)"), report) is None
+    (item,) = report
+    assert item.code.id == "LG310"
+    assert item.notes[0].endswith(" took more than 0 s")
+
+
+def test_polynomials_that_take_minutes_to_factor_are_left_alone():
+    # SymPy needs minutes for some dense polynomials of six variables and degree 8.
+    terms = " + ".join(
+        f"{k + 1}*" + "*".join(f"c{i}**{(3 * k + 5 * i) % 9}" for i in range(6))
+        for k in range(15)
+    )
+    channels = ", ".join(f"c{i}: real" for i in range(6))
+    text = f"name: dense\nloss: 1/({terms}) + y_true\n"
+    text += f"y_pred: {{channels: {{{channels}}}}}\n"
+    start = time.process_time()
+    check_source(SourceFile("dense.yaml", text))
+    assert time.process_time() - start < CPU_SECONDS
