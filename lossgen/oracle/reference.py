@@ -19,7 +19,7 @@ from lossgen.oracle.ends import end_samples
 from lossgen.oracle.evaluation import Formula, environment, floats
 from lossgen.oracle.kinks import kink_rows
 from lossgen.oracle.samples import Array, Batch, joined, nested, rounded, sample
-from lossgen.oracle.tolerance import deviations, tolerance
+from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
 
 _ROWS = 12
 _ENOUGH = 4
@@ -29,6 +29,7 @@ _LONG = 8
 _DIGITS = 40
 _MAX_DIGITS = 2560
 _AGREEMENT = 1e-20
+_SAME = 1e-12  # relative distance up to which two slopes are one
 _REAL_LOGITS = 12.0
 _LARGEST = 1e30  # of values and slopes; leaves room for sums in float32
 
@@ -75,9 +76,11 @@ def _cases(loss: Loss, computed: Expr, *, logits: bool) -> tuple[ReferenceCase, 
         seeds.append((2, False))
     found = []
     for seed, defaults in seeds:
-        batch = _drawn(formula, seed, defaults=defaults, logits=logits)
-        if batch is not None:
-            found.append(_case(formula, Formula(loss, computed), batch))
+        for at_kinks in (False, True):
+            batch = _drawn(formula, seed, defaults, logits=logits, at_kinks=at_kinks)
+            if batch is not None:
+                found.append(_case(formula, Formula(loss, computed), batch))
+                break
     if not found:
         raise NoSamplesError(
             "no sample was found that satisfies the assumptions, with value and "
@@ -87,10 +90,19 @@ def _cases(loss: Loss, computed: Expr, *, logits: bool) -> tuple[ReferenceCase, 
 
 
 def _case(formula: Formula, computed: Formula, batch: Batch) -> ReferenceCase:
-    """Evaluate a batch."""
+    """Evaluate a batch.
+
+    At a kink the gradient is to lie between the slopes of the two sides.
+    """
     loss = formula.loss
-    values, slopes = _settled(formula, batch)
+    values, right = _settled(formula, batch)
+    left = right if formula.tied else formula.gradient(batch, _DIGITS, side=-1)
+    apart = np.abs(floats(right) - floats(left))
+    apart[apart <= _SAME * (1 + np.abs(floats(right)))] = 0
+    slopes = np.where(apart > 0, (left + right) / 2, right)
     off_values, off_slopes = deviations(formula, computed, batch)
+    # What rounding makes of the side of a kink is within the margin.
+    off_slopes = np.where(apart > 0, EPSILON * apart, off_slopes)
     rows = tuple(
         ReferenceRow(
             y_true=joined(loss, batch, Role.Y_TRUE, row),
@@ -98,7 +110,7 @@ def _case(formula: Formula, computed: Formula, batch: Batch) -> ReferenceCase:
             value=nested(values[row]),
             value_tolerance=tolerance(values[row], off_values[row]),
             gradient=nested(slopes[row]),
-            gradient_tolerance=tolerance(slopes[row], off_slopes[row]),
+            gradient_tolerance=tolerance(slopes[row], off_slopes[row], apart[row] / 2),
         )
         for row in range(batch.rows)
     )
@@ -112,9 +124,13 @@ def _case(formula: Formula, computed: Formula, batch: Batch) -> ReferenceCase:
 
 
 def _drawn(
-    formula: Formula, seed: int, *, defaults: bool, logits: bool
+    formula: Formula, seed: int, defaults: bool, *, logits: bool, at_kinks: bool
 ) -> Batch | None:
-    """A batch with enough usable samples, or the best of several attempts."""
+    """A batch with enough usable samples, or the best of several attempts.
+
+    ``at_kinks`` admits samples that have different slopes on the two sides: of some
+    losses, such as distances of running sums that all end at 1, there are no others.
+    """
     loss, best = formula.loss, None
     long = any(isinstance(v.size, int) and v.size > _LONG for v in loss.variables)
     rows = _FEW_ROWS if formula.tied or long else _ROWS
@@ -125,7 +141,7 @@ def _drawn(
             batch = _as_logits(loss, batch)
         usable = batch.only(_allowed(loss, batch))
         if usable.rows:
-            usable = usable.only(_comparable(formula, usable))
+            usable = usable.only(_comparable(formula, usable, at_kinks))
         if best is None or usable.rows > best.rows:
             best = usable
         if best.rows >= _ENOUGH:
@@ -183,8 +199,11 @@ def _allowed(loss: Loss, batch: Batch) -> Array:
     return keep
 
 
-def _comparable(formula: Formula, batch: Batch) -> Array:
-    """The samples with value and slope of moderate size, the same on both sides."""
+def _comparable(formula: Formula, batch: Batch, at_kinks: bool) -> Array:
+    """The samples with value and slope of moderate size, the same on both sides.
+
+    ``at_kinks`` allows that the slopes on both sides differ.
+    """
     try:
         values, right = map(floats, formula.evaluated(batch, _DIGITS))
         left = right
@@ -195,11 +214,12 @@ def _comparable(formula: Formula, batch: Batch) -> Array:
         rows = np.arange(batch.rows)
         if formula.tied or len(rows) == 1:
             return np.zeros(len(rows), dtype=bool)
-        alone = [_comparable(formula, batch.only(rows == row)) for row in rows]
+        singles = [batch.only(rows == row) for row in rows]
+        alone = [_comparable(formula, single, at_kinks) for single in singles]
         return np.concatenate(alone)
-    small = np.abs(right) < _LARGEST
+    small = (np.abs(left) < _LARGEST) & (np.abs(right) < _LARGEST)
     with np.errstate(invalid="ignore"):  # infinities, which are not small
-        same = np.abs(right - left) <= 1e-12 * (1 + np.abs(right))
+        same = at_kinks | (np.abs(right - left) <= _SAME * (1 + np.abs(right)))
     fits = _all_per_row(np.abs(values) < _LARGEST, batch.rows)
     return fits & _all_per_row(same & small, batch.rows)
 

@@ -51,18 +51,22 @@ def deviations(
     return value, gradient
 
 
-def tolerance(value: Any, deviation: Any) -> Nested:
-    """16 units in the last place, and as many roundings of inputs and operations."""
+def tolerance(value: Any, deviation: Any, margin: Any = 0.0) -> Nested:
+    """16 units in the last place, and as many roundings of inputs and operations.
+
+    ``margin`` comes on top, where more than one value is right.
+    """
     if np.ndim(value):
-        pairs = zip(value, deviation, strict=True)
-        return tuple(tolerance(v, d) for v, d in pairs)
+        margins = np.broadcast_to(margin, np.shape(value))
+        rows = zip(value, deviation, margins, strict=True)
+        return tuple(tolerance(*row) for row in rows)
     if value is None:
         return 0.0
     size = abs(float(value))
     allowed = _ULPS * (max(size, _TINY) * EPSILON + float(deviation))
     if 0 < size < _TINY:
         allowed = max(allowed, _TINY)
-    return float(f"{allowed:.2e}")
+    return float(f"{allowed + float(margin):.2e}")
 
 
 def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Array]:

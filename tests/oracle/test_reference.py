@@ -279,3 +279,23 @@ def test_a_default_for_other_tensors_is_not_sampled(shape, default):
         f"params: {{a: {{default: {default}, shape: {shape}}}}}\n"
     ).probabilities:
         assert len(np.ravel(case.parameters["a"])) != len(np.ravel(default))
+
+
+def test_where_all_samples_are_at_a_kink_any_slope_between_will_do():
+    """Both running sums end at 1, so the last term has the slopes -1 and 1 everywhere.
+
+    With q = cumsum(y_pred) and t = cumsum(y_true) the slope by y_pred[j] is the sum of
+    sign(q - t) from j on, give or take 1 for each q = t.
+    """
+    found = table(
+        "loss: sum(abs(cumsum(y_pred, axis=last) - cumsum(y_true, axis=last)), "
+        "axis=last)\ny_true: simplex\ny_pred: simplex\n"
+    )
+    for row in found.probabilities[0].rows:
+        gaps = np.cumsum(row.y_pred) - np.cumsum(row.y_true)
+        assert gaps[2] == 0
+        assert row.value == pytest.approx(np.abs(gaps).sum())
+        signs = [np.sign(gaps[j:]).sum() for j in range(3)]
+        ties = [(gaps[j:] == 0).sum() for j in range(3)]
+        assert row.gradient == pytest.approx(signs)
+        assert row.gradient_tolerance == pytest.approx(ties, abs=1e-3)
