@@ -136,6 +136,7 @@ TF = SimpleNamespace(
     stop_gradient=lambda x: x,
     ones_like=lambda x: array(np.ones(np.shape(x))),
     constant=lambda x, dtype: array(x),
+    cast=lambda x, dtype: array(np.asarray(x, dtype=int)),
     reduce_sum=_reduction(np.sum),
     reduce_mean=_reduction(
         lambda x, axis, keepdims: (

@@ -40,6 +40,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "ignore": loss.spec.y_true.ignore,
         "properties": property_tests(program.checked),
         "unbounded": is_unbounded(loss),
+        "at_kinks": table.probabilities[0].at_kinks,
         "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
     }
     return format_source(render(TEMPLATE, context, options.templates))

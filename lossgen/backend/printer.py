@@ -8,7 +8,17 @@ from fractions import Fraction
 
 from lossgen.backend.ops import CALLS, INFIX, LAST_AXIS, SEVERAL_AXES
 from lossgen.calculus.evaluate import evaluate
-from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Symbol, symbols
+from lossgen.ir.expr import (
+    ONE,
+    ZERO,
+    Apply,
+    Axis,
+    Constant,
+    Expr,
+    Number,
+    Symbol,
+    symbols,
+)
 from lossgen.ir.functions import FUNCTIONS
 
 _ATOM = 9
@@ -142,6 +152,8 @@ class Printer:
             for arg in reversed(expr.args[:-1]):
                 folded = Apply(expr.op, (arg, folded))
             return self._print(folded)[0]
+        if expr.op == "where" and expr.args[1:] == (ONE, ZERO):
+            return f"tf.cast({self._tight(expr.args[0], 0)}, {self._dtype})"
         if expr.op == "flat":
             (inner,) = expr.args
             assert isinstance(inner, Apply)

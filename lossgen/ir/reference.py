@@ -28,10 +28,15 @@ class ReferenceRow:
 
 @dataclass(frozen=True)
 class ReferenceCase:
-    """Samples that are one batch, with the parameters that they were computed for."""
+    """Samples that are one batch, with the parameters that they were computed for.
+
+    ``at_kinks`` says that some are at kinks, where a step down the gradient need not
+    lead down.
+    """
 
     parameters: Mapping[str, Nested]
     rows: tuple[ReferenceRow, ...]
+    at_kinks: bool = False
 
 
 @dataclass(frozen=True)

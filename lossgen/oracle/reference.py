@@ -117,7 +117,7 @@ def _case(formula: Formula, computed: Formula, batch: Batch) -> ReferenceCase:
     parameters = {
         item.name: nested(batch.parameters[item.name]) for item in loss.parameters
     }
-    return ReferenceCase(parameters, rows)
+    return ReferenceCase(parameters, rows, bool((apart > 0).any()))
 
 
 # Samples --------------------------------------------------------------------------

@@ -40,12 +40,17 @@ _SHORT = 6
 
 @dataclass(frozen=True)
 class Guarded:
-    """A guarded expression, what it needs first, and what became of each input."""
+    """A guarded expression, what it needs first, and what became of each input.
+
+    ``slopes`` names terms that get a name of their own, ``hints`` terms that get one
+    where they are used twice.
+    """
 
     assignments: tuple[Assign, ...]
     expression: Expr
     renamed: dict[Expr, Expr]
     slopes: dict[Expr, str]
+    hints: dict[Expr, str]
 
 
 def guard(expr: Expr, loss: Loss) -> Guarded:
@@ -58,6 +63,7 @@ def guard(expr: Expr, loss: Loss) -> Guarded:
     assignments: list[Assign] = []
     renamed: dict[Expr, Expr] = {}
     excess: dict[Expr, Expr] = {}
+    hints: dict[Expr, str] = {}
     for variable in loss.of_role(Role.Y_PRED):
         inside = _inside(variable, loss)
         if inside is None:
@@ -66,14 +72,19 @@ def guard(expr: Expr, loss: Loss) -> Guarded:
         clipped = Symbol(f"guarded{suffix}", Role.DERIVED)
         beyond = Symbol(f"excess{suffix}", Role.DERIVED)
         renamed[variable.symbol], excess[clipped] = clipped, beyond
+        hints[_fixed(clipped)] = f"fixed{suffix}"
         assignments.append(Assign(clipped, inside, _comment(variable, inside)))
         assignments.append(Assign(beyond, add(variable.symbol, _minus(clipped))))
     if not renamed:
-        return Guarded((), expr, {}, {})
+        return Guarded((), expr, {}, {}, {})
     exact = substitute(expr, renamed)
     slopes: dict[Expr, str] = {}
     extended = _extended(exact, excess, loss, slopes)
-    return Guarded(tuple(assignments), extended, renamed, slopes)
+    return Guarded(tuple(assignments), extended, renamed, slopes, hints)
+
+
+def _fixed(clipped: Expr) -> Expr:
+    return Apply("stop_gradient", (clipped,))
 
 
 def _minus(expr: Expr) -> Expr:
@@ -145,7 +156,7 @@ def _extended(
             slope = _held(_slope(part, symbol, loss), symbol, loss)
             terms.append(mul(slope, beyond))
             if isinstance(slope, Apply) and tree_size(slope) > _SHORT:
-                slopes[slope] = "slope"
+                slopes[slope] = _named("slope", symbol)
         linear[part] = add(*terms)
     outer = substitute(expr, places)
     change = directional_derivative(outer, dict(steps), loss)
@@ -156,6 +167,12 @@ def _extended(
     values: dict[Expr, Expr] = {places[part]: part for part in parts}
     moves: dict[Expr, Expr] = {steps[places[part]]: linear[part] for part in parts}
     return add(expr, substitute(change, {**values, **moves}))
+
+
+def _named(word: str, clipped: Expr) -> str:
+    """``slope_scale`` where the prediction is ``guarded_scale``, else ``slope``."""
+    assert isinstance(clipped, Symbol)
+    return clipped.name.replace("guarded", word, 1)
 
 
 def _slope(part: Expr, symbol: Expr, loss: Loss) -> Expr:
@@ -176,7 +193,7 @@ def _held(slope: Expr, symbol: Expr, loss: Loss) -> Expr:
         moving.add(Role.Y_TRUE)
     shared = any(other != symbol and other.role in moving for other in symbols(slope))
     if shared or tree_size(slope) <= _SHORT or loss.spec.y_true.sparse:
-        return substitute(slope, {symbol: Apply("stop_gradient", (symbol,))})
+        return substitute(slope, {symbol: _fixed(symbol)})
     return Apply("stop_gradient", (slope,))
 
 

@@ -82,7 +82,7 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
         with_guard = guard(expr, loss)
         assignments, expr = with_guard.assignments, with_guard.expression
         names = {**_renamed(names, with_guard.renamed), **with_guard.slopes}
-        hints = _renamed(hints, with_guard.renamed)
+        hints = {**_renamed(hints, with_guard.renamed), **with_guard.hints}
     steps: list[Callable[[Expr], Expr]] = [protect_branches]
     if loss.spec.y_true.sparse:
         steps.append(take_labels)

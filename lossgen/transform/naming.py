@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 
 from lossgen.ir.expr import (
     ONE,
@@ -19,11 +20,15 @@ from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.program import Assign
 
 _CHEAP = ("neg", "add", "mul")
+_USES_OF_A_CONDITION = 3
 _NOUNS = {
     "add": "term",
     "mul": "product",
     "div": "ratio",
     "pow": "power",
+    "abs": "magnitude",
+    "max": "maximum",
+    "min": "minimum",
     "where": "branch",
     "sum": "total",
     "mean": "average",
@@ -84,7 +89,7 @@ def name_shared(
         if not isinstance(node, Apply) or node == result:
             continue
         inner = _inner(node, replaced)
-        if node not in names and (uses[node] < 2 or not _is_costly(inner)):
+        if node not in names and uses[node] < _worth(inner):
             continue
         word = names.get(node) or hints.get(node) or _words(node, given) or _noun(node)
         target = Symbol(fresh(word, taken), Role.DERIVED)
@@ -123,16 +128,26 @@ def _replace(node: Apply, replaced: Mapping[Expr, Expr]) -> Expr:
     return done[node]
 
 
+def _worth(node: Expr) -> float:
+    """From how many uses on a term is worth a name."""
+    if _is_condition(node):
+        return _USES_OF_A_CONDITION
+    return 2 if _is_costly(node) else inf
+
+
+def _is_condition(node: Expr) -> bool:
+    if not isinstance(node, Apply) or node.op not in FUNCTIONS:
+        return False
+    return FUNCTIONS[node.op].kind in (Kind.COMPARISON, Kind.LOGIC)
+
+
 def _is_costly(node: Expr) -> bool:
-    """Whether a term is worth a name when it is used twice."""
+    """Whether computing a term takes long enough, or much room, to do it once."""
     if not isinstance(node, Apply) or node.op == "neg":
         return False
     if node.op in ("lowest", "highest", "above", "below", "ones_like", "any"):
         return False
     if not any(isinstance(part, Symbol) for part in walk(node)):
-        return False
-    kind = FUNCTIONS[node.op].kind if node.op in FUNCTIONS else None
-    if kind in (Kind.COMPARISON, Kind.LOGIC):
         return False
     if node.op in _CHEAP:
         return sum(isinstance(part, Apply) for part in walk(node)) > 3
@@ -140,6 +155,8 @@ def _is_costly(node: Expr) -> bool:
 
 
 def _noun(node: Apply) -> str:
+    if _is_condition(node):
+        return "condition"
     if node.op == "flat":
         (inner,) = node.args
         assert isinstance(inner, Apply)
@@ -155,6 +172,8 @@ def _words(node: Expr, names: Mapping[Expr, str]) -> str | None:
     """A name such as ``log_p_t``, if the argument has a name."""
     if not isinstance(node, Apply):
         return None
+    if node.op == "where":
+        return _safe(node, names)
     if node.op == "add" and len(node.args) == 2 and node.args[0] == ONE:
         inner = _called(neg(node.args[1]), names)
         return f"one_minus_{inner}" if inner else None
@@ -162,8 +181,23 @@ def _words(node: Expr, names: Mapping[Expr, str]) -> str | None:
     if inner is None or node.op in _CHEAP:
         return None
     if len(node.args) == 1:
-        return f"{_noun(node)}_{inner}"
+        return f"{'abs' if node.op == 'abs' else _noun(node)}_{inner}"
     return None
+
+
+def _safe(node: Apply, names: Mapping[Expr, str]) -> str | None:
+    """A name for a term that is a constant where a condition does not hold."""
+    _, *branches = node.args
+    terms = [term for term in branches if not isinstance(term, Number)]
+    if not terms:
+        return "indicator"
+    if len(terms) > 1:
+        return None
+    (term,) = terms
+    word = _called(term, names)
+    if word is None and isinstance(term, Apply):
+        word = _noun(term)
+    return f"safe_{word}"
 
 
 def _called(node: Expr, names: Mapping[Expr, str]) -> str | None:

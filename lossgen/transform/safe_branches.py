@@ -53,16 +53,28 @@ def _branches(condition: Expr, then: Expr, otherwise: Expr) -> tuple[Expr, Expr]
 
 def _protect(branch: Expr, wrap: Callable[[Expr, Expr], Expr]) -> Expr:
     done: dict[Expr, Expr] = {}
+    ones: set[Expr] = set()  # what is 1 where the branch is not taken
+
+    def safe(arg: Expr, constant: Expr) -> Expr:
+        if done[arg] in ones or not _varies(arg):
+            return done[arg]
+        wrapped = wrap(done[arg], constant)
+        if constant == ONE:
+            ones.add(wrapped)
+        return wrapped
+
     for node in walk(branch):
         if not isinstance(node, Apply):
             done[node] = node
             continue
         args = [done[arg] for arg in node.args]
-        if node.op in _SAFE and _varies(node.args[0]) and not _is_tame(node):
-            args[0] = wrap(args[0], _SAFE[node.op])
-        if node.op in _SAFE_SECOND and _varies(node.args[1]):
-            args[1] = wrap(args[1], _SAFE_SECOND[node.op])
+        if node.op in _SAFE and not _is_tame(node):
+            args[0] = safe(node.args[0], _SAFE[node.op])
+        if node.op in _SAFE_SECOND:
+            args[1] = safe(node.args[1], _SAFE_SECOND[node.op])
         done[node] = Apply(node.op, tuple(args), node.axis)
+        if node.op == "pow" and args[0] in ones:
+            ones.add(done[node])
     return done[branch]
 
 

@@ -110,3 +110,14 @@ def _put_back(expr, symbol, value):
         return expr
     args = tuple(_put_back(arg, symbol, value) for arg in expr.args)
     return Apply(expr.op, args, expr.axis)
+
+
+def test_conditions_get_a_name_from_three_uses_on():
+    condition = call("gt", T, 0)
+    once = call("where", condition, P, 1)
+    twice = call("log", call("where", condition, call("log", once), once))
+    shared, _ = name_shared(twice, {}, {}, set())
+    assert [item.target.name for item in shared] == ["safe_y_pred"]
+    more = call("where", condition, twice, 2)
+    shared, _ = name_shared(more, {}, {}, set())
+    assert [item.target.name for item in shared] == ["condition", "safe_y_pred"]

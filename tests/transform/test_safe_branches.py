@@ -75,3 +75,10 @@ def test_both_branches_are_defined_everywhere():
             inputs = {"y_pred": array([[p]])}
             seen.append(run(Printer({}).source(branch), inputs)[0, 0])
     assert all(mp.isfinite(value) for value in seen)
+
+
+def test_what_is_1_where_it_is_not_needed_is_safe():
+    """A power of a 1 is 1, so its logarithm needs no care of its own."""
+    assert protected("where(y_true > 0, log1p(y_pred**1.5), 0)") == (
+        "where(y_true > 0, log1p(where(y_true > 0, y_pred, 1)**1.5), 0)"
+    )
