@@ -84,8 +84,9 @@ def _clip(node: Apply) -> _Alternatives:
     value, low, high = node.args
     above, below = Apply("ge", (value, low)), Apply("le", (value, high))
     yield Apply("and", (above, below)), value
-    yield Apply("le", (value, low)), low
-    yield Apply("ge", (value, high)), high
+    yield Apply("and", (Apply("le", (value, low)), Apply("le", (low, high)))), low
+    # The upper end wins over a lower one above it.
+    yield Apply("or", (Apply("ge", (value, high)), Apply("ge", (low, high)))), high
 
 
 def _extreme(order: str) -> Callable[[Apply], _Alternatives]:

@@ -115,9 +115,9 @@ def _relu(node: Apply) -> Iterator[_Choice]:
 
 def _clip(node: Apply) -> Iterator[_Choice]:
     value, low, high = node.args
-    yield _above(low, value), low
+    yield _both(_above(low, value), _above(high, low)), low
     yield _both(_above(value, low), _above(high, value)), value
-    yield _above(value, high), high
+    yield Apply("or", (_above(value, high), _above(low, high))), high
 
 
 def _extreme(node: Apply) -> Iterator[_Choice]:
@@ -179,11 +179,12 @@ def _other(cell: Cell, guard: Guard) -> bool:
 def _tied(guard: Guard) -> Iterator[Cell]:
     """Where the two arguments that a guard compares exceed, or undercut, the others."""
     node = guard.node
-    if node.op not in ("max", "min") or len(node.args) < 3:
+    distinct = tuple(dict.fromkeys(node.args))
+    if node.op not in ("max", "min") or len(distinct) < 3:
         return
-    for pair in combinations(dict.fromkeys(node.args), 2):
+    for pair in combinations(distinct, 2):
         if sub(*pair) == guard.difference:
-            rest = [item for item in node.args if item not in pair]
+            rest = [item for item in distinct if item not in pair]
             over = [(pair[0], item) for item in rest]
             ordered = over if node.op == "max" else [(b, a) for a, b in over]
             condition = _both(*(_above(*item) for item in ordered))

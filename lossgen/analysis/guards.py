@@ -252,6 +252,7 @@ def _clip_ends(node: Apply) -> Iterator[Expr]:
     value, low, high = node.args
     yield sub(value, low)
     yield sub(value, high)
+    yield sub(low, high)  # the upper end wins over a lower one above it
 
 
 def _power_base(node: Apply) -> Iterator[Expr]:
@@ -469,7 +470,9 @@ def inside(variable: Variable, value: Any) -> bool:
 
 def _ties(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] | None:
     """Where the first element of an axis ties with the extreme of the others."""
-    if guard.node.axis is Axis.BATCH or sample.last < 2:
+    if guard.node.axis is Axis.BATCH or (
+        guard.node.axis is not Axis.SPATIAL and sample.last < 2
+    ):
         return None
     if not _has_others(guard, sample):
         return ()
@@ -479,8 +482,10 @@ def _ties(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...]
         others = _others(values, guard.node.axis)
         result = np.empty(sample.rows, dtype=object)
         for row in range(sample.rows):
-            rest = [sign * item for item in others[row]]
-            result[row] = sign * values[row].flat[0] - max(rest)
+            items = [values[row].flat[0], *others[row]]
+            fault = next((item for item in items if isinstance(item, Undefined)), None)
+            first, *rest = [0] * 2 if fault else [sign * item for item in items]
+            result[row] = fault or first - max(rest)
         column: Array = result.reshape(-1, 1)
         return column
 
@@ -527,20 +532,19 @@ def _searched(
 
     def values(points: list[Any], digits: int) -> list[Any]:
         environment = {**sample.environment, variable.name: moved(points)}
-        found = gap(evaluate(guard.difference, environment, digits=digits))
+        with mp.workdps(digits):
+            found = gap(Evaluation(environment).value(guard.difference))
         if found.shape[:1] != (rows,):
             found = np.broadcast_to(found, (rows, *found.shape[1:]))
-        return _first(found)
+        firsts = _first(found)
+        return [None if isinstance(item, Undefined) else item for item in firsts]
 
-    try:
-        roots = [
-            _newton(_bisected(brackets, values), values)
-            for brackets in _brackets(variable, rows, values)
-        ]
-    except Undefined:
-        return ()
+    roots = [
+        _newton(_bisected(brackets, values), values)
+        for brackets in _brackets(variable, rows, values)
+    ]
     located = (_on_locus(guard, variable, sample, moved(item)) for item in roots)
-    name = _searched_name(guard)
+    name = name_of(guard)
     return tuple(
         Locus(name, variable, item, guard.difference)
         for item in located
@@ -548,7 +552,8 @@ def _searched(
     )
 
 
-def _searched_name(guard: Guard) -> str:
+def name_of(guard: Guard) -> str:
+    """Where a guard is 0, for what is not solved."""
     if guard.node.op in ("amax", "amin"):
         return f"two elements of {spell(guard.node)} tie"
     return spell_relation(guard.difference, "=")
@@ -556,6 +561,7 @@ def _searched_name(guard: Guard) -> str:
 
 _Brackets = tuple[list[Any], list[Any], list[Any]]
 _Values = Callable[[list[Any], int], list[Any]]
+"""From a point in each row to the values there, None where there is none."""
 
 
 def _brackets(variable: Variable, rows: int, values: _Values) -> Iterator[_Brackets]:
@@ -566,7 +572,11 @@ def _brackets(variable: Variable, rows: int, values: _Values) -> Iterator[_Brack
     grid = _grid(variable)
     table = [values([point] * rows, 20) for point in grid]
     changes = [
-        [k for k in range(len(grid) - 1) if table[k][row] * table[k + 1][row] < 0]
+        [
+            k
+            for k in range(len(grid) - 1)
+            if _changes_sign(table[k][row], table[k + 1][row])
+        ]
         for row in range(rows)
     ]
     for count in range(max(map(len, changes))):
@@ -579,6 +589,10 @@ def _brackets(variable: Variable, rows: int, values: _Values) -> Iterator[_Brack
                 for row, start in enumerate(starts)
             ],
         )
+
+
+def _changes_sign(before: Any, after: Any) -> bool:
+    return before is not None and after is not None and bool(before * after < 0)
 
 
 def _grid(variable: Variable) -> list[Any]:
@@ -598,7 +612,7 @@ def _bisected(brackets: _Brackets, values: _Values) -> tuple[list[Any], list[Any
         middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
         found = values(middle, 20)
         for row, sign in enumerate(signs):
-            if sign is None:
+            if sign is None or found[row] is None:
                 continue
             if found[row] * sign > 0:
                 low[row] = middle[row]
@@ -615,7 +629,7 @@ def _newton(bracket: tuple[list[Any], list[Any]], values: _Values) -> list[Any]:
         for _ in range(6):
             at_now = values(now, DIGITS)
             step = [
-                b if fb == fa else b - fb * (b - a) / (fb - fa)
+                b if None in (fa, fb) or fb == fa else b - fb * (b - a) / (fb - fa)
                 for a, b, fa, fb in zip(before, now, at_before, at_now, strict=True)
             ]
             before, at_before, now = now, at_now, step

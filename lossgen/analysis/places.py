@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from lossgen.analysis.guards import Guard, Locus, loci, loci_anywhere
+from collections.abc import Iterator
+
+from mpmath import mp
+
+from lossgen.analysis.guards import DIGITS, Guard, Locus, loci, loci_anywhere
 from lossgen.analysis.samples import (
     Sample,
     at_closed_ends,
@@ -11,12 +15,16 @@ from lossgen.analysis.samples import (
     shortest,
     typical_length,
 )
+from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.expr import Apply, Role, walk
 from lossgen.ir.loss import Loss, Variable
 
 _ROWS = 10
 _DISTANT_ROWS = 8
-_SALTS = (1, 2, 3)  # further points where the first ones miss the locus
+_SALTS = (1, 2, 3, 4, 5)  # further points where the first ones miss some
+_ENOUGH = 3  # rows that tell a constant from what depends on the data
+_ALL_SIGNS = 3
+_LONGER = (3, 6, 12)  # lengths to look at where the shorter ones miss it
 
 
 def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] | None:
@@ -24,24 +32,60 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
     found: dict[str, Locus] = {}
     known = False
     for last in last_lengths(loss):
+        rows, signs = 0, {0}
         for salt in (0, *_SALTS):
             sample = generic(loss, last=last, rows=_ROWS, salt=salt)
             if sample is None:
                 continue
             located = loci(guard, variable, sample)
             known = known or located is not None
-            for count, place in enumerate(located or ()):
-                found.setdefault(f"{place.name} {count} {last}", place)
-            if located:
+            if not located:
+                continue
+            news = _signs_of_others(guard, located)
+            if rows < _ENOUGH or not news <= signs:
+                for count, place in enumerate(located):
+                    found[f"{place.name} {count} {last} {salt}"] = place
+            if not rows:
                 found.update(_at_ends(loss, guard, variable, sample))
+            rows += min(place.sample.rows for place in located)
+            signs |= news
+            if rows >= _ENOUGH and (len(signs) == _ALL_SIGNS or not news):
                 break
     if not found and guard.reachable:
         # None inside the domain at these points, but there may be at others.
-        for sample in samples_of(loss):
+        for sample in (*samples_of(loss), *_further(loss)):
             inside = loci(guard, variable, sample)
             for place in inside or loci_anywhere(guard, variable, sample):
                 found.setdefault(place.name, place)
-    return tuple(found.values()) if known else None
+            if found:
+                break
+    return tuple(found.values()) if known or found else None
+
+
+def _signs_of_others(guard: Guard, places: tuple[Locus, ...]) -> set[int]:
+    """On which sides of a guard the other elements are, where a reduction sees them."""
+    found: set[int] = set()
+    if guard.node.op in ("amax", "amin", "norm"):
+        return found
+    for place in places:
+        with mp.workdps(DIGITS):
+            gaps = Evaluation(place.sample.environment).value(guard.difference)
+        if gaps.ndim and gaps.shape[0] == place.sample.rows:
+            for row in gaps:
+                for item in list(row.flat)[1:]:
+                    if not isinstance(item, Undefined):
+                        found.add(int(mp.sign(item)))
+    return found
+
+
+def _further(loss: Loss) -> Iterator[Sample]:
+    """Longer rows."""
+    if typical_length(loss) == shortest(loss):
+        return
+    for last in _LONGER:
+        sample = generic(loss, last=last, rows=_ROWS)
+        if sample is not None:
+            yield sample
 
 
 def _at_ends(

@@ -29,8 +29,12 @@ def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
             for sign, spelt in ((1, text), (-1, f"-{text}")):
                 if _fits(inputs.value(expr), [sign * item for item in slopes]):
                     return spelt
-    low, high = min(slopes), max(slopes)
-    return f"{rounded(low)} … {rounded(high)}"
+    return range_text(slopes)
+
+
+def range_text(slopes: list[Any]) -> str:
+    """Derivatives that the data decides: the least and the largest."""
+    return f"{rounded(min(slopes))} … {rounded(max(slopes))}"
 
 
 def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:

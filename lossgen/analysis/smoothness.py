@@ -13,6 +13,7 @@ from typing import Any
 
 from mpmath import mp
 
+from lossgen.analysis.batches import as_written, batches_as_samples
 from lossgen.analysis.cells import points_in, unseen
 from lossgen.analysis.expansions import (
     EQUAL,
@@ -28,6 +29,7 @@ from lossgen.analysis.guards import (
     compared,
     guards,
     is_solved,
+    name_of,
 )
 from lossgen.analysis.limits import approach
 from lossgen.analysis.places import last_lengths, places_of, samples_of
@@ -35,7 +37,7 @@ from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
     generic,
 )
-from lossgen.analysis.slopes import rounded, slope_text
+from lossgen.analysis.slopes import range_text, rounded, slope_text
 from lossgen.analysis.spelling import spell
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.calculus.jets import MAX_ORDER
@@ -44,6 +46,7 @@ from lossgen.ir.expr import Apply, Role, sub, substitute, symbols, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 _ROWS = 10
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,18 @@ class Verdict:
 def classify(loss: Loss, report: Report) -> Verdict:
     """Find every kink and jump of a loss, and report them."""
     breaks: dict[str, _Break] = {}
+    loss = batches_as_samples(loss)
     for guard in guards(loss.expression, Ranges.of_loss(loss)):
         for variable in loss.of_role(Role.Y_PRED):
             if variable.symbol in set(walk(guard.difference)):
                 for item in _breaks(loss, guard, variable, report):
-                    known = breaks.get(item.kink.at)
+                    at = as_written(item.kink.at, loss)
+                    item = replace(item, kink=replace(item.kink, at=at))
+                    known = breaks.get(at)
                     if known is None or item.kink.order < known.kink.order:
-                        breaks[item.kink.at] = item
+                        breaks[at] = item
+                    elif item.kink.order == known.kink.order == 1:
+                        breaks[at] = _joined(known, item)
     accepted = loss.spec.smoothness == Smoothness.DISCONTINUOUS.value
     jumping: dict[Apply, list[str]] = {}
     for item in breaks.values():
@@ -83,12 +91,39 @@ def classify(loss: Loss, report: Report) -> Verdict:
 
 @dataclass(frozen=True)
 class _Break:
-    """A kink or jump, and a point where it shows."""
+    """A kink or jump, and a point where it shows.
+
+    ``slopes`` are those on the left, on the right and at a kink, at all points of it.
+    """
 
     kink: Kink
     witness: str
+    slopes: tuple[list[Any], list[Any], list[Any]] | None = None
     isolated: str | None = None  # the value at the point, where the two sides agree
     infinite: bool = False
+
+
+def _joined(one: _Break, other: _Break) -> _Break:
+    """The same kink at further points."""
+    if one.slopes is None or other.slopes is None:
+        return one if other.slopes is None else other
+    left, right, gradient = zip(one.slopes, other.slopes, strict=True)
+    kink = replace(
+        one.kink,
+        left=_common(one.kink.left, other.kink.left, left),
+        right=_common(one.kink.right, other.kink.right, right),
+        gradient=_common(one.kink.gradient, other.kink.gradient, gradient),
+    )
+    slopes = (
+        [*left[0], *left[1]],
+        [*right[0], *right[1]],
+        [*gradient[0], *gradient[1]],
+    )
+    return replace(one, kink=kink, slopes=slopes)
+
+
+def _common(one: str, other: str, slopes: tuple[list[Any], list[Any]]) -> str:
+    return one if one == other else range_text([*slopes[0], *slopes[1]])
 
 
 def _worst(orders: Iterator[int]) -> Smoothness:
@@ -108,10 +143,13 @@ def _breaks(
     places = places_of(loss, guard, variable)
     if places is None:
         if guard.branching:
-            _report_unproved(guard, report)
+            _report_unproved(loss, guard, report)
         elif guard.node.op == "norm":
             at = f"{spell(guard.node)} = 0"
             yield _Break(Kink(at, "-1", "1", "0", 1, guard.node), at)
+        else:
+            at = name_of(guard)
+            yield _Break(Kink(at, _UNKNOWN, _UNKNOWN, _UNKNOWN, 1, guard.node), at)
         return
     jumps = False
     for found in _found(loss, guard, variable, places, report):
@@ -119,7 +157,7 @@ def _breaks(
         yield found
     proved = not guard.branching or is_solved(guard, variable) or _meet(loss, guard)
     if not jumps and not proved:
-        _report_unproved(guard, report)
+        _report_unproved(loss, guard, report)
 
 
 def _found(
@@ -146,7 +184,7 @@ def _found(
         elif found is not None and found.kink.order:
             yield found
         else:
-            _report_unproved(guard, report)
+            _report_unproved(loss, guard, report)
 
 
 def _break_at(
@@ -155,7 +193,7 @@ def _break_at(
     """What happens to a loss at the points of a locus."""
     found = expand(loss, place) or approach(loss, place)
     if found is None:
-        _report_unproved(guard, report)
+        _report_unproved(loss, guard, report)
     elif isinstance(found, Expansion):
         item = _compared(loss, guard, place, found)
         if item is not None:
@@ -217,23 +255,26 @@ def _compared(
     lowest = min(differing)
     row = orders.index(lowest) if lowest in orders else 0
     shown = min(lowest, expansion.order)
+    left, right = (
+        [item[shown] for item in side] for side in (expansion.left, expansion.right)
+    )
+    gradient = expansion.gradient()
     texts = [
-        (
-            rounded(side[row][0])
-            if lowest == 0
-            else slope_text(loss, expansion.sample, [item[shown] for item in side])
-        )
-        for side in (expansion.left, expansion.right)
+        rounded(slopes[row])
+        if lowest == 0
+        else slope_text(loss, expansion.sample, slopes)
+        for slopes in (left, right)
     ]
     kink = Kink(
         at=place.name,
         left=texts[0],
         right=texts[1],
-        gradient=slope_text(loss, expansion.sample, expansion.gradient()),
+        gradient=slope_text(loss, expansion.sample, gradient),
         order=lowest,
         node=guard.node,
     )
-    return _Break(kink, expansion.sample.describe(row, _inputs(loss)))
+    witness = expansion.sample.describe(row, _inputs(loss))
+    return _Break(kink, witness, (left, right, gradient))
 
 
 def _inputs(loss: Loss) -> tuple[str, ...]:
@@ -258,7 +299,7 @@ def _isolated(
             shown = [rounded(item[0]) for item in (before, after)]
             kink = Kink(place.name, shown[0], shown[1], "0", 0, guard.node)
             witness = expansion.sample.describe(row, _inputs(loss))
-            return _Break(kink, witness, rounded(at[0]))
+            return _Break(kink, witness, isolated=rounded(at[0]))
     return None
 
 
@@ -318,12 +359,13 @@ def _report_infinite_slope(guard: Guard, place: Locus, report: Report) -> None:
     )
 
 
-def _report_unproved(guard: Guard, report: Report) -> None:
+def _report_unproved(loss: Loss, guard: Guard, report: Report) -> None:
+    subject = as_written(spell(guard.difference), loss)
     report.add(
         "LG406",
         "cannot show that the branches meet",
         guard.node.span,
-        notes=(f"not every point is known where {spell(guard.difference)} is 0",),
+        notes=(f"not every point is known where {subject} is 0",),
         help="write the condition so that it can be solved for y_pred",
     )
 
