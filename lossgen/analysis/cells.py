@@ -27,7 +27,7 @@ from lossgen.analysis.guards import (
     loci,
     solve,
 )
-from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Array, Sample, satisfying
 from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, ray
 from lossgen.ir.expr import (
@@ -35,6 +35,7 @@ from lossgen.ir.expr import (
     ZERO,
     Apply,
     Expr,
+    Number,
     Role,
     Symbol,
     depends_on,
@@ -234,10 +235,21 @@ def _possible(cell: Cell, guard: Guard, place: Locus) -> bool:
     known = [item for item in moved if item is not None]
     if not known:
         return True
+    known.extend(_interior(place))
     return any(
         not guard.ranges.given(case, True).of(ONE).empty
         for case in by_label(_both(*known), guard.ranges.loss)
     )
+
+
+def _interior(place: Locus) -> Iterator[Expr]:
+    """That the points of a locus lie within the ends of the prediction's domain."""
+    if place.root is not None:
+        values = domain_interval(place.variable.domain)
+        if isinstance(values.lower, Fraction):
+            yield _above(place.root, Number(values.lower))
+        if isinstance(values.upper, Fraction):
+            yield _above(Number(values.upper), place.root)
 
 
 def _closure(condition: Expr, truth: bool) -> Expr | None:

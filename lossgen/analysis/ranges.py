@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -475,6 +476,8 @@ class Ranges:
             return EMPTY
         if expr.op == "div":
             return intersect(intervals.divide(*args), self._ratio(expr))
+        if expr.op == "mul":
+            return _product(expr.args, args)
         rule = _RULES.get(expr.op)
         return rule(*args) if rule else intervals.apply(expr.op, args[0])
 
@@ -747,6 +750,16 @@ _CONSTANTS = {
 # Elementwise rules for more than one argument, and for branches -----------------------
 
 
+def _product(factors: tuple[Expr, ...], values: list[Interval]) -> Interval:
+    """The range of a product: of powers, where a factor occurs several times."""
+    known = dict(zip(factors, values, strict=True))
+    powers = (
+        intervals.power(known[factor], exactly(count)) if count > 1 else known[factor]
+        for factor, count in Counter(factors).items()
+    )
+    return reduce(intervals.multiply, powers)
+
+
 def _clip(value: Interval, low: Interval, high: Interval) -> Interval:
     return intervals.smallest(intervals.largest(value, low), high)
 
@@ -781,7 +794,6 @@ def _floor(arg: Interval) -> Interval:
 _RULES: dict[str, Callable[..., Interval]] = {
     "add": lambda *args: reduce(intervals.add, args),
     "neg": intervals.negate,
-    "mul": lambda *args: reduce(intervals.multiply, args),
     "pow": intervals.power,
     "logaddexp": _logaddexp,
     "xlogy": _xlogy,

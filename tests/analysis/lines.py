@@ -42,12 +42,12 @@ class Contradiction(AssertionError):  # noqa: N818 (a finding)
 def probe(loss, keys, certificate, seed):
     """Raise `Contradiction` if a loss is not what its certificate says."""
     generator = random.Random(seed)
-    points = [_point(loss, generator, k) for k in range(POINTS)]
+    points = [random_point(loss, generator, k) for k in range(POINTS)]
     evaluator = Evaluator(loss)
-    for point, value in zip(points, evaluator.totals(points), strict=True):
+    for place, value in zip(points, evaluator.totals(points), strict=True):
         if value is not None and not mp.isfinite(value):
-            raise Contradiction("infinite", shown(point))
-    lines = [_line(loss, point, generator) for point in points[:LINES]]
+            raise Contradiction("infinite", shown(place))
+    lines = [_line(loss, each, generator) for each in points[:LINES]]
     places = []
     for line in lines:
         places += [(line, t) for t in line.round_numbers(loss)]
@@ -59,7 +59,7 @@ def probe(loss, keys, certificate, seed):
 # Points -------------------------------------------------------------------------------
 
 
-def _point(loss, generator, k):
+def random_point(loss, generator, k):
     """An environment of one row; of three where a reduction over the batch ties them.
 
     Some are vertices of the domain; others hold constants of the formula, where its

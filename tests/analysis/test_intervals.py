@@ -1,19 +1,26 @@
+import os
 import random
 from fractions import Fraction
 from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lines import random_point
+from mpmath import mp
+from random_losses import KINDS
 from writing import write
 
 from lossgen.analysis import intervals
 from lossgen.analysis.intervals import Interval, exactly
-from lossgen.analysis.ranges import range_of
-from lossgen.calculus.evaluate import Undefined, evaluate
-from lossgen.ir.expr import Apply, Number, Role, Symbol
+from lossgen.analysis.ranges import Ranges, range_of
+from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate
+from lossgen.ir.expr import Apply, Axis, Number, Role, Symbol
 from lossgen.ir.functions import FUNCTIONS, Kind
+
+EXAMPLES = int(os.environ.get("LOSSGEN_SOUNDNESS", "60"))
+SLOW = list(HealthCheck)
 
 
 def interval(expression, **keys):
@@ -278,6 +285,56 @@ def test_expressions_are_sound(tree, domain):
         except Undefined:
             continue
         assert close(found, intervals.to_fraction(value))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ranges_hold_everywhere_in_a_loss(kind):
+    """For every length of the reductions, and inside branches with their conditions."""
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=SLOW,
+    )
+    @given(KINDS[kind](), st.integers(0, 99))
+    def holds(keys, seed):
+        loss = write(**keys)
+        generator = random.Random(seed)
+        for k in range(5):
+            environment = random_point(loss, generator, k)
+            with mp.workdps(40):
+                evaluation = Evaluation(environment)
+                every = np.ones((1, 1), dtype=bool)
+                compare(loss.expression, Ranges.of_loss(loss), evaluation, every)
+
+    holds()
+
+
+def compare(expr, ranges, evaluation, reached):
+    """Compare the elements that are reached, and those of all arguments."""
+    values = evaluation.value(expr)
+    values, reached = np.broadcast_arrays(values, reached)
+    found = ranges.of(expr)
+    for value in values[reached]:
+        if not isinstance(value, Undefined):
+            exact = intervals.to_fraction(value)
+            assert close(found, exact), (expr, exact, str(found))
+    if not isinstance(expr, Apply):
+        return
+    if expr.op == "where":
+        condition, *branches = expr.args
+        truth = evaluation.value(condition)
+        for branch, side in zip(branches, (True, False), strict=True):
+            taken = np.equal(truth, side).astype(bool) & reached
+            compare(branch, ranges.given(condition, side), evaluation, taken)
+        return
+    if expr.axis is not None:
+        # A reduction that is reached sees all elements along its axis.
+        axis = 0 if expr.axis is Axis.BATCH else 1
+        reached = reached.any(axis=axis, keepdims=True)
+    for arg in expr.args:
+        compare(arg, ranges.inside(expr.axis), evaluation, reached)
 
 
 def test_a_condition_on_a_branch_comes_to_an_end():
