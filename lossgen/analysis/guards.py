@@ -154,6 +154,19 @@ def loci_anywhere(
     return tuple(found.values())
 
 
+def solved_names(guard: Guard, variable: Variable) -> frozenset[str]:
+    """The names of the solved pieces that may touch the domain."""
+    if guard.node.op in ("amax", "amin"):
+        return frozenset()
+    return frozenset(
+        spell_equal(variable.symbol, root)
+        for piece in zeros(guard.difference)
+        if variable.symbol in set(walk(piece))
+        for root in _roots(piece, variable.symbol, guard.ranges) or ()
+        if _may_be_inside(variable, root, guard.ranges)
+    )
+
+
 def _may_be_inside(variable: Variable, root: Expr, ranges: Ranges) -> bool:
     """Whether the ranges admit a root in the interior of a domain."""
     domain = variable.domain

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from mpmath import mp
 
-from lossgen.analysis.guards import DIGITS, Guard, Locus, loci, loci_anywhere
+from lossgen.analysis.guards import (
+    DIGITS,
+    Guard,
+    Locus,
+    loci,
+    loci_anywhere,
+    solved_names,
+)
 from lossgen.analysis.samples import (
     Sample,
     at_closed_ends,
@@ -22,6 +29,8 @@ from lossgen.ir.loss import Loss, Variable
 _ROWS = 10
 _DISTANT_ROWS = 8
 _SALTS = (1, 2, 3, 4, 5)  # further points where the first ones miss some
+_FURTHER_SALTS = (6, 7)
+_MANY = 40  # rows of those
 _ENOUGH = 3  # rows that tell a constant from what depends on the data
 _ALL_SIGNS = 3
 _LONGER = (3, 6, 12)  # lengths to look at where the shorter ones miss it
@@ -51,6 +60,7 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
             signs |= news
             if rows >= _ENOUGH and (len(signs) == _ALL_SIGNS or not news):
                 break
+    found.update(_missed(loss, guard, variable, found))
     if not found and guard.reachable:
         # None inside the domain at these points, but there may be at others.
         for sample in (*samples_of(loss), *_further(loss)):
@@ -60,6 +70,25 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
             if found:
                 break
     return tuple(found.values()) if known or found else None
+
+
+def _missed(
+    loss: Loss, guard: Guard, variable: Variable, found: dict[str, Locus]
+) -> dict[str, Locus]:
+    """Pieces that few points lie on, where others were found."""
+    missing = solved_names(guard, variable) - {place.name for place in found.values()}
+    if not found or not missing:
+        return {}
+    last = last_lengths(loss)[-1]
+    drawn = (generic(loss, last=last, rows=_MANY, salt=salt) for salt in _FURTHER_SALTS)
+    more = {}
+    for sample in (*drawn, *samples_of(loss)):
+        for place in (loci(guard, variable, sample) if sample else None) or ():
+            if place.name in missing:
+                more[place.name] = place
+        if len(more) == len(missing):
+            break
+    return more
 
 
 def _signs_of_others(guard: Guard, places: tuple[Locus, ...]) -> set[int]:

@@ -376,8 +376,9 @@ def inspect(evaluator, keys, certificate, places):
             raise Contradiction("isolated", *_short(before[0], there), *place)
         with mp.workdps(DIGITS):
             sides = [_derivatives(before, -STEP), _derivatives(after, STEP)]
+            rounding = (1 + max(map(abs, values))) * mpf(10) ** (4 - DIGITS)
         for order, (left, right) in enumerate(zip(*sides, strict=True), 1):
-            if not _differ(left, right):
+            if not _differ(left, right, NEAR + rounding / STEP**order):
                 continue
             if order > 1 or certificate.smoothness is not Smoothness.CONTINUOUS:
                 found = (f"break of order {order}", *_short(left, right), *place)
