@@ -22,7 +22,9 @@ from lossgen.ir.loss import Loss
 def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
     """A one-sided derivative: a number, or a short formula that fits at every point."""
     with mp.workdps(DIGITS):
-        if all(abs(item - slopes[0]) < EQUAL for item in slopes):
+        # One point does not tell a constant from what happens to be there.
+        constant = len(slopes) > 1 or abs(slopes[0] * 100 % 1) < EQUAL
+        if constant and all(abs(item - slopes[0]) < EQUAL for item in slopes):
             return rounded(slopes[0])
         inputs = Evaluation(sample.environment)
         for expr, text in _candidates(loss):
