@@ -67,6 +67,11 @@ class Emission:
         return self.loss.spec.y_true.sparse and self.uses("y_true")
 
     @property
+    def masks_entries(self) -> bool:
+        """Whether a mask speaks of the one-hot rows that integer labels stand for."""
+        return self.loss.spec.y_true.sparse and self.program.kept is not None
+
+    @property
     def masks_labels(self) -> bool:
         """Whether labels say themselves that they do not count."""
         return self.program.kept is not None or self.loss.spec.y_true.ignore is not None

@@ -139,7 +139,7 @@ def _kept_inputs(emission: Emission) -> tuple[str, str]:
     if not emission.masks_labels:
         return true, pred
     labelled = labelled_call(emission, "self.")
-    if emission.loss.spec.y_true.channels:
+    if emission.loss.spec.y_true.channels or emission.masks_entries:
         labelled = f"tf.reduce_any({labelled}, axis=-1, keepdims=True)"
     return f"{true} | ~{labelled}", pred
 

@@ -101,7 +101,10 @@ class FunctionBody:
             name = self._emission.names[item.name]
             is_target = item.role is Role.Y_TRUE
             value = placeholders.y_true if is_target else placeholders.y_pred
-            yield f"{name} = tf.where(kept, {name}, {value!r})"
+            kept = "kept"
+            if is_target and self._emission.masks_entries:
+                kept = "tf.reduce_any(kept, axis=-1, keepdims=True)"
+            yield f"{name} = tf.where({kept}, {name}, {value!r})"
         uneven = len({item.size for item in items}) > 1 or self._loss.spec.y_true.sparse
         condition = self._emission.program.kept
         if condition is not None:

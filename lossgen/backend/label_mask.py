@@ -13,19 +13,21 @@ from lossgen.ir.loss import Variable
 def labelled_call(emission: Emission, owner: str = "") -> str:
     """The call; ``owner`` is what parameters are attributes of (``self.``)."""
     extra = "".join(f", {owner}{p.name}" for p in _mask_parameters(emission))
-    return f"_labelled(y_true{extra})"
+    like = ", y_pred" if emission.masks_entries else ""
+    return f"_labelled(y_true{like}{extra})"
 
 
 def labelled_parameters(emission: Emission) -> str:
     """The parameters of the helper behind y_true."""
-    return "".join(f", {p.name}: Any" for p in _mask_parameters(emission))
+    like = ", y_pred: tf.Tensor" if emission.masks_entries else ""
+    return like + "".join(f", {p.name}: Any" for p in _mask_parameters(emission))
 
 
 def labelled_body(emission: Emission) -> tuple[list[str], set[str]]:
     """The lines of the helper, and the helpers that it needs in turn."""
     kept = emission.program.kept
+    ignore = emission.loss.spec.y_true.ignore
     if kept is None:
-        ignore = emission.loss.spec.y_true.ignore
         return [f"return tf.not_equal(y_true, {ignore})"], set()
     printer = Printer(emission.names, like="y_true")
     source = printer.source(kept)
@@ -33,10 +35,21 @@ def labelled_body(emission: Emission) -> tuple[list[str], set[str]]:
         f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_true.dtype)"
         for p in _mask_parameters(emission)
     ]
+    if emission.masks_entries:
+        if ignore is not None:
+            lines.append(f"counted = tf.not_equal(y_true, {ignore})")
+        lines += [
+            "classes = tf.shape(y_pred)[-1]",
+            "index = tf.cast(y_true[..., 0], tf.int32)",
+            "y_true = tf.one_hot(index, classes, dtype=y_pred.dtype)",
+        ]
     lines += _split(emission, kept)
     for axis, line in AXIS_LINES.items():
         if axis in printer.axes:
             lines.append(line.format("y_true"))
+    if ignore is not None:
+        lines.append(f"kept = {source}")
+        source = "kept & counted"
     return [*lines, f"return {source}"], printer.helpers
 
 

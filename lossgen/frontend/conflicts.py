@@ -98,12 +98,6 @@ def _check_sparse(top: _Keys, y_true: _Keys, report: Report) -> None:
         message = "`ignore` is a class index, and y_true is not `sparse`"
         remedy = "add `sparse: true`, or write a `mask`"
         report.add("LG111", message, y_true.keys["ignore"], help=remedy)
-    mask = top.values.get("mask")
-    if sparse and isinstance(mask, Scalar) and mask.kind is Kind.TEXT:
-        # It speaks of one-hot rows and their entries; the code has an index only.
-        message = "`mask` and a `sparse` y_true do not go together"
-        remedy = "use `ignore`, or take one-hot labels"
-        report.add("LG111", message, top.keys["mask"], help=remedy)
     if sparse and y_true.is_true("gradient"):
         message = "class indices have no gradient"
         report.add("LG111", message, y_true.keys["gradient"])

@@ -153,6 +153,8 @@ def _with_masked_labels(loss: Loss, batch: Batch) -> Batch:
     """Give every fourth element a label that the mask drops, if one is found."""
     if loss.mask is None:
         return batch
+    if loss.spec.y_true.sparse:
+        return replace(batch, mask=_kept(loss.mask, batch))  # it has to stay one-hot
     numbers = [float(n.value) for n in walk(loss.mask) if isinstance(n, Number)]
     for value in (*numbers, *(-n for n in numbers), math.nan, 0.0, -1.0):
         inputs = dict(batch.inputs)

@@ -84,7 +84,8 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
         names = {**_renamed(names, with_guard.renamed), **with_guard.slopes}
         hints = {**_renamed(hints, with_guard.renamed), **with_guard.hints}
     steps: list[Callable[[Expr], Expr]] = [protect_branches]
-    if loss.spec.y_true.sparse:
+    if loss.spec.y_true.sparse and loss.mask is None:
+        # A mask may drop the entry that a label names.
         steps.append(take_labels)
     axes = _masked_axes(expr, loss)
     filled = None

@@ -140,7 +140,7 @@ def test_channels() -> None:
 def test_labels_and_flags() -> None:
     spec = spec_of(
         f"{HEAD}y_true: {{domain: one_hot, sparse: true, ignore: -1}}\n"
-        "smoothness: C1\nproperties: [convex]\nassume: a > 0\n"
+        "mask: y_true != -1\nsmoothness: C1\nproperties: [convex]\nassume: a > 0\n"
         "epsilon: 1e-7\nallow: {LG407: hinge}\nreference: [one, two]\n"
     )
     assert (spec.y_true.sparse, spec.y_true.ignore) == (True, -1)
