@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from commandline import run_lossgen
 
 import lossgen
 from lossgen.backend.header import read_header
 from lossgen.driver.project import load_project
-from tests.commandline import run_lossgen
 
 MAE = "name: my_mae\nloss: abs(y_pred - y_true)\n"
 NLL = (
