@@ -16,6 +16,7 @@ from lossgen.backend.header import fingerprint, write_header
 from lossgen.backend.templating import sources
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.source import SourceFile
+from lossgen.frontend.reader import read
 from lossgen.frontend.recovery import report_rest
 from lossgen.frontend.resolver import resolve
 from lossgen.frontend.schema import read_specs
@@ -74,9 +75,10 @@ def check_source(
         defaults: What a spec says that leaves a key out.
     """
     report = Report()
-    specs = read_specs(source, report, defaults)
+    documents = read(source, report)
+    specs = read_specs(documents, report, defaults)
     if report.has_errors:
-        report_rest(source, specs, report)
+        report_rest(documents, specs, report)
     found = [_checked(spec) for spec in specs]
     if tuple(report):
         found.insert(0, Compilation(None, None, None, (), tuple(report)))

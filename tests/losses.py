@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
+from lossgen.frontend.reader import read
 from lossgen.frontend.resolver import resolve
 from lossgen.frontend.schema import read_specs
 from lossgen.ir.expr import Apply, Axis, Role, Symbol, number
@@ -43,7 +44,10 @@ def resolved(text: str) -> Loss:
 def resolved_all(text: str) -> list[Loss]:
     """The losses of a file."""
     report = Report()
-    losses = [resolve(spec, report) for spec in read_specs(_source(text), report)]
+    losses = [
+        resolve(spec, report)
+        for spec in read_specs(read(_source(text), report), report)
+    ]
     assert not report.has_errors, [item.message for item in report]
     return [loss for loss in losses if loss is not None]
 

@@ -23,9 +23,9 @@ from lossgen.ir.spec import Text
 MAX_CHARACTERS = 100_000
 """How long a file may be."""
 
-MAX_STRUCTURE = 6_000
-"""How many line breaks, colons, commas and brackets a file may have: what the YAML
-parser takes half a second over."""
+MAX_STRUCTURE = 3_000
+"""How many line breaks, colons, commas and brackets a file may have: those of a hundred
+losses, which the YAML parser takes a tenth of a second over."""
 
 MAX_DEPTH = 32
 """How deeply lists and mappings may be nested."""

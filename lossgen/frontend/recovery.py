@@ -8,15 +8,15 @@ them may have declared is passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from pydantic import ValidationError
 
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.diagnostics.source import SourceFile, Span
+from lossgen.diagnostics.source import Span
 from lossgen.frontend.keys import SpecKeys
-from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, Sequence, read
+from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, Sequence
 from lossgen.frontend.resolver import resolve
 from lossgen.frontend.schema import as_written, to_spec
 from lossgen.frontend.values import closest
@@ -50,18 +50,18 @@ _Location = tuple[int | str, ...]
 
 
 def report_rest(
-    source: SourceFile, sound: Collection[LossSpec], report: Report
+    documents: Iterable[Node], sound: Collection[LossSpec], report: Report
 ) -> None:
     """Report what else is wrong with the documents whose keys are faulty.
 
     Args:
-        source: The file.
+        documents: What was read of the file.
         sound: The specs without faults, which others will look at.
         report: Takes the faults of the expressions of all others.
     """
     done = {spec.span.start for spec in sound}
     found = Report()
-    for document in read(source, Report()):
+    for document in documents:
         if isinstance(document, Mapping) and document.span.start not in done:
             draft = _draft(document)
             if draft is not None:
@@ -100,12 +100,18 @@ def _faults(document: Mapping) -> list[_Location]:
         SpecKeys.model_validate(document)
     except ValidationError as error:
         found = [fault["loc"] for fault in error.errors(include_url=False)]
-        return [_entry(as_written(location, document)) for location in found]
+        entries = (_entry(as_written(location, document)) for location in found)
+        return list(dict.fromkeys(entries))
     return []
 
 
 def _entry(location: _Location) -> _Location:
-    """The entry of a mapping that a location lies in; a list is left out as a whole."""
+    """The entry of a mapping that a location lies in.
+
+    A list is left out as a whole, and so is what changes the meaning of no name.
+    """
+    if location[:1] and location[0] in _OF_SPECS:
+        return location[:1]
     ends = [i for i, step in enumerate(location) if isinstance(step, int)]
     return location[: ends[0]] if ends else location
 
@@ -125,9 +131,12 @@ def _without(document: Mapping, locations: Collection[_Location]) -> Mapping:
 
     Where only the key is faulty, the value stays under a name that nobody uses.
     """
+    by_key: dict[int | str, list[_Location]] = {}
+    for first, *rest in filter(None, locations):
+        by_key.setdefault(first, []).append(tuple(rest))
     entries: list[tuple[Scalar, Node]] = []
     for key, value in document.entries:
-        inner = [path[1:] for path in locations if path and path[0] == key.text.value]
+        inner = by_key.get(key.text.value, [])
         if () in inner:
             continue
         if ("[key]",) in inner:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from pydantic_core import core_schema as core
 
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
-from lossgen.diagnostics.source import SourceFile, Span
+from lossgen.diagnostics.source import Span
 from lossgen.frontend.conflicts import report_conflicts
 from lossgen.frontend.keys import (
     ChannelKeys,
@@ -23,29 +24,27 @@ from lossgen.frontend.keys import (
     SpecKeys,
     TargetKeys,
 )
-from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, read, shorten
+from lossgen.frontend.reader import Kind, Mapping, Node, Scalar, shorten
 from lossgen.frontend.values import closest
 from lossgen.ir.options import NO_DEFAULTS, SpecDefaults
 from lossgen.ir.spec import ChannelSpec, LossSpec, ParameterSpec, TensorSpec, Text
 
 
 def read_specs(
-    source: SourceFile, report: Report, defaults: SpecDefaults = NO_DEFAULTS
+    documents: Iterable[Node], report: Report, defaults: SpecDefaults = NO_DEFAULTS
 ) -> tuple[LossSpec, ...]:
-    """Read the specs of a file.
+    """Make specs of the documents of a file.
 
     Args:
-        source: The file.
-        report: Takes everything that is wrong with it.
+        documents: What was read.
+        report: Holds the faults of the YAML, and takes those of the keys.
         defaults: What a spec says that leaves a key out.
 
     Returns:
         The documents without errors. A faulty one does not stop the others.
     """
-    found = Report()
-    specs = [validate(node, found, defaults) for node in read(source, found)]
-    report.extend(found)
-    faults = [item.span.start for item in _errors(found) if item.span]
+    specs = [validate(node, report, defaults) for node in documents]
+    faults = [item.span.start for item in _errors(report) if item.span]
     return tuple(spec for spec in specs if spec and not _holds(spec.span, faults))
 
 
@@ -54,7 +53,8 @@ def _errors(report: Report) -> Iterator[Diagnostic]:
 
 
 def _holds(span: Span, places: list[int]) -> bool:
-    return any(span.start <= place < span.end for place in places)
+    """Whether one of the places, which are in order, lies in the span."""
+    return bisect_left(places, span.start) < bisect_left(places, span.end)
 
 
 def validate(
@@ -78,8 +78,7 @@ def validate(
         try:
             spec = to_spec(SpecKeys.model_validate(document), document, defaults)
         except ValidationError as error:
-            for fault in error.errors(include_url=False, include_input=False):
-                _report_fault(fault, document, found)
+            _report_faults(error, document, found)
         if isinstance(document, Mapping):
             report_conflicts(document, found)
     report.extend(found)
@@ -96,8 +95,7 @@ def read_defaults(table: Node, report: Report) -> SpecDefaults:
     try:
         model = DefaultKeys.model_validate(table)
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            _report_fault(fault, table, report, DefaultKeys)
+        _report_faults(error, table, report, DefaultKeys)
         return NO_DEFAULTS
     return SpecDefaults(
         smoothness=model.smoothness.value if model.smoothness else None,
@@ -126,13 +124,33 @@ class _SchemaGenerator(GenerateJsonSchema):
 # Faults ---------------------------------------------------------------------------
 
 
-def _report_fault(
-    fault: ErrorDetails, document: Node, report: Report, root: type[Keys] = SpecKeys
+MAX_UNKNOWN = 50
+"""How many unknown keys of a document are reported one by one."""
+
+
+def _report_faults(
+    error: ValidationError,
+    document: Node,
+    report: Report,
+    root: type[Keys] = SpecKeys,
 ) -> None:
-    location = fault["loc"]
-    if fault["type"] == "extra_forbidden":
+    unknown: list[_Location] = []
+    for fault in error.errors(include_url=False, include_input=False):
+        if fault["type"] == "extra_forbidden":
+            unknown.append(fault["loc"])
+        else:
+            _report_fault(fault, document, report)
+    unknown.sort(key=lambda location: _key_span(location, document).start)
+    for location in unknown[:MAX_UNKNOWN]:
         _report_unknown(location, document, report, root)
-    elif fault["type"] == "missing":
+    if len(unknown) > MAX_UNKNOWN:
+        message = f"and {len(unknown) - MAX_UNKNOWN} more unknown keys from here on"
+        report.add("LG103", message, _key_span(unknown[MAX_UNKNOWN], document))
+
+
+def _report_fault(fault: ErrorDetails, document: Node, report: Report) -> None:
+    location = fault["loc"]
+    if fault["type"] == "missing":
         message = f"the key `{location[-1]}` is missing"
         report.add("LG104", message, _first_key(_find(document, location[:-1])))
     else:
@@ -169,14 +187,13 @@ def _report_unknown(
     location: _Location, document: Node, report: Report, root: type[Keys]
 ) -> None:
     *parents, name = location
-    parent = _find(document, tuple(parents))
     fields = (_model_at(tuple(parents)) if parents else root).model_fields
     close = closest(str(name), fields)
     guess = f"did you mean `{close}`?" if close else f"the keys are {', '.join(fields)}"
     remedy = _elsewhere(str(name)) or guess
     place = f" in `{parents[-1]}`" if parents else _PLACES.get(root, "")
     message = f"unknown key `{shorten(str(name))}`{place}"
-    report.add("LG103", message, _key_span(parent, str(name)), help=remedy)
+    report.add("LG103", message, _key_span(location, document), help=remedy)
 
 
 def _elsewhere(name: str) -> str | None:
@@ -210,8 +227,9 @@ def _find(document: Node, location: _Location) -> Node:
     return node
 
 
-def _key_span(node: Node, name: str) -> Span:
-    found = node.index.get(name) if isinstance(node, Mapping) else None
+def _key_span(location: _Location, document: Node) -> Span:
+    node = _find(document, location[:-1])
+    found = node.index.get(str(location[-1])) if isinstance(node, Mapping) else None
     return found[0].span if found else node.span
 
 

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic_core import PydanticCustomError
 
@@ -213,6 +214,11 @@ def read_choice(options: tuple[str, ...]) -> Callable[[Node], Text]:
 
 def closest(word: str, options: Iterable[str]) -> str | None:
     """The option that a misspelt word is most like, if one is."""
+    return _closest(word, tuple(options))
+
+
+@lru_cache(maxsize=4_096)
+def _closest(word: str, options: tuple[str, ...]) -> str | None:
     by_folded = {option.lower(): option for option in options}
     close = difflib.get_close_matches(word.lower()[:60], by_folded, n=1)
     return by_folded[close[0]] if close else None

@@ -5,6 +5,7 @@ import pytest
 from lossgen.diagnostics.codes import CODES, Code, Severity
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
+from lossgen.frontend.reader import read
 from lossgen.frontend.schema import read_specs
 
 EVERY = pytest.mark.parametrize("entry", CODES.values(), ids=lambda entry: entry.id)
@@ -38,7 +39,7 @@ _READ = [key for key in CODES if key < "LG2" and key not in ("LG109", "LG110")]
 @pytest.mark.parametrize("code", _READ)
 def test_examples_of_yaml_faults_show_just_that_fault(code: str) -> None:
     report = Report()
-    read_specs(SourceFile("example.yaml", CODES[code].example), report)
+    read_specs(read(SourceFile("example.yaml", CODES[code].example), report), report)
     assert [item.code.id for item in report] == [code]
 
 
@@ -48,14 +49,18 @@ _LATER = [key for key in CODES if "LG2" <= key < "LG5"]
 @pytest.mark.parametrize("code", _LATER)
 def test_examples_of_later_faults_are_well_formed(code: str) -> None:
     report = Report()
-    specs = read_specs(SourceFile("example.yaml", CODES[code].example), report)
+    specs = read_specs(
+        read(SourceFile("example.yaml", CODES[code].example), report), report
+    )
     assert {item.code.id for item in report} <= {code}
     assert specs or code == "LG212"
 
 
 def test_the_example_of_two_losses_of_one_name() -> None:
     report = Report()
-    specs = read_specs(SourceFile("example.yaml", CODES["LG109"].example), report)
+    specs = read_specs(
+        read(SourceFile("example.yaml", CODES["LG109"].example), report), report
+    )
     assert list(report) == []
     assert len({spec.name.value for spec in specs}) == 1
     assert len(specs) == 2

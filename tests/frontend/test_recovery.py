@@ -3,6 +3,8 @@
 The faults of the keys themselves are tested elsewhere.
 """
 
+import time
+
 import pytest
 
 from lossgen.compiler import check_source
@@ -25,6 +27,23 @@ def unknown(*lines: str) -> list[str]:
 
 
 NAME = "name: some_loss"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"k{i}: 1" for i in range(1_400)],
+        ["allow:", *(f"  LX{i}: a" for i in range(1_400))],
+        ["where:", *(f"  {i}a: 1" for i in range(1_400))],
+        ["name: b", "---"] * 300,
+    ],
+    ids=lambda lines: lines[0],
+)
+def test_hostile_documents_are_refused_quickly(lines: list[str]) -> None:
+    start = time.process_time()
+    found = said("name: a", "loss: y_prd", *lines)
+    assert time.process_time() - start < 1
+    assert len(found) > 50
 
 
 @pytest.mark.parametrize(
@@ -88,6 +107,14 @@ def test_expressions_under_faulty_keys_are_read_too() -> None:
         "LG203 4:12 unknown name `y_tru`",
         "LG204 5:7 unknown function `exxp`",
     ]
+
+
+@pytest.mark.parametrize(
+    "faulty", ["allow: {LG1: a}", "allow: {LG402: [a]}", "properties: [convx]"]
+)
+def test_expressions_are_read_beside_faulty_lists(faulty: str) -> None:
+    found = unknown(NAME, "loss: y_prd + alpha", "params: {alpha: 1}", faulty)
+    assert found == ["LG203 2:7 unknown name `y_prd`"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
+from lossgen.frontend.reader import read
 from lossgen.frontend.resolver import resolve
 from lossgen.frontend.schema import read_specs
 from lossgen.ir.domain import DomainKind
@@ -20,7 +21,7 @@ def run(text: str) -> tuple[Loss | None, list[tuple[str, str]]]:
     """The loss, and the codes found, each with the text that is marked."""
     text = f"name: a_loss\n{text}"
     report = Report()
-    (spec,) = read_specs(SourceFile("spec.yaml", text), report)
+    (spec,) = read_specs(read(SourceFile("spec.yaml", text), report), report)
     assert list(report) == []
     loss = resolve(spec, report)
     return loss, [
@@ -284,7 +285,7 @@ def test_a_long_cycle_is_told_briefly() -> None:
     names = ", ".join(f"a{k}: a{(k + 1) % 300}" for k in range(300))
     text = f"name: a_loss\nloss: a0 + y_pred + y_true\nwhere: {{{names}}}\n"
     report = Report()
-    (spec,) = read_specs(SourceFile("spec.yaml", text), report)
+    (spec,) = read_specs(read(SourceFile("spec.yaml", text), report), report)
     assert resolve(spec, report) is None
     (item,) = report
     assert item.message == (

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.source import SourceFile
 from lossgen.frontend.keys import PROPERTIES
+from lossgen.frontend.reader import MAX_STRUCTURE, read
 from lossgen.frontend.schema import json_schema, read_specs
 from lossgen.ir.spec import LossSpec
 
@@ -36,7 +37,7 @@ KEYS = """
 
 def run(text: str) -> tuple[tuple[LossSpec, ...], list[Diagnostic]]:
     report = Report()
-    specs = read_specs(SourceFile("spec.yaml", text), report)
+    specs = read_specs(read(SourceFile("spec.yaml", text), report), report)
     return specs, list(report)
 
 
@@ -368,6 +369,16 @@ def test_all_problems_are_reported_in_one_run() -> None:
     ]  # fmt: skip
 
 
+def test_of_very_many_unknown_keys_the_last_are_counted() -> None:
+    keys = "".join(f"k{i}: 1\n" for i in range(1, 61))
+    _, found = run(f"{HEAD}{keys}params: {{a: {{b: 1}}}}\nepsilon: 2\n")
+    codes = [item.code.id for item in found]
+    assert codes == ["LG103"] * 51 + ["LG105"]
+    assert "`k50`" in found[49].message
+    assert found[50].message == "and 11 more unknown keys from here on"
+    assert found_at(found)[50] == ("LG103", "k51")
+
+
 def test_a_bad_document_does_not_stop_the_others() -> None:
     specs, found = run(f"{HEAD}---\nname: b\n---\nname: [\n---\n---\n{HEAD}")
     assert [spec.loss.value for spec in specs] == ["y_pred", "y_pred"]
@@ -410,6 +421,10 @@ def test_json_schema_has_the_keys_of_the_language() -> None:
     "text",
     [
         "".join(f"k{i}: 1\n" for i in range(2_900)),
+        "".join(f"k{i}: 1\n" for i in range(MAX_STRUCTURE // 2)),
+        f"{HEAD}properties: [{'convx, ' * (MAX_STRUCTURE - 10)}]",
+        HEAD + "allow:\n" + "".join(f" LG{i}: a\n" for i in range(1_400)),
+        "---\nname: a\n" * 350,
         f"{HEAD}params: {{a: {'[' * 25}1{']' * 25}}}",
         f"{HEAD}params: {{a: {'9' * 50_000}}}",
         f"{HEAD}params: &p {{a: *p}}",

@@ -4,6 +4,7 @@ import pytest
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
+from lossgen.frontend.reader import read
 from lossgen.frontend.resolver import resolve
 from lossgen.frontend.schema import read_specs
 
@@ -12,7 +13,7 @@ def mismatches(text: str) -> list[tuple[str, str]]:
     """The places where lengths differ, each with what is said."""
     text = f"name: a_loss\n{text}"
     report = Report()
-    (spec,) = read_specs(SourceFile("spec.yaml", text), report)
+    (spec,) = read_specs(read(SourceFile("spec.yaml", text), report), report)
     loss = resolve(spec, report)
     assert {item.code.id for item in report} <= {"LG214"}
     assert (loss is None) is report.has_errors
