@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from fractions import Fraction
+from functools import lru_cache
 from math import inf
 from time import monotonic
 from typing import Any
@@ -265,7 +267,7 @@ class Evaluation:
 
     def _visit(self, node: Expr) -> Array:
         if isinstance(node, Number):
-            return _array(mpf(node.value.numerator) / node.value.denominator)
+            return _array(node.value)
         if isinstance(node, Constant):
             return _array(mp.pi if node.name == "pi" else mp.e)
         if isinstance(node, Symbol):
@@ -287,7 +289,10 @@ class Evaluation:
             for item in elements:
                 if item is None or isinstance(item, Undefined):
                     return item
-            return _attempt(node, elements, lambda: function(elements, ties))
+            try:
+                return function(elements, ties)
+            except OutOfDomainError as fault:
+                return _undefined(node, elements, fault)
 
         return guarded
 
@@ -524,7 +529,20 @@ def _array(value: Any) -> Array:
         isinstance(item, (mpf, Jet)) or item is None for item in array.flat
     ):
         return array
-    return _map(mp.mpmathify, array)
+    return _map(_number, array)
+
+
+def _number(item: Any) -> Any:
+    """A number at the working precision."""
+    if isinstance(item, Fraction):
+        return _quotient(item.numerator, item.denominator, mp.prec)
+    return mp.mpmathify(item)
+
+
+@lru_cache(maxsize=2**14)
+def _quotient(top: int, bottom: int, _precision: int) -> Any:
+    """A rational number; samples are evaluated again and again."""
+    return mpf(top) / bottom
 
 
 def _filled(items: Sequence[Element], length: int) -> Array:
@@ -535,12 +553,11 @@ def _filled(items: Sequence[Element], length: int) -> Array:
 
 
 def _map(function: Callable[..., Element], *arrays: Array) -> Array:
-    if len(arrays) > 1:
+    shape = arrays[0].shape
+    if any(item.shape != shape for item in arrays[1:]):
         arrays = np.broadcast_arrays(*arrays)
     result = np.empty(arrays[0].shape, dtype=object)
-    flat = result.reshape(-1)
-    for index, items in enumerate(zip(*(item.flat for item in arrays), strict=True)):
-        flat[index] = function(*items)
+    result.reshape(-1)[:] = list(map(function, *(item.flat for item in arrays)))
     return result
 
 
@@ -562,7 +579,13 @@ def _attempt(
     try:
         return compute()
     except OutOfDomainError as fault:
-        return Undefined(node, tuple(elements), isinstance(fault, TooLargeError))
+        return _undefined(node, elements, fault)
+
+
+def _undefined(
+    node: Apply, elements: Sequence[Element], fault: OutOfDomainError
+) -> Undefined:
+    return Undefined(node, tuple(elements), isinstance(fault, TooLargeError))
 
 
 def ray(start: Any, slope: Any, order: int) -> Array:

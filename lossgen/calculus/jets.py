@@ -28,6 +28,8 @@ MAX_ORDER = 12
 _EXP_MAGNITUDE = 40
 _MAGNITUDE = 2000
 
+_ZERO = mpf(0)
+
 
 class OutOfDomainError(ArithmeticError):
     """A function was applied outside its domain."""
@@ -72,7 +74,7 @@ def coefficients(element: Element, order: int) -> tuple[Any, ...]:
     """The Taylor coefficients up to an order."""
     if isinstance(element, Jet):
         return element.coefficients
-    return (element, *([mpf(0)] * order))
+    return (element, *([_ZERO] * order))
 
 
 def order_of(*elements: Element) -> int:
@@ -133,7 +135,7 @@ def div(left: Element, right: Element) -> Element:
     top = coefficients(left, len(bottom) - 1)
     quotient: list[Any] = []
     for k, item in enumerate(top):
-        rest = sum((quotient[i] * bottom[k - i] for i in range(k)), mpf(0))
+        rest = sum((quotient[i] * bottom[k - i] for i in range(k)), _ZERO)
         quotient.append((item - rest) / bottom[0])
     return Jet(quotient)
 
@@ -150,7 +152,7 @@ def compose(derivatives: Callable[[Any], Derivatives], element: Element) -> Elem
     series = [values[-1] / mp.factorial(len(rest))]
     for k in range(len(rest) - 1, -1, -1):
         raised = [
-            sum((series[i] * rest[j - i] for i in range(j + 1)), mpf(0))
+            sum((series[i] * rest[j - i] for i in range(j + 1)), _ZERO)
             for j in range(len(series))
         ]
         series = [values[k] / mp.factorial(k), *raised]
@@ -181,7 +183,7 @@ def _convolve(left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
     if len(left) == 2:  # the usual case, first derivatives
         return [left[0] * right[0], left[0] * right[1] + left[1] * right[0]]
     return [
-        sum((left[i] * right[k - i] for i in range(k + 1)), mpf(0))
+        sum((left[i] * right[k - i] for i in range(k + 1)), _ZERO)
         for k in range(len(left))
     ]
 
@@ -205,7 +207,7 @@ def exponential(x: Any) -> Any:
     if x and mp.mag(x) > _EXP_MAGNITUDE:
         if x > 0:
             raise TooLargeError
-        return mpf(0)
+        return _ZERO
     return mp.exp(x)
 
 
@@ -253,7 +255,7 @@ def _square(x: Any) -> Derivatives:
     yield x * x
     yield 2 * x
     yield mpf(2)
-    yield from repeat(mpf(0))
+    yield from repeat(_ZERO)
 
 
 def _sin(x: Any) -> Derivatives:
@@ -301,7 +303,7 @@ def _leibniz(left: Sequence[Any], right: Sequence[Any]) -> Any:
     """The next derivative of a product, from the derivatives of its factors."""
     n = len(right) - 1
     return sum(
-        (mp.binomial(n, i) * left[i] * right[n - i] for i in range(n + 1)), mpf(0)
+        (mp.binomial(n, i) * left[i] * right[n - i] for i in range(n + 1)), _ZERO
     )
 
 
@@ -320,7 +322,7 @@ def _cosh(x: Any) -> Derivatives:
 def _atan(x: Any) -> Derivatives:
     yield mp.atan(x)
     # (1 + x**2)*y' = 1, differentiated n times
-    before, slope = mpf(0), 1 / (1 + x * x)
+    before, slope = _ZERO, 1 / (1 + x * x)
     for n in count(1):
         yield slope
         after = -n * (2 * x * slope + (n - 1) * before) / (1 + x * x)
@@ -330,7 +332,7 @@ def _atan(x: Any) -> Derivatives:
 def _asinh(x: Any) -> Derivatives:
     yield mp.asinh(x)
     # (1 + x**2)*y'' + x*y' = 0, differentiated n times
-    before, slope = mpf(0), 1 / mp.sqrt(1 + x * x)
+    before, slope = _ZERO, 1 / mp.sqrt(1 + x * x)
     for n in count():
         yield slope
         after = -((2 * n + 1) * x * slope + n * n * before) / (1 + x * x)
@@ -349,7 +351,7 @@ def _logistic(x: Any) -> Any:
 
 
 def _softplus(x: Any) -> Derivatives:
-    yield max(x, mpf(0)) + mp.log1p(exponential(-abs(x)))
+    yield max(x, _ZERO) + mp.log1p(exponential(-abs(x)))
     yield from _sigmoid(x)
 
 
@@ -363,7 +365,7 @@ def _log_sigmoid(x: Any) -> Derivatives:
 def _log1p_square(x: Any) -> Derivatives:
     yield mp.log1p(x * x)
     # y' = 2*x*z and (1 + x**2)*z = 1, differentiated n times
-    before = mpf(0)
+    before = _ZERO
     for n, slope in enumerate(islice(_atan(x), 1, None)):
         yield 2 * (x * slope + n * before)
         before = slope
@@ -392,7 +394,7 @@ def _erfc(x: Any) -> Derivatives:
 def _erfc_value(x: Any) -> Any:
     if abs(x) < 2**20:
         return mp.erfc(x)
-    return mpf(0) if x > 0 else mpf(2)
+    return _ZERO if x > 0 else mpf(2)
 
 
 def _gauss(x: Any) -> Derivatives:
@@ -402,7 +404,7 @@ def _gauss(x: Any) -> Derivatives:
 
 def _hermite(bell: Any, slope: Any, bend: int) -> Derivatives:
     """The derivatives of ``exp(-q(x))`` with ``q' = slope`` and ``q'' = bend``."""
-    before = mpf(0)
+    before = _ZERO
     for n in count():
         yield bell
         before, bell = bell, -slope * bell - bend * n * before
@@ -473,7 +475,7 @@ def _power(exponent: Any) -> Callable[[Any], Derivatives]:
             raise OutOfDomainError
         factor, remaining = mpf(1), exponent
         while True:
-            yield factor * _power_value(x, remaining) if factor else mpf(0)
+            yield factor * _power_value(x, remaining) if factor else _ZERO
             factor, remaining = factor * remaining, remaining - 1
 
     return derivatives
@@ -485,7 +487,7 @@ def _power_value(x: Any, exponent: Any) -> Any:
     if x == 0:
         if exponent < 0:
             raise OutOfDomainError
-        return mpf(0)
+        return _ZERO
     if mp.mag(exponent) + mp.mag(mp.mag(x)) > _EXP_MAGNITUDE:
         raise TooLargeError
     return x**exponent
@@ -530,7 +532,7 @@ def power(base: Element, exponent: Element) -> Element:
         return compose(_power(exponent), base)
     start, growth = constant_term(base), exponent.coefficients[0]
     if start == 0 and growth > 0 and not isinstance(base, Jet):
-        return mpf(0)
+        return _ZERO
     if start <= 0:
         raise OutOfDomainError
     return smooth("exp", mul(exponent, smooth("log", base)))
@@ -548,7 +550,7 @@ def xlogy(factor: Element, argument: Element, op: str = "log") -> Element:
     needs a logarithm that is defined: ``x*log(x)`` has no derivative at 0.
     """
     if not isinstance(factor, Jet) and factor == 0:
-        return mpf(0)
+        return _ZERO
     return mul(factor, smooth(op, argument))
 
 
@@ -562,7 +564,7 @@ def stop(element: Element) -> Element:
 
 def absolute(element: Element, ties: Ties) -> Element:
     """``abs(element)``, with slope 0 at 0."""
-    return mul(element, mpf(compare(element, mpf(0), ties)))
+    return mul(element, mpf(compare(element, _ZERO, ties)))
 
 
 def even_bessel(element: Element, ties: Ties) -> Element:
@@ -595,10 +597,10 @@ def norm(elements: Sequence[Element], ties: Ties) -> Element:
     norm of ``t*v`` is ``t`` times the norm of ``v``.
     """
     order = order_of(*elements)
-    if ties.by_value and not any(compare(item, mpf(0), ties) for item in elements):
-        return Jet([mpf(0)] * (order + 1))
+    if ties.by_value and not any(compare(item, _ZERO, ties) for item in elements):
+        return Jet([_ZERO] * (order + 1))
     if not order:
-        return mp.sqrt(sum((item * item for item in elements), mpf(0)))
+        return mp.sqrt(sum((item * item for item in elements), _ZERO))
     rows = [coefficients(item, order) for item in elements]
     shift = next(
         (
@@ -609,10 +611,10 @@ def norm(elements: Sequence[Element], ties: Ties) -> Element:
         None,
     )
     if shift is None:
-        return Jet([mpf(0)] * (order + 1))
+        return Jet([_ZERO] * (order + 1))
     shifted = [Jet(row[shift:]) for row in rows]
-    total: Element = mpf(0)
+    total: Element = _ZERO
     for item in shifted:
         total = add(total, mul(item, item))
     root = smooth("sqrt", total)
-    return Jet([mpf(0)] * shift + list(root.coefficients))
+    return Jet([_ZERO] * shift + list(root.coefficients))

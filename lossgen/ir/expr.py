@@ -132,18 +132,26 @@ def number(value: int | Fraction) -> Number:
 
 def walk(expr: Expr) -> Iterator[Expr]:
     """Each distinct subexpression once, arguments before the node that uses them."""
-    seen: set[Expr] = set()
+    found: tuple[Expr, ...] | None = expr.__dict__.get("_walk")
+    if found is None:
+        found = _walk(expr)
+        object.__setattr__(expr, "_walk", found)
+    return iter(found)
+
+
+def _walk(expr: Expr) -> tuple[Expr, ...]:
+    seen: dict[Expr, None] = {}
     stack: list[tuple[Expr, bool]] = [(expr, False)]
     while stack:
         node, expanded = stack.pop()
         if node in seen:
             continue
         if expanded:
-            seen.add(node)
-            yield node
+            seen[node] = None
         else:
             stack.append((node, True))
             stack.extend((child, False) for child in reversed(node.children))
+    return tuple(seen)
 
 
 def tree_size(expr: Expr) -> int:
