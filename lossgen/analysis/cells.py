@@ -178,8 +178,11 @@ def _other(cell: Cell, guard: Guard) -> bool:
 
 
 def _tied(guard: Guard) -> Iterator[Cell]:
-    """Where the two arguments that a guard compares exceed, or undercut, the others."""
+    """Where the two arguments that a guard compares decide what the operation is."""
     node = guard.node
+    if node.op == "clip":
+        yield from _tied_ends(node, guard.difference)
+        return
     distinct = tuple(dict.fromkeys(node.args))
     if node.op not in ("max", "min") or len(distinct) < 3:
         return
@@ -190,6 +193,18 @@ def _tied(guard: Guard) -> Iterator[Cell]:
             ordered = over if node.op == "max" else [(b, a) for a, b in over]
             condition = _both(*(_above(*item) for item in ordered))
             yield Cell((condition,), ((node, Apply(node.op, pair)),))
+
+
+def _tied_ends(node: Apply, difference: Expr) -> Iterator[Cell]:
+    """As above for ``clip``, which is ``min(max(value, low), high)``."""
+    value, low, high = node.args
+    decided = {
+        sub(value, low): (_above(high, value), Apply("max", (value, low))),
+        sub(value, high): (_above(value, low), Apply("min", (value, high))),
+        sub(low, high): (_above(low, value), Apply("min", (low, high))),
+    }
+    condition, formula = decided[difference]
+    yield Cell((condition,), ((node, formula),))
 
 
 _Truth = dict[Expr, tuple[bool, ...]]

@@ -14,7 +14,7 @@ from typing import Any
 from mpmath import mp
 
 from lossgen.analysis.batches import as_written, batches_as_samples
-from lossgen.analysis.cells import points_in, unseen
+from lossgen.analysis.cells import Cell, points_in, unseen
 from lossgen.analysis.expansions import (
     EQUAL,
     Expansion,
@@ -170,7 +170,11 @@ def _found(
     """The breaks at known points, and in the cells that none of these lies in."""
     for place in places:
         yield from _break_at(loss, guard, place, report)
+    searched: dict[tuple[Cell, str], Locus | None] = {}
     for cell, place in unseen(loss, guard, variable, places):
+        key = cell, place.name
+        if searched.get(key):
+            continue
         pinned = replace(loss, expression=cell.pinned(loss.expression))
         expansion = expand(pinned, place)
         found = (
@@ -178,7 +182,9 @@ def _found(
         )
         if expansion is not None and found is None:
             continue
-        known = points_in(loss, guard, cell, place, samples_of(loss))
+        if key not in searched:
+            searched[key] = points_in(loss, guard, cell, place, samples_of(loss))
+        known = searched[key]
         if known is not None:
             yield from _break_at(loss, guard, known, report)
         elif found is not None and found.kink.order:

@@ -351,6 +351,22 @@ def test_infinite_ends(loss, keys, ends):
     assert [item.code.id for item in found].count("LG409") == len(ends)
 
 
+def test_ends_of_clip_that_only_some_targets_bring_into_play():
+    # min(max(0.5, y_pred), sin(d)): sin(d) is above 0.5 for y_true beyond 4 only.
+    result, _ = checked(
+        "clip(0.5, y_pred, sin(d)) + d",
+        where=D,
+        y_true="nonnegative",
+        y_pred="nonnegative",
+    )
+    assert set(kinks(result)) == {
+        "y_pred = 0.5",
+        "sin(y_pred - y_true) = 0.5",
+        "y_pred = sin(y_pred - y_true)",
+    }
+    assert kinks(result)["y_pred = 0.5"] == ("1", "2")
+
+
 PROPERTIES = {
     "(y_pred - y_true)**2": "proved proved proved proved",
     "abs(y_pred - y_true)": "proved proved proved proved",
