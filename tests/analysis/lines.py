@@ -156,6 +156,11 @@ class Line:
     high: Fraction
     balance: tuple | None = None
 
+    @property
+    def moving(self):
+        """The elements that change along the line."""
+        return (self.index, self.balance) if self.balance else (self.index,)
+
     def at(self, t):
         array = self.environment[self.name].copy()
         if self.balance:
@@ -411,7 +416,7 @@ def _declared(evaluator, keys, certificate, line, t, left, right):
         kink
         for kink in certificate.kinks
         if kink.order == ORDER_OF_KINKS
-        and _is_at(evaluator, keys, kink.at, environment, line.index)
+        and any(_is_at(evaluator, keys, kink.at, environment, k) for k in line.moving)
     ]
     place = (line.name, line.index, mp.nstr(t, 20), shown(line.environment))
     if not matching:
