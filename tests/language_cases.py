@@ -219,6 +219,13 @@ def masked_rows(t: Any, p: Any) -> Any:
     return np.where(LOUD_ROWS, ((t - p) ** 2).mean(-1), 0)
 
 
+def masked_pick(t: Any, p: Any) -> Any:
+    """1 less the share of the true class among the allowed ones, 1 if it is not."""
+    odds = np.where([True, False, True], np.exp(p), 0)
+    return 1 - (t * odds).sum(-1) / odds.sum(-1)
+
+
+SHARES = np.array([[0.2, 0.3, 0.5], [0, 1, 0], [0.4, 0.4, 0.2], [0.1, 0.7, 0.2]])
 LOUD = np.where(np.arange(ROWS)[:, None, None] == 2, 10.0, DEEP)
 LOUD_ROWS = (np.linalg.norm(LOUD, axis=-1) > 1.5) & (LOUD.max((1, 2)) < 9)[:, None]
 TIMES = np.array([[2.0, 1], [0.5, 0], [-1, 0], [1.5, 1]])
@@ -284,6 +291,42 @@ MASKS = [
         masked_rows,
         params={"limit": 1.5},
         kept=np.broadcast_to(LOUD_ROWS, (ROWS, STEPS)),
+    ),
+    Formula(
+        "masked_true_class",
+        one_hot(LABELS),
+        GUESS,
+        lambda t, p: -np.where(t < 1, np.log(1 - p), 0).sum(-1),
+        kept=np.ones(ROWS, bool),
+    ),
+    Formula(
+        "masked_true_element",
+        one_hot(LABELS),
+        NOISE,
+        lambda t, p: np.where(t < 1, p**2, 0),
+        kept=one_hot(LABELS) < 1,
+    ),
+    Formula(
+        "masked_shares",
+        SHARES,
+        GUESS,
+        lambda t, p: np.where((t > 0) & (t < 0.5), special.rel_entr(t, p), 0).sum(-1),
+        kept=((SHARES > 0) & (SHARES < 0.5)).any(-1),
+    ),
+    Formula(
+        "masked_largest",
+        REAL,
+        NOISE,
+        lambda t, p: over(-1, abs(t - p), t < t.max(-1, keepdims=True)),
+        kept=np.ones(ROWS, bool),
+    ),
+    Formula(
+        "masked_pick",
+        one_hot(LABELS),
+        NOISE,
+        masked_pick,
+        params={"allowed": [1.0, 0.0, 1.0]},
+        kept=np.ones(ROWS, bool),
     ),
     Formula(
         "censored_exponential", TIMES, NOISE[:, :1], censored, kept=TIMES[:, :1] > 0

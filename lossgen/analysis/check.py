@@ -100,11 +100,14 @@ def _has_samples(loss: Loss, report: Report) -> bool:
     salts = range(4)
     if any(generic(loss, last=n, rows=24, salt=s) for n in lasts for s in salts):
         return True
-    span = loss.spec.assume[0].span() if loss.spec.assume else loss.expression.span
-    report.add(
-        "LG309",
-        "no point of the domain satisfies the assumptions",
-        span,
-        help="check `assume` and `mask` against the declared domains",
-    )
+    assume, mask = loss.spec.assume, loss.spec.mask
+    if mask is not None and not assume:
+        message = "the mask keeps no element at any point of the domain"
+        remedy = "check `mask` against the declared domain of y_true"
+        report.add("LG309", message, mask.span(), help=remedy)
+        return False
+    span = assume[0].span() if assume else loss.expression.span
+    message = "no point of the domain satisfies the assumptions"
+    remedy = "check `assume` and `mask` against the declared domains"
+    report.add("LG309", message, span, help=remedy)
     return False

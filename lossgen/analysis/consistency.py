@@ -148,6 +148,8 @@ def _is_mean_consistent(loss: Loss) -> bool:
         return False
     true, predicted = found
     domain = loss.variable(true.name).domain
+    if loss.mask is not None and loss.variable(predicted.name).domain.along_last_axis:
+        return False  # the mean of what is kept need not be a prediction
     if len(domain.labels) == 2:
         return _is_centred_between(part, true, predicted, domain.labels)
     return _is_centred(part, true, predicted)
@@ -207,7 +209,8 @@ def _is_level(slope: Expr, part: Summand, ranges: Ranges) -> bool:
 
 
 def _on_simplex(loss: Loss) -> bool:
-    return any(
+    """Whether what is kept of each row of y_pred sums to 1."""
+    return loss.mask is None and any(
         item.domain.kind is DomainKind.SIMPLEX for item in loss.of_role(Role.Y_PRED)
     )
 

@@ -130,8 +130,8 @@ def _tilted(part: Summand, true: Symbol, predicted: Symbol) -> Expr | None:
         return part.expression
     slope = substitute(part.slope(predicted), {predicted: true})
     level = constant_of(slope, part.ranges)
-    if level is None:
-        return None
+    if level is None or (level and part.loss.mask is not None):
+        return None  # what a mask keeps of y_pred - y_true need not sum to 0
     return sum_of(part.expression, mul(Number(level), sub(true, predicted)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def _zero_at_target(loss: Loss, _: Smoothness) -> Property:
             if moved[true].shape != moved[predicted].shape:
                 return Property(name, "unknown", "the shapes differ")
             moved[predicted] = _into_domain(loss, predicted, moved[true])
-        sample = Sample(moved, sample.rows, sample.last)
+        sample = replace(sample, environment=moved)
         for row, value in enumerate(_values(loss.expression, sample)):
             if value is not None and abs(value) > mpf(10) ** -10:
                 place = sample.describe(row, tuple(true for _, true in pairs))
@@ -254,8 +255,8 @@ def _above_its_chord(loss: Loss, sample: Sample) -> str | None:
         array = sample.environment[item.name]
         ends[item.name] = np.roll(array, 1, axis=0)
         middle[item.name] = (array + ends[item.name]) / 2
-    far = Sample(ends, sample.rows, sample.last)
-    half = Sample(middle, sample.rows, sample.last)
+    far = replace(sample, environment=ends)
+    half = replace(sample, environment=middle)
     if satisfying(loss, half).rows != sample.rows:
         return None
     found = [_totals(loss, item) for item in (sample, far, half)]

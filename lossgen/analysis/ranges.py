@@ -37,6 +37,7 @@ from lossgen.ir.expr import (
     power,
     sub,
     symbols,
+    walk,
 )
 from lossgen.ir.expr import add as sum_of
 from lossgen.ir.extent import COVERED, Extent, extents
@@ -75,6 +76,29 @@ def domain_interval(domain: Domain) -> Interval:
         domain.lower.open or domain.lower.value is None,
         domain.upper.open or domain.upper.value is None,
     )
+
+
+def _kept(loss: Loss) -> Iterator[Expr]:
+    """What the mask says of the elements that it keeps.
+
+    In the mask a reduction runs over all elements, in the formula over those kept: only
+    along rows that are kept as a whole it is the same.
+    """
+    if loss.mask is None:
+        return
+    whole_rows = "last" not in extents(loss, loss.mask)[loss.mask]
+    same = {None, Axis.LAST} if whole_rows else {None}
+    for part in _conjuncts(loss.mask):
+        if all(node.axis in same for node in walk(part) if isinstance(node, Apply)):
+            yield part
+
+
+def _conjuncts(condition: Expr) -> Iterator[Expr]:
+    if isinstance(condition, Apply) and condition.op == "and":
+        for arg in condition.args:
+            yield from _conjuncts(arg)
+    else:
+        yield condition
 
 
 def _irrational_ends(loss: Loss) -> Iterator[Expr]:
@@ -236,7 +260,7 @@ class Ranges:
     def of_loss(loss: Loss) -> Ranges:
         """The ranges where the mask and the assumptions of a loss hold."""
         ranges = Ranges(_Atoms(loss), {}, {})
-        for condition in (*((loss.mask,) if loss.mask else ()), *loss.assume):
+        for condition in (*_kept(loss), *loss.assume):
             ranges = ranges.given(condition, True, local=False)
         for condition in _irrational_ends(loss):
             ranges = ranges.given(condition, True, local=False)

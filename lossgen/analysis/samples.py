@@ -29,19 +29,48 @@ Pick = Callable[[random.Random, Variable], Draw]
 _SEED = 20240229
 _NAMED_SIZE = 2
 _CONSTANT_ROWS = 48
+_MOST_DROPPED = 3
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What a mask drops of the rows of a sample.
+
+    ``rows`` has the inputs with all their elements, ``kept`` says which of these the
+    sample has.
+    """
+
+    rows: Mapping[str, Array]
+    kept: Array
+
+    def joined(self, name: str, values: Array) -> Array:
+        """Whole rows of an input whose kept elements are given."""
+        if name not in self.rows:
+            return values
+        whole: Array = self.rows[name].copy()
+        part = (len(whole), int(self.kept[0].sum()))
+        whole[self.kept] = np.broadcast_to(values, part).reshape(-1)
+        return whole
+
+    def only(self, keep: Array) -> Rest:
+        """The rows for which ``keep`` is true."""
+        rows = {name: value[keep] for name, value in self.rows.items()}
+        return Rest(rows, self.kept[keep])
 
 
 @dataclass(frozen=True)
 class Sample:
     """A batch of points: each row is one, unless an axis=batch ties them.
 
-    An input in ``lengths`` has so many equal elements, of which one stands here.
+    An input in ``lengths`` has so many equal elements, of which one stands here. With a
+    ``rest``, the rows are what a mask keeps of longer ones.
     """
 
     environment: Mapping[str, Array]
     rows: int
     last: int
     lengths: Mapping[str, int] = field(default_factory=dict)
+    rest: Rest | None = None
 
     def describe(self, row: int, names: tuple[str, ...]) -> str:
         """The values of some inputs in one row, ``y_pred = 1, y_true = (0, 2)``."""
@@ -53,7 +82,7 @@ class Sample:
 
     def moved(self, name: str, values: Array) -> Sample:
         """The same points with other values of one input."""
-        return Sample({**self.environment, name: values}, self.rows, self.last)
+        return replace(self, environment={**self.environment, name: values})
 
     def only(self, keep: Array) -> Sample:
         """The rows for which ``keep`` is true."""
@@ -61,10 +90,12 @@ class Sample:
             name: value[keep] if value.ndim and value.shape[0] == self.rows else value
             for name, value in self.environment.items()
         }
-        return replace(self, environment=chosen, rows=int(keep.sum()))
+        rest = self.rest.only(keep) if self.rest else None
+        return replace(self, environment=chosen, rows=int(keep.sum()), rest=rest)
 
     def _shown(self, name: str, row: int) -> str:
-        values = _row(self.environment[name], row)
+        array = self.environment[name]
+        values = _row(self.rest.joined(name, array) if self.rest else array, row)
         if name not in self.lengths:
             return _shown(values)
         element = number_text(values.flat[0])
@@ -131,9 +162,23 @@ def at_closed_ends(loss: Loss, sample: Sample, *roles: Role) -> Sample:
 def satisfying(loss: Loss, sample: Sample) -> Sample:
     """The rows that satisfy the assumptions and whose elements are all kept."""
     keep = np.ones(sample.rows, dtype=bool)
-    for condition in (*loss.assume, *((loss.mask,) if loss.mask else ())):
-        keep &= _row_truth(condition, sample)
+    for condition in loss.assume:
+        keep &= _by_row(_truth(condition, sample), sample.rows)
+    if loss.mask is not None:
+        keep &= _keeps_all(loss.mask, sample)
     return sample if keep.all() else sample.only(keep)
+
+
+def _keeps_all(mask: Expr, sample: Sample) -> Array:
+    """The rows that a mask keeps all elements of, and nothing of their rest."""
+    rest = sample.rest
+    if rest is None:
+        return _by_row(_truth(mask, sample), sample.rows)
+    environment = {
+        name: rest.joined(name, value) for name, value in sample.environment.items()
+    }
+    truth = _truth(mask, replace(sample, environment=environment, rest=None))
+    return _by_row(truth == rest.kept, sample.rows)
 
 
 def uses_axis(expr: Expr, axis: Axis) -> bool:
@@ -167,6 +212,49 @@ def _sample(
 ) -> Sample | None:
     if last < shortest(loss):
         return None
+    drawn = _drawn(loss, last, rows, pick, salt)
+    sample = satisfying(loss, drawn)
+    # Over a batch, or over places, what is kept is no shorter row.
+    tied = any(uses_axis(loss.expression, axis) for axis in (Axis.BATCH, Axis.SPATIAL))
+    if not sample.rows and loss.mask is not None and not tied:
+        sample = _kept_parts(loss, last, rows, pick, salt)
+    return sample if sample.rows else None
+
+
+def _kept_parts(loss: Loss, last: int, rows: int, pick: Pick, salt: int) -> Sample:
+    """Rows of which a mask keeps a part: that part, as a row of its own.
+
+    A mask such as ``y_true < 1`` on one-hot rows keeps no row as a whole.
+    """
+    assert loss.mask is not None
+    for more in range(1, _MOST_DROPPED + 1):
+        drawn = _drawn(loss, last + more, rows, pick, salt)
+        kept = _truth(loss.mask, drawn)
+        if kept.ndim != 2 or kept.shape[1] == 1:
+            break  # all elements of a row share their fate
+        counts = kept.sum(axis=1)
+        length = last if (counts == last).any() else counts.max()
+        if 0 < length < kept.shape[1]:
+            return satisfying(loss, _part(drawn, kept, counts == length, last))
+    return drawn.only(np.zeros(rows, dtype=bool))
+
+
+def _part(drawn: Sample, kept: Array, chosen: Array, last: int) -> Sample:
+    """The kept elements of the chosen rows, of which each has the same number."""
+    sample, kept = drawn.only(chosen), kept[chosen]
+    whole = {
+        name: value
+        for name, value in sample.environment.items()
+        if value.shape == kept.shape
+    }
+    parts = {
+        name: value[kept].reshape(sample.rows, -1) for name, value in whole.items()
+    }
+    environment = {**sample.environment, **parts}
+    return replace(sample, environment=environment, last=last, rest=Rest(whole, kept))
+
+
+def _drawn(loss: Loss, last: int, rows: int, pick: Pick, salt: int) -> Sample:
     generator = random.Random(_SEED + 1009 * last + salt)
     rank = 3 if uses_axis(loss.expression, Axis.SPATIAL) else 2
     tied = uses_axis(loss.expression, Axis.BATCH)
@@ -180,8 +268,7 @@ def _sample(
         environment[variable.name] = _fill(variable, shape, generator, pick)
     if pick is _special:
         _make_diagonal(loss, environment, rows)
-    sample = satisfying(loss, Sample(environment, rows, last))
-    return sample if sample.rows else None
+    return Sample(environment, rows, last)
 
 
 def _shape(
@@ -337,27 +424,24 @@ def _all_inside(variable: Variable, values: Array) -> bool:
     )
 
 
-def _row_truth(condition: Expr, sample: Sample) -> Array:
+def _by_row(truth: Array, rows: int) -> Array:
+    """The rows of which all elements are true."""
+    if not truth.ndim or truth.shape[0] != rows:
+        return np.full(rows, bool(truth.all()))
+    return np.asarray(truth.reshape(rows, -1).all(axis=1))
+
+
+def _truth(condition: Expr, sample: Sample) -> Array:
+    """Where a condition is true; it is false in rows that leave it undefined."""
     try:
-        truth = evaluate(condition, sample.environment, digits=30)
+        return np.asarray(evaluate(condition, sample.environment, digits=30), bool)
     except Undefined:
-        return _truth_by_row(condition, sample)
-    if not truth.ndim or truth.shape[0] != sample.rows:
-        return np.full(sample.rows, bool(truth.all()))
-    return np.asarray(truth.reshape(sample.rows, -1).all(axis=1))
-
-
-def _truth_by_row(condition: Expr, sample: Sample) -> Array:
-    """As above, where some rows leave the condition undefined: they fail it."""
-    truth = np.zeros(sample.rows, dtype=bool)
-    for row in range(sample.rows):
-        keep = np.arange(sample.rows) == row
-        try:
-            found = evaluate(condition, sample.only(keep).environment, digits=30)
-        except Undefined:
-            continue
-        truth[row] = bool(found.all())
-    return truth
+        if sample.rows == 1:
+            return np.zeros((1, 1), dtype=bool)
+    numbers = np.arange(sample.rows)
+    rows = [_truth(condition, sample.only(numbers == row)) for row in numbers]
+    shape = np.broadcast_shapes(*(row.shape for row in rows))
+    return np.concatenate([np.broadcast_to(row, shape) for row in rows])
 
 
 def _row(array: Array, row: int) -> Array:

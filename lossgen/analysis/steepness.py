@@ -286,7 +286,7 @@ def _moved(
             place = exact - towards * mpf(10) ** -digits
         for row in array:
             row.flat[0] = place
-    return Sample({**sample.environment, moving.name: array}, sample.rows, sample.last)
+    return sample.moved(moving.name, array)
 
 
 def _divergence_text(

@@ -72,6 +72,8 @@ def resolve(
         )
     _check_defaults(spec, variables, report)
     _check_mask_axes(spec, mask, report)
+    if expression is not None and mask is not None:
+        _check_indices(spec, expression, mask, report)
     if report.has_errors or expression is None or doubtful is not None:
         return None
     loss = Loss(
@@ -169,6 +171,17 @@ def _check_mask_axes(spec: LossSpec, mask: Expr | None, report: Report) -> None:
     if spec.mask and any(isinstance(n, Apply) and n.axis is Axis.BATCH for n in nodes):
         message = "a mask looks at each sample alone, and has no `axis=batch`"
         report.add("LG206", message, spec.mask.span())
+
+
+def _check_indices(
+    spec: LossSpec, expression: Expr, mask: Expr, report: Report
+) -> None:
+    """A class index that is none shows where the formula uses it."""
+    alone = depends_on(mask, Role.Y_TRUE) and not depends_on(expression, Role.Y_TRUE)
+    if spec.mask and spec.y_true.sparse and alone:
+        message = "`sparse` class indices have a part in the mask alone"
+        remedy = "remove `sparse`, or use y_true in the formula"
+        report.add("LG111", message, spec.mask.span(), help=remedy)
 
 
 def _check_defaults(

@@ -7,6 +7,7 @@ that such numbers lead to by arithmetic alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -91,7 +92,7 @@ def _short(loss: Loss) -> Sample | None:
         if None in numbers:
             return None
         environment[variable.name] = _shaped(numbers, array.shape)
-    found = satisfying(loss, Sample(environment, drawn.rows, drawn.last))
+    found = satisfying(loss, replace(drawn, environment=environment))
     return found if found.rows else None
 
 

@@ -155,14 +155,22 @@ def _with_masked_labels(loss: Loss, batch: Batch) -> Batch:
         return batch
     if loss.spec.y_true.sparse:
         return replace(batch, mask=_kept(loss.mask, batch))  # it has to stay one-hot
-    numbers = [float(n.value) for n in walk(loss.mask) if isinstance(n, Number)]
-    for value in (*numbers, *(-n for n in numbers), math.nan, 0.0, -1.0):
+    nodes = list(walk(loss.mask))
+    numbers = [float(n.value) for n in nodes if isinstance(n, Number)]
+    # What a NaN makes of others along an axis is up to the backend.
+    along = any(isinstance(n, Apply) and n.axis is not None for n in nodes)
+    others = (0.0, -1.0) if along else (math.nan, 0.0, -1.0)
+    for value in (*numbers, *(-n for n in numbers), *others):
         inputs = dict(batch.inputs)
         for item in loss.of_role(Role.Y_TRUE):
             inputs[item.name] = inputs[item.name].copy()
             inputs[item.name].reshape(-1)[1::4] = value
-        found = Batch(inputs, batch.parameters)
-        kept = _kept(loss.mask, found)
+        kept = _kept(loss.mask, Batch(inputs, batch.parameters))
+        for name in (item.name for item in loss.of_role(Role.Y_TRUE)):
+            if kept.shape == inputs[name].shape:
+                # What is kept is a label of the domain.
+                inputs[name] = np.where(kept, batch.inputs[name], inputs[name])
+        kept = _kept(loss.mask, Batch(inputs, batch.parameters))
         if not kept.all():
             return Batch(inputs, batch.parameters, kept)
     return batch

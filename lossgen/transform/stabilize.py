@@ -92,7 +92,8 @@ def _holds(condition: Condition, bindings: Bindings, loss: Loss) -> bool:
         return False
     domain = loss.variable(label.name).domain
     if condition is Condition.Y_ONE_HOT:
-        return domain.kind is DomainKind.ONE_HOT
+        # A mask may drop the entry that a label names.
+        return domain.kind is DomainKind.ONE_HOT and loss.mask is None
     return domain.labels == (Fraction(0), Fraction(1))
 
 

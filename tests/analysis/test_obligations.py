@@ -90,6 +90,14 @@ FINE = {
         {"y_true": "one_hot"},
     ),
     "masked label": ("y_pred/y_true", {"y_true": "nonnegative", "mask": "y_true != 0"}),
+    "masked class": (
+        "log(y_pred - y_true)",
+        {"y_true": "one_hot", "y_pred": "positive", "mask": "y_true < 1"},
+    ),
+    "masked rows": (
+        f"y_pred/norm(y_true, {LAST})",
+        {"mask": f"norm(y_true, {LAST}) > 1"},
+    ),
     "irrational end": ("log(2*pi - y_pred)", {**BARE, "y_pred": "(0, 2*pi)"}),
     "irrational divisor": ("1/(2*pi - y_pred)", {**BARE, "y_pred": "(0, 2*pi)"}),
     "share of an irrational end": (
@@ -122,6 +130,16 @@ REFUSED = {
     "LG301 closed": ("-y_true*log(y_pred)", {"y_true": "unit", "y_pred": "unit"}),
     "LG301 log1p": ("log1p(y_pred)", BARE),
     "LG301 xlogy": ("xlogy(y_true, y_pred)", {"y_true": "unit", "y_pred": "unit"}),
+    # In the mask the largest element is that of all, in the formula that of the kept.
+    "LG301 largest": (
+        f"y_pred + log(max(y_true, {LAST}) - y_true)",
+        {"mask": f"y_true < max(y_true, {LAST})"},
+    ),
+    # Of (1, 0, 0) the mask keeps (0, 0).
+    "LG302 masked class": (
+        f"y_pred/sum(y_true, {LAST})",
+        {"y_true": "one_hot", "mask": "y_true < 1"},
+    ),
     "LG301 one class": ("log(1 - softmax(y_pred, axis=last))", BARE),
     "LG301 local fact": (
         f"where(y_pred > 0, sum(log(y_pred), {LAST}), y_pred)",
@@ -170,6 +188,13 @@ def test_witness_in_words():
         "y_pred is declared real; y_true is declared unit; "
         "at y_pred = 0, y_true = 0 this is 2/0",
     )
+
+
+def test_a_sum_in_a_mask_is_not_that_of_what_is_kept():
+    # Of (6, 0), whose sum is 6, the mask keeps 0.
+    mask = f"y_true < 5 and sum(y_true, {LAST}) > 1"
+    (found,) = findings(f"y_pred/sum(y_true, {LAST})", y_true="nonnegative", mask=mask)
+    assert found.code.id == "LG305"
 
 
 def test_neither_proved_nor_refuted():

@@ -136,6 +136,35 @@ def test_the_check_agrees_with_theory(name):
             assert item.detail
 
 
+MASKED = {
+    # With the rows (0.7, 0.15, 0.15) and (0.1, 0.45, 0.45) it is -0.3*log(3).
+    "nonnegative": (
+        "sum(y_true*(log(y_true) - log(y_pred)), axis=last)",
+        "{y_true: simplex, y_pred: simplex, mask: y_true > 0 and y_true < 0.5}",
+    ),
+    # Without the last class it is least at multiples of the others' probabilities.
+    "proper": (
+        "-sum(y_true*log(y_pred), axis=last)",
+        "{y_true: one_hot, y_pred: simplex, mask: allowed > 0,"
+        " params: {allowed: {default: [1, 1, 0], shape: last}}}",
+    ),
+    # The expectation of sum((1 - y_k)*p_k**2) is least where (1 - q_k)*p_k are equal.
+    "mean_consistent": (
+        "sum(square(y_true - y_pred), axis=last)",
+        "{y_true: one_hot, y_pred: simplex, mask: y_true < 1}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(MASKED))
+def test_what_a_mask_keeps_of_a_row_need_not_sum_to_one(name):
+    loss, keys = MASKED[name]
+    text = f"{{name: some_loss, loss: '{loss}', {keys[1:]}"
+    (found,) = check_source(SourceFile("masked.yaml", text))
+    statuses = {p.name: p.status for p in found.checked.certificate.properties}
+    assert statuses[name] != "proved"
+
+
 BOUNDS = {
     "mae": "1",
     "huber": "delta",
