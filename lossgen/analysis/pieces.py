@@ -97,8 +97,11 @@ def _options(node: Apply) -> Iterator[_Option]:
             value,
             ((Apply("ge", (value, low)), True), (Apply("le", (value, high)), True)),
         )
-        yield low, ((Apply("lt", (value, low)), True),)
+        crossing = Apply("gt", (low, high))
+        yield low, ((Apply("lt", (value, low)), True), (crossing, False))
         yield high, ((Apply("gt", (value, high)), True),)
+        # The upper end wins over a lower one above it.
+        yield high, ((crossing, True),)
     else:
         (arg,) = node.args
         above, below = Apply("gt", (arg, ZERO)), Apply("lt", (arg, ZERO))

@@ -236,21 +236,23 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "xlog1py": lambda u, v: (apply("log1p", v), div(u, add(ONE, v))),
     "abs": lambda u: (apply("sign", u),),
     "relu": lambda u: (Apply("where", (Apply("gt", (u, ZERO)), ONE, ZERO)),),
-    "clip": lambda u, low, high: (
-        Apply(
-            "where",
-            (
-                Apply("and", (Apply("ge", (u, low)), Apply("le", (u, high)))),
-                ONE,
-                ZERO,
-            ),
-        ),
-        Apply("where", (Apply("lt", (u, low)), ONE, ZERO)),
-        Apply("where", (Apply("gt", (u, high)), ONE, ZERO)),
-    ),
+    "clip": lambda u, low, high: _clip(u, low, high),
     "sign": lambda u: (ZERO,),
     "floor": lambda u: (ZERO,),
 }
+
+
+def _clip(value: Expr, low: Expr, high: Expr) -> tuple[Expr, ...]:
+    above, below = Apply("ge", (value, low)), Apply("le", (value, high))
+    under, over = Apply("lt", (value, low)), Apply("gt", (value, high))
+    # The upper end wins over a lower one above it.
+    crossing = Apply("gt", (low, high))
+    chosen = (
+        Apply("and", (above, below)),
+        Apply("and", (under, Apply("not", (crossing,)))),
+        Apply("or", (over, crossing)),
+    )
+    return tuple(Apply("where", (condition, ONE, ZERO)) for condition in chosen)
 
 
 # Operations along an axis ---------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from fractions import Fraction
 from functools import lru_cache
+from itertools import repeat
 from math import inf
 from time import monotonic
 from typing import Any
@@ -553,11 +554,18 @@ def _filled(items: Sequence[Element], length: int) -> Array:
 
 
 def _map(function: Callable[..., Element], *arrays: Array) -> Array:
-    shape = arrays[0].shape
-    if any(item.shape != shape for item in arrays[1:]):
-        arrays = np.broadcast_arrays(*arrays)
-    result = np.empty(arrays[0].shape, dtype=object)
-    result.reshape(-1)[:] = list(map(function, *(item.flat for item in arrays)))
+    largest = max(arrays, key=lambda item: item.size)
+    columns: list[Iterable[Any]] = []
+    for array in arrays:
+        if array.shape == largest.shape:
+            columns.append(array.flat)
+        elif not array.ndim:
+            columns.append(repeat(array.item(), largest.size))
+        else:
+            shape = np.broadcast_shapes(*(item.shape for item in arrays))
+            return _map(function, *(np.broadcast_to(item, shape) for item in arrays))
+    result = np.empty(largest.shape, dtype=object)
+    result.reshape(-1)[:] = list(map(function, *columns))
     return result
 
 

@@ -176,18 +176,26 @@ def rebuild(expr: Expr, visit: Callable[[Expr], Expr]) -> Expr:
     """Apply ``visit`` to every node, bottom up, with smart constructors."""
     done: dict[Expr, Expr] = {}
     for node in walk(expr):
-        if isinstance(node, Apply):
-            args = tuple(done[arg] for arg in node.args)
-            same = all(new is old for new, old in zip(args, node.args, strict=True))
-            done[node] = visit(node if same else apply(node.op, *args, axis=node.axis))
-        else:
-            done[node] = visit(node)
+        done[node] = visit(_with_new_arguments(node, done))
     return done[expr]
 
 
 def substitute(expr: Expr, replacements: Mapping[Expr, Expr]) -> Expr:
-    """Replace subexpressions by others, folding constants on the way."""
-    return rebuild(expr, lambda node: replacements.get(node, node))
+    """Replace subexpressions by others, all at once, folding constants on the way."""
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        # What folding leaves may look like something to be replaced, and is not.
+        new = replacements.get(node)
+        done[node] = _with_new_arguments(node, done) if new is None else new
+    return done[expr]
+
+
+def _with_new_arguments(node: Expr, done: Mapping[Expr, Expr]) -> Expr:
+    if not isinstance(node, Apply):
+        return node
+    args = tuple(done[arg] for arg in node.args)
+    same = all(new is old for new, old in zip(args, node.args, strict=True))
+    return node if same else apply(node.op, *args, axis=node.axis)
 
 
 def replace_nodes(expr: Expr, replacements: Mapping[Expr, Expr]) -> Expr:
