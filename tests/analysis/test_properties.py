@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from probing import contradiction
 from verdict_cases import load
-from writing import text
+from writing import text, write
 
+from lossgen.analysis.check import check
 from lossgen.analysis.properties import examine
 from lossgen.compiler import check_source, compile_source
 from lossgen.diagnostics.diagnostic import Report
@@ -185,6 +186,22 @@ BOUNDS = {
 def test_bounds(name):
     _, found = examined(name)
     assert found["bounded_gradient"].bound == BOUNDS[name]
+
+
+def test_the_upper_end_of_clip_wins_where_the_ends_cross():
+    # min(max(-p, 2), p) is p below 2, and 2 above.
+    found = check(write("clip(-y_pred, 2, y_pred)", "unused", "nonnegative"), Report())
+    properties = {item.name: item for item in found.certificate.properties}
+    assert properties["bounded_gradient"].bound == "1"
+
+
+def test_a_term_that_cancels_is_no_symmetry():
+    # abs(d) + y_pred, written at length
+    loss = "where(y_true < 0, y_pred, abs(abs(d))) + (y_pred + (y_pred - y_pred))"
+    keys = {"where": {"d": "y_pred - y_true"}}
+    found = check(write(loss, "probability", "probability", **keys), Report())
+    properties = {item.name: item for item in found.certificate.properties}
+    assert properties["symmetric"].status == "refuted"
 
 
 def test_an_undecided_claim_is_tested():

@@ -29,7 +29,8 @@ def points(op):
     if op == "pow":
         return [(x, y) for x in POSITIVE for y in ANYWHERE]
     if op == "clip":
-        return [(mpf(x), mpf(1), mpf(2)) for x in (0, 1.5, 3)]
+        ends = ((mpf(1), mpf(2)), (mpf(2), mpf(1)))
+        return [(mpf(x), *pair) for pair in ends for x in (0, 1.5, 3)]
     if FUNCTIONS[op].min_args == 2:
         return [(x, y + mpf("0.1")) for x in ANYWHERE for y in ANYWHERE]
     return [(x,) for x in ANYWHERE]

@@ -247,6 +247,8 @@ def test_substitute_replaces_whole_terms_and_folds():
     # Replacements are not looked into again.
     assert substitute(P, {P: T, T: P}) == T
     assert substitute(call("add", P, T), {P: T, T: P}) == call("add", T, P)
+    vanishing = call("add", P, call("neg", P))
+    assert substitute(call("add", P, vanishing), {P: T, T: P}) == T
 
 
 def test_rebuild_goes_bottom_up_and_keeps_what_is_unchanged():
