@@ -326,6 +326,13 @@ def points_in(
     return None
 
 
+def points_inside(
+    loss: Loss, guard: Guard, place: Locus, samples: tuple[Sample, ...]
+) -> Locus | None:
+    """Points of a locus within the prediction's domain, if a search finds any."""
+    return points_in(loss, guard, Cell(tuple(_interior(place)), ()), place, samples)
+
+
 def _towards(
     loss: Loss, guard: Guard, cell: Cell, place: Locus, sample: Sample
 ) -> Iterator[Sample]:

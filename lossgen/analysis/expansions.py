@@ -11,7 +11,7 @@ from mpmath import mp, mpf
 
 from lossgen.analysis.guards import DIGITS, Locus
 from lossgen.analysis.samples import Sample, uses_axis
-from lossgen.calculus.evaluate import Undefined, germ
+from lossgen.calculus.evaluate import UndecidedError, Undefined, germ
 from lossgen.calculus.jets import MAX_ORDER, Jet
 from lossgen.ir.expr import Axis
 from lossgen.ir.loss import Loss
@@ -68,18 +68,27 @@ def expand(loss: Loss, place: Locus) -> Expansion | None:
         The expansion; None if there is not even a first derivative at any point.
     """
     points = place.sample
-    found = _both_sides(loss, place, points, 1)
-    if found is None or not found.agrees:
-        return found
-    for highest in (_LOW_ORDER, MAX_ORDER):
-        for order in range(highest, found.order, -1):
-            higher = _both_sides(loss, place, points, order)
-            if higher is not None:
-                found = higher
-                break
-        if found.order < highest or not found.agrees:
+    found: Expansion | None = None
+    for highest in (1, _LOW_ORDER, MAX_ORDER):
+        if highest == MAX_ORDER:
+            points = points.only(np.arange(points.rows) < _FEW)
+        try:
+            found = _as_far_as_known(loss, place, points, highest, found)
+        except UndecidedError:
+            continue  # higher derivatives tell which branch is taken
+        if found is None or found.order < highest or not found.agrees:
             break
-        points = points.only(np.arange(points.rows) < _FEW)
+    return found
+
+
+def _as_far_as_known(
+    loss: Loss, place: Locus, points: Sample, highest: int, found: Expansion | None
+) -> Expansion | None:
+    """The expansion to the highest order there is, or the one that is known."""
+    for order in range(highest, found.order if found else 0, -1):
+        higher = _both_sides(loss, place, points, order)
+        if higher is not None:
+            return higher
     return found
 
 
@@ -113,29 +122,34 @@ def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
 def _both_sides(
     loss: Loss, place: Locus, sample: Sample, order: int
 ) -> Expansion | None:
+    # At the highest order, what has not been told apart is taken as equal.
+    decisive = order < MAX_ORDER
+
+    def both(points: Sample) -> tuple[Side, Side]:
+        left, right = (
+            germs(loss, place, points, sign, order, decisive=decisive)
+            for sign in (-1, 1)
+        )
+        return left, right
+
+    def exists(row: int) -> bool:
+        try:
+            both(place.sample.only(np.arange(place.sample.rows) == row))
+        except Undefined:
+            return False
+        return True
+
     try:
-        left, right = (germs(loss, place, sample, s, order) for s in (-1, 1))
+        left, right = both(sample)
     except Undefined:
         if order > 1:
             return None
-        kept = np.array(
-            [_exists(loss, place, row, order) for row in range(sample.rows)]
-        )
+        kept = np.array([exists(row) for row in range(sample.rows)])
         if not kept.any():
             return None
         sample = sample.only(kept)
-        left, right = (germs(loss, place, sample, s, order) for s in (-1, 1))
+        left, right = both(sample)
     return Expansion(sample, order, left, right)
-
-
-def _exists(loss: Loss, place: Locus, row: int, order: int) -> bool:
-    sample = place.sample.only(np.arange(place.sample.rows) == row)
-    try:
-        for sign in (-1, 1):
-            germs(loss, place, sample, sign, order)
-    except Undefined:
-        return False
-    return True
 
 
 def germs(
@@ -147,11 +161,13 @@ def germs(
     digits: int = DIGITS,
     *,
     by_value: bool = False,
+    decisive: bool = False,
 ) -> Side:
     """Per row, the derivatives along the variable's first element, seen from a side.
 
     Raises:
         Undefined: If a value or a derivative does not exist.
+        UndecidedError: If ``decisive``, and the order is too low to choose a branch.
     """
     name = place.variable.name
     direction = np.zeros(sample.environment[name].shape, dtype=int)
@@ -166,6 +182,7 @@ def germs(
         digits=digits,
         tolerance=_TOLERANCE,
         by_value=by_value,
+        decisive=decisive,
     )
     with mp.workdps(digits):
         totals = [_row_totals(item, sample.rows, tied) for item in values]

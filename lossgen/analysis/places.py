@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from mpmath import mp
 
+from lossgen.analysis.cells import points_inside
 from lossgen.analysis.guards import (
     DIGITS,
     Guard,
     Locus,
+    is_solved,
     loci,
     loci_anywhere,
     solved_names,
@@ -31,6 +33,7 @@ _DISTANT_ROWS = 8
 _SALTS = (1, 2, 3, 4, 5)  # further points where the first ones miss some
 _FURTHER_SALTS = (6, 7)
 _MANY = 40  # rows of those
+_MORE = 16
 _ENOUGH = 3  # rows that tell a constant from what depends on the data
 _ALL_SIGNS = 3
 _LONGER = (3, 6, 12)  # lengths to look at where the shorter ones miss it
@@ -61,12 +64,15 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
             if rows >= _ENOUGH and (len(signs) == _ALL_SIGNS or not news):
                 break
     found.update(_missed(loss, guard, variable, found))
+    found.update(_more_roots(loss, guard, variable, found))
     if not found and guard.reachable:
         # None inside the domain at these points, but there may be at others.
-        for sample in (*samples_of(loss), *_further(loss)):
+        drawn = samples_of(loss)
+        for sample in (*drawn, *_further(loss)):
             inside = loci(guard, variable, sample)
             for place in inside or loci_anywhere(guard, variable, sample):
-                found.setdefault(place.name, place)
+                within = None if inside else points_inside(loss, guard, place, drawn)
+                found.setdefault(place.name, within or place)
             if found:
                 break
     return tuple(found.values()) if known or found else None
@@ -89,6 +95,19 @@ def _missed(
         if len(more) == len(missing):
             break
     return more
+
+
+def _more_roots(
+    loss: Loss, guard: Guard, variable: Variable, found: dict[str, Locus]
+) -> dict[str, Locus]:
+    """Further points where roots are searched for: they may be of several kinds."""
+    searched = guard.node.op not in ("amax", "amin", "norm")
+    if not found or not searched or is_solved(guard, variable):
+        return {}
+    last = last_lengths(loss)[-1]
+    sample = generic(loss, last=last, rows=_MORE, salt=_FURTHER_SALTS[0])
+    located = (loci(guard, variable, sample) if sample else None) or ()
+    return {f"{item.name} {k} more": item for k, item in enumerate(located)}
 
 
 def _signs_of_others(guard: Guard, places: tuple[Locus, ...]) -> set[int]:

@@ -48,6 +48,10 @@ class Undefined(ArithmeticError):  # noqa: N818 (a finding, not a fault)
         super().__init__(f"{node.op}({shown})")
 
 
+class UndecidedError(ArithmeticError):
+    """A comparison of germs depends on derivatives beyond their order."""
+
+
 class OutOfStepsError(Exception):
     """More work was asked for than `limited` allows."""
 
@@ -105,6 +109,7 @@ def evaluate(
     tolerance: Any = 0,
     rounding: Rounding | None = None,
     by_value: bool = False,
+    decisive: bool = False,
 ) -> Array:
     """The value of an expression.
 
@@ -117,6 +122,7 @@ def evaluate(
         tolerance: Germs whose coefficients differ by no more count as equal.
         rounding: What to make of the result of each operation, by default nothing.
         by_value: Whether branches are chosen by values alone, ties as in computed code.
+        decisive: Whether germs that agree as far as they are known are no tie.
 
     Returns:
         An object array; bool for a condition. Masked elements are None (or False).
@@ -125,11 +131,12 @@ def evaluate(
     Raises:
         Undefined: If an element of the result has no value. Branches that ``where``
             does not take, and the second argument of ``xlogy(0, v)``, do not count.
+        UndecidedError: If ``decisive``, and a condition compares such germs.
     """
     with mp.workdps(digits):
-        result = Evaluation(environment, mask, tolerance, rounding, by_value).value(
-            expr
-        )
+        result = Evaluation(
+            environment, mask, tolerance, rounding, by_value, decisive
+        ).value(expr)
     for item in result.flat:
         if isinstance(item, Undefined):
             raise item
@@ -149,6 +156,7 @@ def germ(
     tolerance: Any = 0,
     rounding: Rounding | None = None,
     by_value: bool = False,
+    decisive: bool = False,
 ) -> tuple[Array, ...]:
     """Value and derivatives of ``expr`` along a ray, seen from its start.
 
@@ -163,6 +171,7 @@ def germ(
         tolerance: As for `evaluate`.
         rounding: As for `evaluate`.
         by_value: As for `evaluate`.
+        decisive: As for `evaluate`.
 
     Returns:
         The arrays of value, first derivative, … with respect to the ray's parameter at
@@ -170,6 +179,7 @@ def germ(
 
     Raises:
         Undefined: If a value or a derivative does not exist.
+        UndecidedError: As for `evaluate`.
     """
     moving = dict(environment)
     with mp.workdps(digits):
@@ -183,6 +193,7 @@ def germ(
         tolerance=tolerance,
         rounding=rounding,
         by_value=by_value,
+        decisive=decisive,
     )
     with mp.workdps(digits):
         return tuple(
@@ -235,6 +246,7 @@ class Evaluation:
         tolerance: Any = 0,
         rounding: Rounding | None = None,
         by_value: bool = False,
+        decisive: bool = False,
     ) -> None:
         """Prepare the inputs."""
         arrays = {name: _array(value) for name, value in environment.items()}
@@ -242,7 +254,7 @@ class Evaluation:
             arrays = {name: _masked(value, mask) for name, value in arrays.items()}
         self._arrays = arrays
         self._rank = max((item.ndim for item in arrays.values()), default=0)
-        self._ties = Ties(mpf(tolerance), by_value)
+        self._ties = Ties(mpf(tolerance), by_value, decisive)
         self._rounding = rounding
         self._known: dict[Expr, Array] = {}
 
@@ -374,7 +386,14 @@ def _smooth(op: str) -> _Operation:
 
 
 def _compared(test: Callable[[int], bool]) -> _Operation:
-    return lambda elements, ties: test(jets.compare(elements[0], elements[1], ties))
+    def compared(elements: Sequence[Element], ties: Ties) -> Element:
+        sign = jets.compare(elements[0], elements[1], ties)
+        # Formulas that meet to this order may take either's derivatives; branches not.
+        if not sign and ties.decisive and jets.order_of(*elements):
+            raise UndecidedError
+        return test(sign)
+
+    return compared
 
 
 def _clip(elements: Sequence[Element], ties: Ties) -> Element:

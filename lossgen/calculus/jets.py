@@ -45,11 +45,13 @@ class Ties:
 
     ``tolerance`` is how far their coefficients may differ. With ``by_value`` only the
     constant terms are compared, as computed code does; otherwise the first
-    coefficients that differ decide.
+    coefficients that differ decide. With ``decisive`` no condition may rest on germs
+    that agree as far as they are known.
     """
 
     tolerance: Any
     by_value: bool = False
+    decisive: bool = False
 
 
 class Jet:

@@ -367,6 +367,36 @@ def test_ends_of_clip_that_only_some_targets_bring_into_play():
     assert kinks(result)["y_pred = 0.5"] == ("1", "2")
 
 
+@pytest.mark.parametrize("power", [2, 4])
+def test_a_power_that_only_its_derivatives_tell_from_zero(power):
+    # 2 on both sides of y_pred = y_true, and 0 there
+    loss = f"where(d**{power} > 0, 2, abs(d)) + 0.25*d"
+    _, found = checked(loss, where=D)
+    (jump,) = [item for item in found if item.code.id == "LG401"]
+    assert jump.message == "the loss jumps at y_pred = y_true"
+
+
+def test_a_jump_that_only_far_targets_bring_inside_the_domain():
+    # From y_pred to a at y_pred = y_true - 40, which is inside for y_true > 40.
+    _, found = checked(
+        "where(d < -40 or y_pred < 0, y_pred, a)",
+        where=D,
+        y_pred="nonnegative",
+        params={"a": {"default": 1.0, "domain": "(0, 3)"}},
+    )
+    assert "LG401" in codes(found)
+
+
+def test_slopes_where_a_condition_holds_from_both_directions():
+    # d*sin(d) = 1 at d = 1.114, where it rises, and at d = 2.773, where it falls.
+    result, _ = checked(
+        "clip(d*sin(d), 0, 1)", where=D, y_true="(-2, 1)", y_pred="probability"
+    )
+    assert kinks(result) == {
+        "(y_pred - y_true)*sin(y_pred - y_true) = 1": ("0 … 1.38881", "-2.22532 … 0")
+    }
+
+
 PROPERTIES = {
     "(y_pred - y_true)**2": "proved proved proved proved",
     "abs(y_pred - y_true)": "proved proved proved proved",
