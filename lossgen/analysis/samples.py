@@ -30,6 +30,8 @@ _SEED = 20240229
 _NAMED_SIZE = 2
 _CONSTANT_ROWS = 48
 _MOST_DROPPED = 3
+_ELEMENTS = 512  # of a sample, where rows are long
+_FEW_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ def _sample(
 ) -> Sample | None:
     if last < shortest(loss):
         return None
+    rows = _affordable(loss, rows)
     drawn = _drawn(loss, last, rows, pick, salt)
     sample = satisfying(loss, drawn)
     # Over a batch, or over places, what is kept is no shorter row.
@@ -269,6 +272,14 @@ def _drawn(loss: Loss, last: int, rows: int, pick: Pick, salt: int) -> Sample:
     if pick is _special:
         _make_diagonal(loss, environment, rows)
     return Sample(environment, rows, last)
+
+
+def _affordable(loss: Loss, rows: int) -> int:
+    """Fewer rows where a declared size makes them long."""
+    longest = max(
+        (v.size for v in loss.variables if isinstance(v.size, int)), default=1
+    )
+    return max(_FEW_ROWS, min(rows, _ELEMENTS // longest))
 
 
 def _shape(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lossgen.backend.formatting import format_source
 from lossgen.backend.property_tests import is_unbounded, property_tests
 from lossgen.backend.prose import title
 from lossgen.backend.shape import result_shape
 from lossgen.backend.signature import default_source
+from lossgen.backend.tables import REPEATED, source
 from lossgen.backend.templating import render
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
@@ -22,14 +25,14 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
     """The source of the test file, formatted, without the header."""
     loss = program.checked.loss
     shape = result_shape(loss, program.body.extent)
-    context = {
+    context: dict[str, Any] = {
         "name": loss.name,
         "class_name": loss.class_name,
         "title": title(loss),
         "module": f"{options.module}.{loss.name}" if options.module else loss.name,
         "cases": [_case(case) for case in table.probabilities],
         "logits_cases": [_case(case) for case in table.logits],
-        "ends": [f"({_source(t)}, {_source(p)})" for t, p in table.ends],
+        "ends": [f"({source(t)}, {source(p)})" for t, p in table.ends],
         "kinks": [_kink(row) for row in table.kinks],
         "logits": bool(loss.spec.y_pred.logits),
         "required": _required(loss, table),
@@ -43,6 +46,8 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "at_kinks": table.probabilities[0].at_kinks,
         "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
     }
+    tables = (context["cases"], context["logits_cases"], context["ends"])
+    context["repeated"] = any(REPEATED in text for table in tables for text in table)
     return format_source(render(TEMPLATE, context, options.templates))
 
 
@@ -50,7 +55,7 @@ def _case(case: ReferenceCase) -> str:
     rows = ",\n".join(
         "("
         + ", ".join(
-            _source(item)
+            source(item)
             for item in (
                 row.y_true,
                 row.y_pred,
@@ -67,13 +72,13 @@ def _case(case: ReferenceCase) -> str:
 
 
 def _kink(row: KinkRow) -> str:
-    slopes = ", ".join(map(_source, (row.left, row.right, row.gradient)))
-    inputs = f"{_source(row.y_true)}, {_source(row.y_pred)}"
+    slopes = ", ".join(map(source, (row.left, row.right, row.gradient)))
+    inputs = f"{source(row.y_true)}, {source(row.y_pred)}"
     return f"({_mapping(row)}, {inputs}, {row.element}, {slopes})"
 
 
 def _mapping(case: ReferenceCase | KinkRow) -> str:
-    items = (f'"{name}": {_source(value)}' for name, value in case.parameters.items())
+    items = (f'"{name}": {source(value)}' for name, value in case.parameters.items())
     return "{" + ", ".join(items) + "}"
 
 
@@ -81,7 +86,7 @@ def _required(loss: Loss, table: ReferenceTable) -> str:
     """Arguments for the parameters that have no default."""
     first = table.probabilities[0].parameters
     items = (
-        f'"{item.name}": {_source(first[item.name])}'
+        f'"{item.name}": {source(first[item.name])}'
         for item in loss.parameters
         if item.default is None
     )
@@ -101,15 +106,3 @@ def _is_zero(value: Nested) -> bool:
     if isinstance(value, tuple):
         return all(_is_zero(item) for item in value)
     return value == 0
-
-
-def _source(value: Nested) -> str:
-    """A number with 12 digits, or nested lists of them."""
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_source(item) for item in value) + "]"
-    if value != value:
-        return 'float("nan")'
-    if value in (float("inf"), float("-inf")):
-        return f'float("{value}")'
-    short = f"{value:.12g}"
-    return short if any(c in short for c in ".en") else f"{short}.0"

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from fractions import Fraction
 from functools import lru_cache
 from itertools import repeat
-from math import inf
+from math import inf, prod
 from time import monotonic
 from typing import Any
 
@@ -197,39 +197,9 @@ def germ(
     )
     with mp.workdps(digits):
         return tuple(
-            _map(lambda item, k=k: _derivative(item, k, order), result)
+            mapped(lambda item, k=k: _derivative(item, k, order), result)
             for k in range(order + 1)
         )
-
-
-def gradient(
-    expr: Expr,
-    environment: Environment,
-    name: str,
-    *,
-    mask: Array | None = None,
-    digits: int = 50,
-) -> Array:
-    """The derivative of the sum of ``expr`` with respect to each element of a symbol.
-
-    At a kink, the derivative towards larger values. Masked elements are None.
-    """
-    start = _array(environment[name])
-    result = np.empty(start.shape, dtype=object)
-    apart = not _ties_samples(expr) and start.ndim > 1
-    cells = np.ndindex(start.shape[1:] if apart else start.shape)
-    for cell in cells:
-        index = (slice(None), *cell) if apart else cell
-        direction = np.zeros(start.shape, dtype=int)
-        direction[index] = 1
-        slopes = germ(expr, environment, {name: direction}, mask=mask, digits=digits)[1]
-        with mp.workdps(digits):
-            result[index] = (
-                _per_sample(slopes, start.shape[0]) if apart else _total(slopes)
-            )
-    if mask is not None:
-        result[~np.broadcast_to(mask, start.shape)] = None
-    return result
 
 
 class Evaluation:
@@ -253,7 +223,7 @@ class Evaluation:
         if mask is not None:
             arrays = {name: _masked(value, mask) for name, value in arrays.items()}
         self._arrays = arrays
-        self._rank = max((item.ndim for item in arrays.values()), default=0)
+        self.rank = max((item.ndim for item in arrays.values()), default=0)
         self._ties = Ties(mpf(tolerance), by_value, decisive)
         self._rounding = rounding
         self._known: dict[Expr, Array] = {}
@@ -269,7 +239,7 @@ class Evaluation:
         rounding = self._rounding
         if rounding is None or not isinstance(node, Apply) or node.op in CONDITIONS:
             return result
-        return _map(
+        return mapped(
             lambda item: (
                 item
                 if item is None or isinstance(item, Undefined)
@@ -288,14 +258,15 @@ class Evaluation:
         arguments = [self._known[arg] for arg in node.args]
         spend(_cost(node, arguments))
         if node.op == "where":
-            return _map(_choose, *arguments)
+            return mapped(_choose, *arguments)
         if node.op in ("and", "or"):
-            return _map(_all_of if node.op == "and" else _any_of, *arguments)
+            return mapped(_all_of if node.op == "and" else _any_of, *arguments)
         if node.axis is not None:
             return self._along(node, arguments[0])
-        return _map(self._elementwise(node), *arguments)
+        return mapped(self.elementwise(node), *arguments)
 
-    def _elementwise(self, node: Apply) -> Callable[..., Element]:
+    def elementwise(self, node: Apply) -> Callable[..., Element]:
+        """An operation as a function of elements."""
         function, ties = _ELEMENTWISE[node.op], self._ties
 
         def guarded(*elements: Element) -> Element:
@@ -310,18 +281,14 @@ class Evaluation:
         return guarded
 
     def _along(self, node: Apply, array: Array) -> Array:
-        array = array.reshape((1,) * (self._rank - array.ndim) + array.shape)
-        axes = _axes(node.axis, array.ndim)
-        moved = np.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
-        outer = moved.shape[: moved.ndim - len(axes)]
-        rows = moved.reshape((*outer, -1))
+        assert node.axis is not None
+        rows, back = along_rows(array, node.axis, self.rank)
         collapse = node.op in _COLLAPSE
-        result = np.empty((*outer, 1 if collapse else rows.shape[-1]), dtype=object)
-        for index in np.ndindex(outer):
+        length = 1 if collapse else rows.shape[-1]
+        result = np.empty((*rows.shape[:-1], length), dtype=object)
+        for index in np.ndindex(rows.shape[:-1]):
             result[index] = self._row(node, list(rows[index]), collapse)
-        shape = (*outer, *((1,) * len(axes))) if collapse else moved.shape
-        target = range(array.ndim - len(axes), array.ndim)
-        return np.moveaxis(result.reshape(shape), target, axes)
+        return back(result)
 
     def _row(self, node: Apply, row: list[Element], collapse: bool) -> Array:
         kept = [item for item in row if item is not None]
@@ -331,15 +298,54 @@ class Evaluation:
         if collapse:
             function = _COLLAPSE[node.op]
             value = fault or _attempt(node, kept, lambda: function(kept, self._ties))
-            return _filled([value], 1)
+            return _filled(self._accumulated(node.op, kept, [value]), 1)
         spread = _ALONG[node.op]
         outcome = fault or _attempt(node, kept, lambda: spread(kept, self._ties))
         if isinstance(outcome, Undefined):
             outcome = [outcome] * len(kept)
-        values = iter(outcome)
+        values = iter(self._accumulated(node.op, kept, outcome))
         return _filled(
             [None if item is None else next(values) for item in row], len(row)
         )
+
+    def _accumulated(
+        self, op: str, row: list[Element], results: list[Element]
+    ) -> list[Element]:
+        """Results of a long row with the error of summing it one by one."""
+        if self._rounding is None or len(row) <= LONG:
+            return results
+        if not all(isinstance(item, mpf) for item in (*row, *results)):
+            return results
+        error = accumulated(mpf(1), len(row), self._rounding)
+        if op in ("sum", "mean"):
+            size = mp.fsum(row, absolute=True) / (len(row) if op == "mean" else 1)
+            return [item + error * size for item in results]
+        if op == "cumsum":
+            sizes = _cumsum([abs(item) for item in row], self._ties)
+            return [
+                item + error * size for item, size in zip(results, sizes, strict=True)
+            ]
+        if op in ("logsumexp", "log_softmax", "log1m_softmax"):
+            return each(lambda item: item + error, results)
+        if op in ("softmax", "norm", "l2_normalize"):
+            return each(lambda item: item * (1 + error), results)
+        return results
+
+
+LONG = 16
+"""The length from which the error of summing a row one by one is counted."""
+
+_SHARE = 8
+
+
+def accumulated(size: Any, count: int, rounding: Rounding) -> Any:
+    """An error of summing ``count`` terms whose magnitudes add up to ``size``.
+
+    It is a share of the bound ``count*u*size`` (Higham 2002, Accuracy and Stability of
+    Numerical Algorithms, section 4.2), which equal terms come close to.
+    """
+    reach = size * count / _SHARE
+    return rounding("add", reach) - reach
 
 
 _WEIGHTS = {"lgamma": 40, "digamma": 40, "i0e": 80, "normal_logcdf": 10}
@@ -468,22 +474,26 @@ def _peak(row: Sequence[Element]) -> Any:
     return max(jets.constant_term(item) for item in row)
 
 
-def _logsumexp(row: Sequence[Element], ties: Ties) -> Element:
+def _shifted(row: Sequence[Element]) -> tuple[list[Element], Any]:
+    """The exponentials of a row over that of its peak, and the peak."""
     peak = _peak(row)
-    shifted = [jets.smooth("exp", jets.sub(item, peak)) for item in row]
+    return each(lambda item: jets.smooth("exp", jets.sub(item, peak)), row), peak
+
+
+def _logsumexp(row: Sequence[Element], ties: Ties) -> Element:
+    shifted, peak = _shifted(row)
     return jets.add(jets.smooth("log", _sum(shifted, ties)), peak)
 
 
 def _log_softmax(row: Sequence[Element], ties: Ties) -> list[Element]:
     total = _logsumexp(row, ties)
-    return [jets.sub(item, total) for item in row]
+    return each(lambda item: jets.sub(item, total), row)
 
 
 def _softmax(row: Sequence[Element], ties: Ties) -> list[Element]:
-    peak = _peak(row)
-    shifted = [jets.smooth("exp", jets.sub(item, peak)) for item in row]
+    shifted, _ = _shifted(row)
     total = _sum(shifted, ties)
-    return [jets.div(item, total) for item in shifted]
+    return each(lambda item: jets.div(item, total), shifted)
 
 
 def _log1m_softmax(row: Sequence[Element], ties: Ties) -> list[Element]:
@@ -494,7 +504,7 @@ def _log1m_softmax(row: Sequence[Element], ties: Ties) -> list[Element]:
 
 def _l2_normalize(row: Sequence[Element], ties: Ties) -> list[Element]:
     length = jets.norm(row, ties)
-    return [jets.div(item, length) for item in row]
+    return each(lambda item: jets.div(item, length), row)
 
 
 def _cumsum(row: Sequence[Element], ties: Ties) -> list[Element]:
@@ -540,6 +550,33 @@ def _axes(axis: Axis | None, rank: int) -> tuple[int, ...]:
 # Arrays of elements -----------------------------------------------------------------
 
 
+def along_rows(
+    array: Array, axis: Axis, rank: int
+) -> tuple[Array, Callable[[Array], Array]]:
+    """An array with what an axis covers in its last axis, and the way back.
+
+    Args:
+        array: Of any rank up to ``rank``; missing leading axes have length 1.
+        axis: What is to become one row.
+        rank: That of the largest array in the evaluation.
+
+    Returns:
+        The rows, and a function that takes rows, or one element for each row, back to
+        the axes of the array.
+    """
+    array = array.reshape((1,) * (rank - array.ndim) + array.shape)
+    axes = _axes(axis, rank)
+    target = tuple(range(rank - len(axes), rank))
+    moved = np.moveaxis(array, axes, target)
+    outer, covered = moved.shape[: rank - len(axes)], moved.shape[rank - len(axes) :]
+
+    def back(rows: Array) -> Array:
+        shape = covered if rows.shape[-1] == prod(covered) else (1,) * len(axes)
+        return np.moveaxis(rows.reshape((*outer, *shape)), target, axes)
+
+    return moved.reshape((*outer, -1)), back
+
+
 def _array(value: Any) -> Array:
     """An object array of mpf, jets and None."""
     if isinstance(value, Jet):
@@ -549,7 +586,14 @@ def _array(value: Any) -> Array:
         isinstance(item, (mpf, Jet)) or item is None for item in array.flat
     ):
         return array
-    return _map(_number, array)
+    known: dict[Any, Any] = {}
+    result = np.empty(array.shape, dtype=object)
+    flat = result.reshape(-1)
+    for index, item in enumerate(array.flat):
+        if item not in known:
+            known[item] = _number(item)
+        flat[index] = known[item]
+    return result
 
 
 def _number(item: Any) -> Any:
@@ -572,7 +616,23 @@ def _filled(items: Sequence[Element], length: int) -> Array:
     return array
 
 
-def _map(function: Callable[..., Element], *arrays: Array) -> Array:
+def each(function: Callable[..., Any], *rows: Iterable[Any]) -> list[Any]:
+    """A function applied to the elements of rows that stand together.
+
+    It is called once for elements that are the same objects: long rows often repeat.
+    """
+    known: dict[tuple[int, ...], Any] = {}
+    found = []
+    for items in zip(*rows, strict=True):
+        key = tuple(map(id, items))
+        if key not in known:
+            known[key] = function(*items)
+        found.append(known[key])
+    return found
+
+
+def mapped(function: Callable[..., Element], *arrays: Array) -> Array:
+    """The same for object arrays, once they are broadcast."""
     largest = max(arrays, key=lambda item: item.size)
     columns: list[Iterable[Any]] = []
     for array in arrays:
@@ -582,9 +642,9 @@ def _map(function: Callable[..., Element], *arrays: Array) -> Array:
             columns.append(repeat(array.item(), largest.size))
         else:
             shape = np.broadcast_shapes(*(item.shape for item in arrays))
-            return _map(function, *(np.broadcast_to(item, shape) for item in arrays))
+            return mapped(function, *(np.broadcast_to(item, shape) for item in arrays))
     result = np.empty(largest.shape, dtype=object)
-    result.reshape(-1)[:] = list(map(function, *columns))
+    result.reshape(-1)[:] = each(function, *columns)
     return result
 
 
@@ -626,30 +686,13 @@ def ray(start: Any, slope: Any, order: int) -> Array:
     array = _array(start)
     slopes = np.broadcast_to(_array(slope), array.shape)
     rest = [mpf(0)] * (order - 1)
-    return _map(lambda item, d: Jet((item, d, *rest)) if d else item, array, slopes)
+    return mapped(lambda item, d: Jet((item, d, *rest)) if d else item, array, slopes)
 
 
 def _derivative(element: Element, k: int, order: int) -> Element:
     if element is None or isinstance(element, bool):
         return element
     return jets.coefficients(element, order)[k] * mp.factorial(k)
-
-
-def _ties_samples(expr: Expr) -> bool:
-    return any(
-        isinstance(node, Apply) and node.axis is Axis.BATCH for node in walk(expr)
-    )
-
-
-def _total(array: Array) -> Any:
-    return sum((item for item in array.flat if item is not None), mpf(0))
-
-
-def _per_sample(array: Array, batch: int) -> Array:
-    rows = np.broadcast_to(array, (batch, *array.shape[1:])) if array.ndim else array
-    if not array.ndim:
-        return _filled([_total(array)], batch)
-    return _filled([_total(row) for row in rows], batch)
 
 
 def _show(element: Element) -> str:

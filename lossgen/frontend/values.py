@@ -161,7 +161,7 @@ def read_whole(node: Node) -> int:
     raise _wrong("a whole number", node)
 
 
-MAX_SIZE = 100
+MAX_SIZE = 4096
 """The largest length that is written as a number: tests hold samples of it."""
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from mpmath import mp
 
 from lossgen.calculus.evaluate import evaluate, germ
-from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
+from lossgen.calculus.reverse import TiedError, value_and_gradient
+from lossgen.ir.expr import Axis, Expr, Role
 from lossgen.ir.extent import FULL, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.oracle.roundoff import Roundoff
@@ -34,13 +35,37 @@ class Formula:
         return Axis.BATCH in axes_of(self.loss)
 
     def evaluated(
-        self, batch: Batch, digits: int, rounding: Roundoff | None = None
+        self,
+        batch: Batch,
+        digits: int,
+        *,
+        side: int = 1,
+        rounding: Roundoff | None = None,
     ) -> tuple[Array, Array]:
-        """Values, and the gradient of their sum by y_pred."""
-        return (
-            self.values(batch, digits, rounding),
-            self.gradient(batch, digits, rounding=rounding),
-        )
+        """The values, and the gradient of their sum by y_pred.
+
+        Channels are joined on the last axis. ``side`` is 1 or -1: from which side kinks
+        are looked at.
+        """
+        try:
+            return self._swept(batch, digits, rounding)
+        except TiedError:
+            rows = np.arange(batch.rows)
+        if not self.tied and len(rows) > 1:
+            parts = [
+                self.evaluated(
+                    batch.only(rows == row), digits, side=side, rounding=rounding
+                )
+                for row in rows
+            ]
+            found, gradients = zip(*parts, strict=True)
+            return np.concatenate(found), np.concatenate(gradients)
+        partials = [
+            self._one_sided(variable, batch, digits, side, rounding)
+            for variable in self.loss.of_role(Role.Y_PRED)
+        ]
+        values = self.values(batch, digits, rounding)
+        return values, np.concatenate(partials, axis=-1)
 
     def values(
         self, batch: Batch, digits: int, rounding: Roundoff | None = None
@@ -56,25 +81,28 @@ class Formula:
             )
             return self._returned(found, batch.rows)
 
-    def gradient(
-        self,
-        batch: Batch,
-        digits: int,
-        *,
-        side: int = 1,
-        rounding: Roundoff | None = None,
-    ) -> Array:
-        """The gradient of the sum of all values, channels joined on the last axis.
+    def gradient(self, batch: Batch, digits: int, *, side: int = 1) -> Array:
+        """The gradient of the sum of all values; see `evaluated`."""
+        return self.evaluated(batch, digits, side=side)[1]
 
-        ``side`` is 1 or -1: from which side kinks are looked at.
-        """
-        parts = [
-            self._partial(variable, batch, digits, side, rounding)
-            for variable in self.loss.of_role(Role.Y_PRED)
-        ]
-        return np.concatenate(parts, axis=-1)
+    def _swept(
+        self, batch: Batch, digits: int, rounding: Roundoff | None
+    ) -> tuple[Array, Array]:
+        names = [variable.name for variable in self.loss.of_role(Role.Y_PRED)]
+        with mp.workdps(digits):
+            found, partials = value_and_gradient(
+                self.expression,
+                environment(batch),
+                names,
+                lambda found: self._weights(found, batch.rows),
+                mask=batch.mask,
+                digits=digits,
+                rounding=rounding,
+            )
+            values = self._returned(found, batch.rows)
+        return values, np.concatenate([partials[name] for name in names], axis=-1)
 
-    def _partial(
+    def _one_sided(
         self,
         variable: Variable,
         batch: Batch,
@@ -82,39 +110,45 @@ class Formula:
         side: int,
         rounding: Roundoff | None,
     ) -> Array:
+        """The derivatives by one variable, element by element."""
         array = batch.inputs[variable.name]
-
-        def slopes(direction: Array) -> Array:
-            return germ(
-                self.expression,
-                environment(batch),
-                {variable.name: direction},
-                mask=batch.mask,
-                digits=digits,
-                rounding=rounding,
-            )[1]
-
+        result = np.empty(array.shape, dtype=object)
         with mp.workdps(digits):
-            if not any(isinstance(n, Apply) and n.axis for n in walk(self.expression)):
-                alone = slopes(np.full(array.shape, side))
-                if alone.shape == array.shape:
-                    return self._shares(alone) * side
-            result = np.empty(array.shape, dtype=object)
-            for index in cells(array, self.tied):
+            for index in np.ndindex(array.shape):
                 direction = np.zeros(array.shape)
                 direction[index] = side
-                found = self._returned(slopes(direction), batch.rows)
-                total = _row_sums(found) * side
-                result[index] = sum(total) if self.tied else total
+                slopes = germ(
+                    self.expression,
+                    environment(batch),
+                    {variable.name: direction},
+                    mask=batch.mask,
+                    digits=digits,
+                    rounding=rounding,
+                )[1]
+                weights = self._weights(slopes, batch.rows)
+                pairs = zip(slopes.flat, weights.flat, strict=True)
+                result[index] = side * sum(
+                    (slope * weight for slope, weight in pairs if weight is not None),
+                    mp.zero,
+                )
         return result
 
-    def _shares(self, slopes: Array) -> Array:
-        """What each element adds to the sum of all values, where none meets another."""
-        count = 1 if self.loss.mask is not None else slopes.shape[-1]
-        result = np.empty(slopes.shape, dtype=object)
-        for index, item in np.ndenumerate(slopes):
-            result[index] = mp.zero if item is None else item / count
-        return result
+    def _weights(self, found: Array, rows: int) -> Array:
+        """How much each element of the formula adds to the sum of what is returned."""
+        padded = found.reshape((1,) * (2 - found.ndim) + found.shape)
+        kept = np.vectorize(lambda item: item is not None, otypes=[bool])(padded)
+        extent = extents(self.loss, self.loss.expression)[self.loss.expression]
+        if "batch" not in extent:
+            shares = np.full(padded.shape, mp.mpf(rows) / max(1, int(kept.sum())))
+        elif self.loss.mask is not None and extent == FULL:
+            shares = np.full(padded.shape, mp.one)
+        else:
+            axes = (-1,) if "spatial" in extent else tuple(range(1, padded.ndim))
+            counts = np.maximum(kept.sum(axis=axes, keepdims=True), 1)
+            shares = np.broadcast_to(mp.one / counts.astype(object), padded.shape)
+        weights: Array = shares.astype(object)
+        weights[~kept] = None
+        return np.asarray(weights.reshape(found.shape))
 
     def _returned(self, found: Array, rows: int) -> Array:
         """What Keras gets: see "What comes back" of the language."""
@@ -156,12 +190,4 @@ def _mean(found: Array, axes: tuple[int, ...]) -> Array:
     for index in np.ndindex(outer):
         kept = [item for item in rows[index] if item is not None]
         result[index] = sum(kept) / len(kept) if kept else mp.zero
-    return result
-
-
-def _row_sums(values: Array) -> Array:
-    result = np.empty(values.shape[0], dtype=object)
-    for row in range(values.shape[0]):
-        items = np.atleast_1d(values[row]).flat
-        result[row] = sum((i for i in items if i is not None), mp.zero)
     return result

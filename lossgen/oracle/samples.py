@@ -26,6 +26,12 @@ CLASSES = 3
 
 NAMED_SIZE = 3
 
+LONG = 16
+"""The length up to which all elements of a row are drawn."""
+
+PERIOD = 7
+"""After how many elements a longer row repeats: prime to powers of 2."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -96,6 +102,19 @@ def draw(domain: Domain, shape: tuple[int, ...], generator: random.Random) -> Ar
     return array
 
 
+def _drawn(
+    variable: Variable, loss: Loss, shape: tuple[int, ...], generator: random.Random
+) -> Array:
+    """The same; a long row repeats, unless its largest element would be a tie."""
+    ops = {node.op for node in walk(loss.expression) if isinstance(node, Apply)}
+    tied = not ops.isdisjoint(("amax", "amin"))
+    if tied or variable.domain.along_last_axis or (shape or (0,))[-1] <= LONG:
+        return draw(variable.domain, shape, generator)
+    pattern = draw(variable.domain, (*shape[:-1], PERIOD), generator)
+    repeated: Array = np.take(pattern, np.arange(shape[-1]) % PERIOD, axis=-1)
+    return repeated
+
+
 def rounded(value: float) -> float:
     """The nearest float32 number."""
     return float(np.float32(value))
@@ -123,7 +142,7 @@ def sample(loss: Loss, rows: int, seed: int, *, defaults: bool) -> Batch:
             else:
                 parameters[variable.name] = _parameter(variable, shape, generator)
         else:
-            inputs[variable.name] = draw(variable.domain, shape, generator)
+            inputs[variable.name] = _drawn(variable, loss, shape, generator)
     return Batch(inputs, parameters)
 
 
@@ -216,10 +235,15 @@ def _inside(domain: Domain, value: float) -> float:
 
 
 def _composition(domain: Domain, length: int, generator: random.Random) -> list[float]:
-    """A vertex of the simplex, or a point inside, in multiples of 1/64."""
+    """A vertex of the simplex, or a point inside, in multiples of a power of 2."""
     if domain.kind is DomainKind.ONE_HOT:
         chosen = int(generator.random() * length)
         return [float(index == chosen) for index in range(length)]
+    if length > LONG:
+        pattern = [1 + int(generator.random() * 3) for _ in range(PERIOD)]
+        rest = [pattern[index % PERIOD] for index in range(length - 1)]
+        whole = 1 << (4 * length).bit_length()
+        return [part / whole for part in (whole - sum(rest), *rest)]
     cuts = sorted(
         1 + int(generator.random() * (63 - length)) for _ in range(length - 1)
     )

@@ -19,7 +19,7 @@ from lossgen.ir.loss import Variable
 from lossgen.ir.reference import Nested
 from lossgen.oracle.evaluation import Formula, cells, floats
 from lossgen.oracle.roundoff import Roundoff
-from lossgen.oracle.samples import Array, Batch
+from lossgen.oracle.samples import LONG, PERIOD, Array, Batch
 
 EPSILON = 2.0**-23
 """One unit in the last place of a float32 number just above 1."""
@@ -76,13 +76,18 @@ def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Arr
         if _is_exact(variable):
             continue
         array = batch.inputs[variable.name]
-        indices = cells(array, formula.tied)
-        # Neighbours in a long last axis stand in different groups.
-        for group in (indices[k::_GROUPS] for k in range(min(_GROUPS, len(indices)))):
+        for group in _groups(cells(array, formula.tied), array.shape[-1]):
             found = _shifted(formula, batch, variable, group)
             for total, new, old in zip(moved, found, exact, strict=True):
                 total += np.abs(floats(new) - old)
     return moved
+
+
+def _groups(indices: list[tuple[Any, ...]], last: int) -> list[list[tuple[Any, ...]]]:
+    """The elements that are moved together: neighbours never, repeated ones always."""
+    if last > LONG:
+        return [[i for i in indices if i[-1] % PERIOD == k] for k in range(PERIOD)]
+    return [indices[k::_GROUPS] for k in range(min(_GROUPS, len(indices)))]
 
 
 def _shifted(
@@ -111,7 +116,7 @@ def _roundoff(computed: Formula, batch: Batch, exact: list[Array]) -> list[Array
     off = [np.zeros(found.shape) for found in exact]
     for seed in range(_RUNS):
         try:
-            found = computed.evaluated(batch, _DIGITS, Roundoff(seed))
+            found = computed.evaluated(batch, _DIGITS, rounding=Roundoff(seed))
         except Undefined:
             continue  # rounding took an argument out of its domain
         off = [

@@ -5,7 +5,7 @@ import pytest
 from mpmath import mp, mpf
 
 from lossgen.calculus import evaluate as module
-from lossgen.calculus.evaluate import Undefined, evaluate, germ, gradient
+from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.ir.expr import Apply, Axis, Constant, Number, Role, Symbol, number
 from lossgen.ir.functions import FUNCTIONS, Kind
 
@@ -233,28 +233,3 @@ def test_infinite_slopes_are_undefined():
 def test_stop_gradient():
     product = call("mul", call("stop_gradient", P), P)
     assert side(product, 3, 1) == [9, 3, 0, 0]
-
-
-def test_gradient_of_reductions():
-    p = np.array([[1.0, 2.0], [3.0, 5.0]])
-    loss = call("square", call("mean", P, axis=Axis.LAST))
-    expected = np.repeat(p.mean(-1, keepdims=True), 2, axis=-1)
-    np.testing.assert_allclose(
-        gradient(loss, {"y_pred": p}, "y_pred").astype(float), expected
-    )
-    tied = call("square", call("sum", P, axis=Axis.BATCH))
-    np.testing.assert_allclose(
-        gradient(tied, {"y_pred": p}, "y_pred").astype(float),
-        2 * np.repeat(p.sum(0, keepdims=True), 2, axis=0),
-    )
-    assert (
-        gradient(call("square", D), {"y_pred": p, "y_true": p * 0}, "y_pred")[1, 1]
-        == 10
-    )
-
-
-def test_gradient_skips_masked_elements():
-    p = np.array([[1.0, 2.0]])
-    mask = np.array([[True, False]])
-    found = gradient(call("square", P), {"y_pred": p}, "y_pred", mask=mask)
-    assert found.tolist() == [[2, None]]

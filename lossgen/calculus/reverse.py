@@ -1,0 +1,386 @@
+"""Gradients of formulas in reverse mode, at arbitrary precision.
+
+One sweep from the result to the inputs gives the derivatives by all of them, at a few
+times the cost of the value (Griewank and Walther 2008, Evaluating Derivatives, ch. 3).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.calculus import jets
+from lossgen.calculus.evaluate import (
+    LONG,
+    Array,
+    Environment,
+    Evaluation,
+    Rounding,
+    Undefined,
+    accumulated,
+    along_rows,
+    each,
+    mapped,
+)
+from lossgen.calculus.jets import Element, Jet
+from lossgen.ir.expr import Apply, Expr, Symbol, walk
+from lossgen.ir.functions import CONDITIONS
+
+Seeds = Callable[[Array], Array]
+"""From the elements of a value to the weight of each in what is differentiated."""
+
+
+class TiedError(ArithmeticError):
+    """A branch is on its edge: there are slopes from several sides; see `germ`."""
+
+
+def value_and_gradient(
+    expr: Expr,
+    environment: Environment,
+    names: Iterable[str],
+    seeds: Seeds,
+    *,
+    mask: Array | None = None,
+    digits: int = 50,
+    rounding: Rounding | None = None,
+) -> tuple[Array, dict[str, Array]]:
+    """The value of ``expr``, and the gradient of a weighted sum of its elements.
+
+    Args:
+        expr: The expression.
+        environment: As for `evaluate`, without jets.
+        names: The symbols to differentiate by.
+        seeds: Gives the weights; None for an element that has no part in the sum.
+        mask: As for `evaluate`.
+        digits: Decimal digits to work with.
+        rounding: What to make of the result of each operation of either sweep.
+
+    Returns:
+        The value as from `evaluate`, and by name the derivatives, 0 for what is masked.
+
+    Raises:
+        Undefined: If the value or a derivative does not exist.
+        TiedError: If a condition, a maximum or the like that depends on the symbols is
+            a tie.
+    """
+    names = tuple(names)
+    with mp.workdps(digits):
+        sweep = _Sweep(Evaluation(environment, mask, rounding=rounding), expr, names)
+        value = sweep.value
+        for item in value.flat:
+            if isinstance(item, Undefined):
+                raise item
+        adjoints = sweep.backward(seeds(value), rounding or _exactly)
+        return value, {
+            name: _settled(adjoints.get(name), np.shape(environment[name]))
+            for name in names
+        }
+
+
+def _settled(adjoint: Array | None, shape: tuple[int, ...]) -> Array:
+    """An adjoint with 0 where nothing arrived."""
+    result: Array = np.empty(shape, dtype=object)
+    result.reshape(-1)[:] = mpf(0)
+    if adjoint is None:
+        return result
+    for index, item in np.ndenumerate(_gathered(adjoint, shape, _exactly)):
+        if isinstance(item, Undefined):
+            raise item
+        if item is not None:
+            result[index] = item
+    return result
+
+
+class _Sweep:
+    """An expression evaluated forward, and its adjoints.
+
+    An element of an adjoint is None where nothing flows, as into a branch that is not
+    taken, and `Undefined` behind a derivative that does not exist.
+    """
+
+    def __init__(self, run: Evaluation, expr: Expr, names: tuple[str, ...]) -> None:
+        self._run, self._expr = run, expr
+        self.value = run.value(expr)
+        self._moving: dict[Expr, None] = {}
+        for node in walk(expr):
+            moves = (isinstance(node, Symbol) and node.name in names) or (
+                isinstance(node, Apply) and any(a in self._moving for a in node.args)
+            )
+            if moves:
+                self._moving[node] = None
+
+    def backward(self, seeds: Array, rounding: Rounding) -> dict[str, Array]:
+        """The adjoints of the symbols, by name."""
+        adjoints: dict[Expr, Array] = {self._expr: seeds}
+        found: dict[str, Array] = {}
+        for node in reversed(self._moving):
+            if isinstance(node, Apply):
+                self._refuse_ties(node)
+            adjoint = adjoints.pop(node, None)
+            if adjoint is None:
+                continue
+            if isinstance(node, Symbol):
+                found[node.name] = adjoint
+                continue
+            assert isinstance(node, Apply)
+            for arg, flow in self._pulled(node, adjoint, rounding):
+                shape = self._run.value(arg).shape
+                flow = _gathered(flow, shape, rounding)
+                known = adjoints.get(arg)
+                adjoints[arg] = (
+                    flow
+                    if known is None
+                    else mapped(lambda a, b: _plus(a, b, rounding), known, flow)
+                )
+        return found
+
+    def _refuse_ties(self, node: Apply) -> None:
+        arguments = [self._run.value(arg) for arg in node.args]
+        if node.axis is not None:
+            rows = along_rows(arguments[0], node.axis, self._run.rank)[0]
+            test = _TIED_ROWS.get(node.op)
+            if test and any(test(_kept(rows[index])) for index in _outer(rows)):
+                raise TiedError
+        elif node.op in _TIED:
+            test = _TIED[node.op]
+            found = mapped(lambda *items: None not in items and test(items), *arguments)
+            if found.any():
+                raise TiedError
+
+    def _pulled(
+        self, node: Apply, adjoint: Array, rounding: Rounding
+    ) -> list[tuple[Expr, Array]]:
+        """What flows from a node into each argument that moves."""
+        if node.op in CONDITIONS or node.op == "stop_gradient":
+            return []
+        if node.axis is not None:
+            return [(node.args[0], self._along(node, adjoint, rounding))]
+        arguments = [self._run.value(arg) for arg in node.args]
+        pull = _PULLS.get(node.op) or _by_jets(node, self._run)
+
+        def into(k: int) -> Array:
+            def flow(weight: Element, *items: Element) -> Element:
+                if weight is None or None in items:
+                    return None
+                if isinstance(weight, Undefined):
+                    return weight
+                return pull(weight, items, k, rounding)
+
+            return mapped(flow, adjoint, *arguments)
+
+        return [
+            (arg, into(k)) for k, arg in enumerate(node.args) if arg in self._moving
+        ]
+
+    def _along(self, node: Apply, adjoint: Array, rounding: Rounding) -> Array:
+        assert node.axis is not None
+        rank = self._run.rank
+        rows, back = along_rows(self._run.value(node.args[0]), node.axis, rank)
+        outputs, _ = along_rows(self._run.value(node), node.axis, rank)
+        weights, _ = along_rows(adjoint, node.axis, rank)
+        flow = np.empty(rows.shape, dtype=object)
+        for index in _outer(rows):
+            kept = [k for k, item in enumerate(rows[index]) if item is not None]
+            given = _kept(weights[index])
+            if not kept or not given:
+                continue
+            fault = next((item for item in given if isinstance(item, Undefined)), None)
+            if fault is not None:
+                flow[index][kept] = fault
+                continue
+            row = [rows[index][k] for k in kept]
+            if node.op in _COLLAPSED:
+                pulled = _COLLAPSED[node.op](row, outputs[index][0], given[0])
+            else:
+                gains = [weights[index][k] for k in kept]
+                gains = [mpf(0) if item is None else item for item in gains]
+                results = [outputs[index][k] for k in kept]
+                pulled = _SPREAD[node.op](row, results, gains, _totals(rounding))
+            pulled = each(lambda item: rounding("mul", item), pulled)
+            for k, item in zip(kept, pulled, strict=True):
+                flow[index][k] = item
+        return back(flow)
+
+
+def _exactly(op: str, result: Element) -> Element:
+    return result
+
+
+# Elementwise operations ---------------------------------------------------------------
+
+_Pull = Callable[[Any, Sequence[Element], int, Rounding], Any]
+"""From adjoint, arguments and the number of one of them to what flows into it."""
+
+_PULLS: dict[str, _Pull] = {
+    "add": lambda weight, items, k, rounding: weight,
+    "neg": lambda weight, items, k, rounding: -weight,
+    "where": lambda weight, items, k, rounding: (
+        weight if k == (1 if items[0] else 2) else None
+    ),
+}
+
+
+def _by_jets(node: Apply, run: Evaluation) -> _Pull:
+    """The chain rule, with the partial derivative from a series of one term."""
+    function = run.elementwise(node)
+
+    def pull(weight: Any, items: Sequence[Element], k: int, rounding: Rounding) -> Any:
+        moved = [*items[:k], Jet((items[k], mpf(1))), *items[k + 1 :]]
+        series = function(*moved)
+        if isinstance(series, Undefined):
+            return series
+        slope = jets.coefficients(series, 1)[1]
+        if abs(slope) == 1:
+            return weight * slope
+        return rounding("mul", weight * rounding(node.op, slope))
+
+    return pull
+
+
+# Operations along an axis -------------------------------------------------------------
+
+_Row = Sequence[Any]
+
+
+_COLLAPSED: dict[str, Callable[[_Row, Any, Any], list[Any]]] = {
+    "sum": lambda row, y, weight: [weight] * len(row),
+    "mean": lambda row, y, weight: [weight / len(row)] * len(row),
+    "amax": lambda row, y, weight: each(lambda x: weight * (x == y), row),
+    "amin": lambda row, y, weight: each(lambda x: weight * (x == y), row),
+    "logsumexp": lambda row, y, weight: each(
+        lambda x: weight * jets.exponential(x - y), row
+    ),
+    "norm": lambda row, y, weight: each(lambda x: weight * x / y, row),
+}
+
+
+_Total = Callable[[_Row], Any]
+
+
+def _totals(rounding: Rounding) -> _Total:
+    """Sums, with the error that summing a long row has."""
+
+    def total(terms: _Row) -> Any:
+        found = mp.fsum(terms)
+        if len(terms) <= LONG:
+            return found
+        size = mp.fsum(terms, absolute=True)
+        return found + accumulated(size, len(terms), rounding)
+
+    return total
+
+
+def _softmax(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
+    mean = total(each(lambda p, w: p * w, outputs, weights))
+    return each(lambda p, w: p * (w - mean), outputs, weights)
+
+
+def _log_softmax(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
+    whole = total(weights)
+    return each(lambda y, w: w - jets.exponential(y) * whole, outputs, weights)
+
+
+def _log1m_softmax(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
+    """With ``p`` the softmax, ``p_k*(sum over i != k of w_i*p_i/(1 - p_i) - w_k)``."""
+    peak = max(row)
+    shifted = each(lambda item: jets.exponential(item - peak), row)
+    odds = [
+        item / mp.fsum([*shifted[:k], *shifted[k + 1 :]])
+        for k, item in enumerate(shifted)
+    ]
+    parts = [w * odd for w, odd in zip(weights, odds, strict=True)]
+    whole = mp.fsum(shifted)
+    return [
+        item / whole * (total([*parts[:k], *parts[k + 1 :]]) - weights[k])
+        for k, item in enumerate(shifted)
+    ]
+
+
+def _l2_normalize(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
+    length = mp.sqrt(mp.fdot(row, row))
+    along = total(each(lambda y, w: y * w, outputs, weights))
+    return each(lambda y, w: (w - y * along) / length, outputs, weights)
+
+
+def _cumsum(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
+    found = list(itertools.accumulate(reversed(weights)))
+    return found[::-1]
+
+
+_SPREAD: dict[str, Callable[[_Row, _Row, _Row, _Total], list[Any]]] = {
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "log1m_softmax": _log1m_softmax,
+    "l2_normalize": _l2_normalize,
+    "cumsum": _cumsum,
+}
+
+# Ties ---------------------------------------------------------------------------------
+
+
+def _equal(items: Sequence[Any]) -> bool:
+    return bool(items[0] == items[1])
+
+
+def _zero(items: Sequence[Any]) -> bool:
+    return bool(items[0] == 0)
+
+
+def _shared(choose: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], bool]:
+    def test(items: Sequence[Any]) -> bool:
+        numbers = [item for item in items if not isinstance(item, Undefined)]
+        return len(numbers) > 1 and numbers.count(choose(numbers)) > 1
+
+    return test
+
+
+_TIED: dict[str, Callable[[Sequence[Any]], bool]] = {
+    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne"), _equal),
+    **dict.fromkeys(("abs", "relu", "sign", "i0e"), _zero),
+    "max": _shared(max),
+    "min": _shared(min),
+    "clip": lambda items: items[0] in items[1:],
+    "floor": lambda items: not isinstance(items[0], Undefined) and mp.isint(items[0]),
+}
+
+_TIED_ROWS: dict[str, Callable[[Sequence[Any]], bool]] = {
+    "amax": _shared(max),
+    "amin": _shared(min),
+    "norm": lambda row: not any(row),
+}
+
+# Arrays of elements -----------------------------------------------------------------
+
+
+def _outer(rows: Array) -> Iterable[tuple[int, ...]]:
+    return np.ndindex(rows.shape[:-1])
+
+
+def _kept(row: Array) -> list[Element]:
+    return [item for item in row if item is not None]
+
+
+def _plus(left: Element, right: Element, rounding: Rounding) -> Element:
+    if left is None or isinstance(right, Undefined):
+        return right
+    if right is None or isinstance(left, Undefined):
+        return left
+    return rounding("add", left + right)
+
+
+def _gathered(flow: Array, shape: tuple[int, ...], rounding: Rounding) -> Array:
+    """What flows into an operand that was broadcast, summed over its copies."""
+    if flow.shape == shape:
+        return flow
+    target = (1,) * (flow.ndim - len(shape)) + shape
+    result = np.empty(target, dtype=object)
+    for index, item in np.ndenumerate(flow):
+        place = tuple(
+            k if size > 1 else 0 for k, size in zip(index, target, strict=True)
+        )
+        result[place] = _plus(result[place], item, rounding)
+    return result.reshape(shape)
