@@ -383,6 +383,18 @@ CHANNELS = [
     Formula("shared_size", REAL, RNG.normal(size=(ROWS, 6)), shared),
     Formula("unequal_sizes", REAL, NOISE, unequal),
     Formula(
+        "latent_nll",
+        RNG.normal(size=(ROWS, 128)),
+        RNG.normal(size=(ROWS, 256)),
+        lambda t, p: ((t - p[:, :128]) ** 2 * np.exp(-p[:, 128:]) + p[:, 128:]).sum(-1),
+    ),
+    Formula(
+        "hard_negative",
+        one_hot([3, 39, 0, 17], 40),
+        RNG.normal(size=(ROWS, 40)),
+        lambda t, p: np.logaddexp(0, (p - 10 * t).max(-1) - (t * p).sum(-1)),
+    ),
+    Formula(
         "size_around_a_scalar",
         REAL,
         RNG.normal(size=(ROWS, 7)),

@@ -663,7 +663,7 @@ class Ranges:
         if expr.op in ("sum", "cumsum"):
             if not self.extent(arg) & COVERED[expr.axis]:
                 return values
-            total = _any_sum(values)
+            total = self._total(arg, expr.axis, values)
             if expr.op == "sum":
                 total = intersect(total, inner._weighted(arg, expr.axis))
                 return intersect(total, inner._somewhere_positive(arg, expr.axis))
@@ -676,6 +676,17 @@ class Ranges:
             share = Interval(_ZERO, _ONE, True, self._has_classes(expr))
             return share if expr.op == "softmax" else intervals.apply("log", share)
         return _REDUCTIONS[expr.op](values)
+
+    def _total(self, arg: Expr, axis: Axis, values: Interval) -> Interval:
+        """The sum of elements, one to as many as there can be."""
+        found = _any_sum(values)
+        sizes = [item.size for item in self._tensors(arg)]
+        numbers = [size for size in sizes if isinstance(size, int)]
+        # An undeclared size next to a declared one is equal to it, or 1.
+        if axis is not Axis.LAST or max(numbers, default=1) == 1:
+            return found
+        every = intervals.multiply(exactly(Fraction(max(numbers))), values)
+        return intersect(found, intervals.hull(values, every))
 
     def _weighted(self, arg: Expr, axis: Axis) -> Interval:
         """``sum(w*u)`` with w in the simplex lies in the hull of u; term by term."""

@@ -32,6 +32,7 @@ _CONSTANT_ROWS = 48
 _MOST_DROPPED = 3
 _ELEMENTS = 512  # of a sample, where rows are long
 _FEW_ROWS = 4
+_MOST_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -463,4 +464,6 @@ def _shown(values: Array) -> str:
     flat = [number_text(item) for item in values.flat]
     if len(set(flat)) == 1 and values.size == 1:
         return flat[0]
+    if len(flat) > _MOST_SHOWN:
+        return f"({', '.join(flat[:3])}, …, {flat[-1]}) with {len(flat)} elements"
     return f"({', '.join(flat)})"

@@ -436,3 +436,31 @@ def test_masked_labels_lie_outside_the_domain():
     )
     assert result is not None
     assert found == []
+
+
+TARGET = {"y_true": {"size": 1}}
+
+
+@pytest.mark.parametrize(
+    ("bound", "size", "accepted"),
+    # The sum of n numbers in [0, 1] is at most n.
+    [(5, 4, True), (5, 5, False), (5, 6, False), (601, 600, True), (600, 601, False)],
+)
+def test_sums_over_a_declared_size(bound, size, accepted):
+    loss = f"log({bound} - sum(y_pred, axis=last)) + y_true"
+    keys = {**TARGET, "y_pred": {"domain": "unit", "size": size}}
+    result, found = checked(loss, **keys)
+    assert (result is not None) == accepted
+    if not accepted:
+        (fault,) = found
+        assert f"log({min(0, bound - size)})" in fault.notes[0]
+        assert len(fault.notes[0]) < 120
+
+
+def test_a_large_declared_size_is_checked_as_any_other():
+    distance = "norm(y_true - y_pred, axis=last)"
+    for size in (9, 4096):
+        keys = {"y_true": {"size": size}, "y_pred": {"size": size}}
+        result, _ = checked(distance, **keys)
+        assert list(kinks(result)) == ["y_pred = y_true"]
+        assert result.loss.variable("y_pred").size == size
