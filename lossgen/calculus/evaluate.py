@@ -637,7 +637,7 @@ def mapped(function: Callable[..., Element], *arrays: Array) -> Array:
     columns: list[Iterable[Any]] = []
     for array in arrays:
         if array.shape == largest.shape:
-            columns.append(array.flat)
+            columns.append(list(array.flat))
         elif not array.ndim:
             columns.append(repeat(array.item(), largest.size))
         else:
