@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, cycle, islice, repeat
+from math import comb
 from typing import Any
 
 from mpmath import mp, mpf
@@ -304,9 +305,7 @@ def _logistic_slopes(slope: Any, factor: Any) -> Derivatives:
 def _leibniz(left: Sequence[Any], right: Sequence[Any]) -> Any:
     """The next derivative of a product, from the derivatives of its factors."""
     n = len(right) - 1
-    return sum(
-        (mp.binomial(n, i) * left[i] * right[n - i] for i in range(n + 1)), _ZERO
-    )
+    return sum((comb(n, i) * left[i] * right[n - i] for i in range(n + 1)), _ZERO)
 
 
 def _sinh(x: Any) -> Derivatives:
@@ -342,24 +341,30 @@ def _asinh(x: Any) -> Derivatives:
 
 
 def _sigmoid(x: Any) -> Derivatives:
-    value, other = _logistic(x), _logistic(-x)
+    yield from _shares_and_slopes(*_shares(x, exponential(-abs(x))))
+
+
+def _shares(x: Any, decay: Any) -> tuple[Any, Any]:
+    """The sigmoid of ``x`` and of ``-x``, from ``exp(-abs(x))``."""
+    large, small = 1 / (1 + decay), decay / (1 + decay)
+    return (large, small) if x >= 0 else (small, large)
+
+
+def _shares_and_slopes(value: Any, other: Any) -> Derivatives:
     yield value
     yield from _logistic_slopes(value * other, other - value)
 
 
-def _logistic(x: Any) -> Any:
-    decay = exponential(-abs(x))
-    return 1 / (1 + decay) if x >= 0 else decay / (1 + decay)
-
-
 def _softplus(x: Any) -> Derivatives:
-    yield max(x, _ZERO) + mp.log1p(exponential(-abs(x)))
-    yield from _sigmoid(x)
+    decay = exponential(-abs(x))
+    yield max(x, _ZERO) + mp.log1p(decay)
+    yield from _shares_and_slopes(*_shares(x, decay))
 
 
 def _log_sigmoid(x: Any) -> Derivatives:
-    yield -next(_softplus(-x))
-    value, other = _logistic(x), _logistic(-x)
+    decay = exponential(-abs(x))
+    yield min(x, _ZERO) - mp.log1p(decay)
+    value, other = _shares(x, decay)
     yield other
     yield from (-item for item in _logistic_slopes(value * other, other - value))
 
@@ -462,10 +467,10 @@ def _i0e(x: Any) -> Derivatives:
         bessel.append(decay * mp.besseli(n, x))
         # 2**n times the n-th derivative of I0 is the sum of C(n, k)*I_abs(n - 2*k).
         slopes = [
-            sum(mp.binomial(j, k) * bessel[abs(j - 2 * k)] for k in range(j + 1)) / 2**j
+            sum(comb(j, k) * bessel[abs(j - 2 * k)] for k in range(j + 1)) / 2**j
             for j in range(n + 1)
         ]
-        yield sum((-1) ** (n - j) * mp.binomial(n, j) * slopes[j] for j in range(n + 1))
+        yield sum((-1) ** (n - j) * comb(n, j) * slopes[j] for j in range(n + 1))
 
 
 def _power(exponent: Any) -> Callable[[Any], Derivatives]:

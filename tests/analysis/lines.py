@@ -212,6 +212,8 @@ class Evaluator:
 
     def values(self, nodes, environments, digits=30):
         """For each environment, the array of each node."""
+        if environments and not any(map(_reduces, nodes)):
+            return self._by_element(nodes, environments, digits)
         if self._tied:
             return [self._apart(nodes, each, digits) for each in environments]
         found = []
@@ -231,6 +233,30 @@ class Evaluator:
                     a[row : row + 1] if a.ndim and len(a) > 1 else a for a in arrays
                 ]
         return found
+
+    def _by_element(self, nodes, environments, digits):
+        """As above, without reductions: what elements have in common is computed once.
+
+        Along a line, only one element changes.
+        """
+        rows = {}
+        wanted = []
+        for each in environments:
+            arrays = np.broadcast_arrays(*each.values())
+            elements = zip(*(array.flat for array in arrays), strict=True)
+            picked = [rows.setdefault(inputs, len(rows)) for inputs in elements]
+            wanted.append((arrays[0].shape, picked))
+        columns = {}
+        for name, column in zip(environments[0], zip(*rows, strict=True), strict=True):
+            columns[name] = np.empty((len(rows), 1), dtype=object)
+            columns[name][:, 0] = column
+        flat = [
+            np.broadcast_to(array, (len(rows), 1))[:, 0]
+            for array in self._apart(nodes, columns, digits)
+        ]
+        return [
+            [array[picked].reshape(shape) for array in flat] for shape, picked in wanted
+        ]
 
     def totals(self, environments, digits=30):
         """The sum of the loss's elements; None where a number is too large."""
