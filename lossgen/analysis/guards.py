@@ -210,7 +210,13 @@ def is_solved(guard: Guard, variable: Variable) -> bool:
 
 
 def _roots(piece: Expr, symbol: Symbol, ranges: Ranges) -> tuple[Expr, ...] | None:
-    """All zeros along a symbol of an expression, or of its factors; None if unknown."""
+    """All zeros along a symbol of an expression, or of its factors; None if unknown.
+
+    None of an expression that is 0 everywhere: it changes nothing where it is in force,
+    and where it comes into force is a zero of another guard.
+    """
+    if not ranges.polynomial(piece):
+        return ()
     root = solve(piece, symbol, ranges)
     if root is not None:
         return (root,)
