@@ -64,7 +64,6 @@ DEEP, WAVES = RNG.normal(size=(2, ROWS, STEPS, CLASSES))
 PARTS, GUESS = simplex(ROWS, CLASSES), simplex(ROWS, CLASSES)
 HOLES = np.where(RNG.random((ROWS, STEPS, CLASSES)) < 0.6, DEEP, -1)
 HOLES[1] = -1
-GAPS = np.where(HOLES == -1, np.nan, HOLES)
 FLAT_HOLES = np.array([[0.5, -1, 2], [-1, -1, -1], [0.1, 0.2, -1], [1.5, 0.7, 0.3]])
 FLAT_GAPS = np.where(FLAT_HOLES == -1, np.nan, FLAT_HOLES)
 KEPT = np.array([[1.0, 0, 1], [0, 0, 1], [0, 0, 0], [1, 1, 1]])

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from mpmath import mpf
-
 from lossgen.analysis.expectations import (
     binary_labels,
     mean_laws,
@@ -53,14 +51,6 @@ from lossgen.ir.expr import (
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss, Property
 
-_DIGITS = 30
-_NOTICEABLE = mpf(10) ** -12
-_PROBABILITIES = (Fraction(3, 10), Fraction(3, 5), Fraction(3, 20))
-_SHARES = (
-    (Fraction(1, 2), Fraction(3, 10), Fraction(1, 5)),
-    (Fraction(1, 10), Fraction(1, 5), Fraction(7, 10)),
-)
-_SALTS = (0, 1)
 _CERTAIN = (Fraction(0), Fraction(1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from lossgen.diagnostics.codes import CODES, Code, Severity
 from lossgen.diagnostics.source import Span
@@ -81,15 +81,6 @@ class Report:
             item: None
             for item in self._found
             if item.severity is Severity.ERROR or item.code.id not in silent
-        }
-
-    def promote_warnings(self) -> None:
-        """Make every warning an error."""
-        self._found = {
-            replace(item, severity=Severity.ERROR)
-            if item.severity is Severity.WARNING
-            else item: None
-            for item in self._found
         }
 
     def __iter__(self) -> Iterator[Diagnostic]:

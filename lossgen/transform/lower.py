@@ -207,16 +207,11 @@ def take_labels(expr: Expr) -> Expr:
         if not isinstance(node, Apply) or (node.op, node.axis) != ("sum", Axis.LAST):
             return node
         labels = [s for s in symbols(node) if s.role is Role.Y_TRUE]
-        if not labels or rebuild_with(node.args[0], labels[0], ZERO) != ZERO:
+        if not labels or substitute(node.args[0], {labels[0]: ZERO}) != ZERO:
             return node
-        return Apply("take", (rebuild_with(node.args[0], labels[0], ONE), LABELS))
+        return Apply("take", (substitute(node.args[0], {labels[0]: ONE}), LABELS))
 
     return rebuild(expr, visit)
-
-
-def rebuild_with(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
-    """``expr`` with a symbol set to a value, constants folded."""
-    return rebuild(expr, lambda node: value if node == symbol else node)
 
 
 def flat_leaves(result: Expr, extent: Extent, loss: Loss) -> tuple[Apply, ...]:
