@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from verdict_cases import load, timed  # noqa: E402
 
 
 def main() -> None:
     """Print the table."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    from verdict_cases import load, timed
+
     cases = load()
     timed(cases[0])  # what is imported at first use is no part of a loss's time
     times = []

@@ -35,18 +35,18 @@ HIGHEST = {Smoothness.SMOOTH: 3, Smoothness.C1: 1, Smoothness.CONTINUOUS: 1}
 ORDER_OF_KINKS = 1
 
 
-class Contradiction(AssertionError):  # noqa: N818 (a finding)
+class ContradictionError(AssertionError):
     """What a certificate says is not so."""
 
 
 def probe(loss, keys, certificate, seed):
-    """Raise `Contradiction` if a loss is not what its certificate says."""
+    """Raise `ContradictionError` if a loss is not what its certificate says."""
     generator = random.Random(seed)
     points = [random_point(loss, generator, k) for k in range(POINTS)]
     evaluator = Evaluator(loss)
     for place, value in zip(points, evaluator.totals(points), strict=True):
         if value is not None and not mp.isfinite(value):
-            raise Contradiction("infinite", shown(place))
+            raise ContradictionError("infinite", shown(place))
     lines = [_line(loss, each, generator) for each in points[:LINES]]
     places = []
     for line in lines:
@@ -272,7 +272,7 @@ class Evaluator:
             if isinstance(item, Undefined):
                 if item.overflow:
                     return None
-                raise Contradiction("undefined", str(item), shown(environment))
+                raise ContradictionError("undefined", str(item), shown(environment))
         return sum(value.flat, mpf(0))
 
     def _apart(self, nodes, environment, digits):
@@ -402,9 +402,9 @@ def inspect(evaluator, keys, certificate, places):
         )
         place = (line.name, line.index, mp.nstr(t, 20), shown(line.environment))
         if _differ(before[0], after[0]):
-            raise Contradiction("jump", *_short(before[0], after[0]), *place)
+            raise ContradictionError("jump", *_short(before[0], after[0]), *place)
         if _differ(before[0], there):
-            raise Contradiction("isolated", *_short(before[0], there), *place)
+            raise ContradictionError("isolated", *_short(before[0], there), *place)
         with mp.workdps(DIGITS):
             sides = [_derivatives(before, -STEP), _derivatives(after, STEP)]
             rounding = (1 + max(map(abs, values))) * mpf(10) ** (4 - DIGITS)
@@ -413,7 +413,7 @@ def inspect(evaluator, keys, certificate, places):
                 continue
             if order > 1 or certificate.smoothness is not Smoothness.CONTINUOUS:
                 found = (f"break of order {order}", *_short(left, right), *place)
-                raise Contradiction(*found)
+                raise ContradictionError(*found)
             _declared(evaluator, keys, certificate, line, t, left, right)
             break
 
@@ -447,7 +447,7 @@ def _declared(evaluator, keys, certificate, line, t, left, right):
     place = (line.name, line.index, mp.nstr(t, 20), shown(line.environment))
     if not matching:
         known = [kink.at for kink in certificate.kinks]
-        raise Contradiction("undeclared", *_short(left, right), known, *place)
+        raise ContradictionError("undeclared", *_short(left, right), known, *place)
     if len(matching) > 1 or line.balance or _reduces(evaluator.loss.expression):
         return  # the slopes are those of rows of one length
     (kink,) = matching
@@ -459,7 +459,7 @@ def _declared(evaluator, keys, certificate, line, t, left, right):
         text = getattr(kink, side)
         said = _number(evaluator, keys, text, environment, line.index)
         if said is not None and _differ(said, value, SHOWN):
-            raise Contradiction(side, kink.at, text, *_short(value), *place)
+            raise ContradictionError(side, kink.at, text, *_short(value), *place)
 
 
 def _is_at(evaluator, keys, at, environment, index):
