@@ -1,6 +1,11 @@
 """Random losses in the language of specs, as the keyword arguments of `write`."""
 
+import os
+
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+
+EXAMPLES = int(os.environ.get("LOSSGEN_SOUNDNESS", "400"))
 
 INTERVALS = ("real", "probability", "unit", "nonnegative", "[-1, 2]", "(-2, 1)")
 LABELS = (*INTERVALS, "binary", "sign", "count", "{0, 1, 2}")
@@ -43,6 +48,18 @@ ORDERS = ("<", "<=", ">", ">=")
 COLLAPSING = ("sum", "mean", "max", "min", "norm", "logsumexp")
 KEEPING = ("softmax", "log_softmax", "cumsum", "l2_normalize")
 AXES = ("last", "last", "last", "sample", "batch")
+
+
+def drawing(examples):
+    """The same random losses in each run."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        phases=[Phase.generate],  # the formulas are small, and each takes a while
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @st.composite

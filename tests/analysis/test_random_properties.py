@@ -4,30 +4,19 @@
 verdicts; here it is a tenth of that.
 """
 
-import os
-
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from probing import contradiction
-from random_losses import KINDS
+from random_losses import EXAMPLES, KINDS, drawing
 from writing import write
 
 from lossgen.analysis.check import check
 from lossgen.diagnostics.diagnostic import Report
 
-EXAMPLES = int(os.environ.get("LOSSGEN_SOUNDNESS", "400")) // 10
-
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_proved_is_so(kind):
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        phases=[Phase.generate],  # the formulas are small, and each takes a while
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @drawing(EXAMPLES // 10)
     @given(KINDS[kind]())
     def holds(keys):
         found = check(write(**keys), Report())

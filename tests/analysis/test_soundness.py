@@ -3,19 +3,15 @@
 ``LOSSGEN_SOUNDNESS`` sets how many losses of each kind are drawn.
 """
 
-import os
-
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lines import probe
-from random_losses import KINDS
+from random_losses import EXAMPLES, KINDS, drawing
 from writing import write
 
 from lossgen.analysis.check import check
 from lossgen.diagnostics.diagnostic import Report
-
-EXAMPLES = int(os.environ.get("LOSSGEN_SOUNDNESS", "400"))
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +22,7 @@ def verdict_alone(monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_passes_is_what_it_is_said_to_be(kind):
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        phases=[Phase.generate],  # the formulas are small, and each takes a while
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @drawing(EXAMPLES)
     @given(KINDS[kind](), st.integers(0, 99))
     def holds(keys, seed):
         loss = write(**keys)
