@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lossgen.analysis.ranges import Ranges
-from lossgen.calculus.evaluate import spend
+from lossgen.calculus.steps import spend
 from lossgen.ir.expr import ZERO, Apply, Expr, neg, substitute, tree_size
 
 _MAX_FORMULAS = 64

@@ -10,7 +10,7 @@ from lossgen.analysis.obligations import discharge
 from lossgen.analysis.properties import examine
 from lossgen.analysis.samples import generic, typical_length
 from lossgen.analysis.smoothness import classify
-from lossgen.calculus.evaluate import OutOfStepsError, OutOfTimeError, Steps, limited
+from lossgen.calculus.steps import OutOfStepsError, OutOfTimeError, Steps, limited
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.loss import Certificate, CheckedLoss, Loss
 

@@ -17,7 +17,8 @@ from lossgen.analysis.proofs import factors, is_nonnegative
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample
 from lossgen.analysis.spelling import spell, spell_equal, spell_relation
-from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, spend
+from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate
+from lossgen.calculus.steps import spend
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
     ONE,

@@ -19,7 +19,7 @@ from lossgen.analysis.proofs import (
     without_common_divisor,
 )
 from lossgen.analysis.ranges import Ranges
-from lossgen.calculus.evaluate import spend
+from lossgen.calculus.steps import spend
 from lossgen.ir.expr import (
     ONE,
     TWO,

@@ -18,7 +18,7 @@ from lossgen.analysis.intervals import (
     multiply,
     power,
 )
-from lossgen.calculus.evaluate import spend
+from lossgen.calculus.steps import spend
 
 Monomial = tuple[tuple[int, int], ...]
 """(atom, exponent) pairs in ascending order of atoms; the empty one is 1."""

@@ -21,7 +21,7 @@ from lossgen.analysis.intervals import (
 )
 from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
 from lossgen.analysis.ranges import Ranges
-from lossgen.calculus.evaluate import spend
+from lossgen.calculus.steps import spend
 from lossgen.ir.expr import Apply, Expr, Number, Role, symbols
 
 _MAX_FACTOR_TERMS = 24

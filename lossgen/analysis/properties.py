@@ -25,14 +25,8 @@ from lossgen.analysis.samples import (
 )
 from lossgen.analysis.steepness import examine_bounded_gradient
 from lossgen.analysis.summands import at_label, pair, summand
-from lossgen.calculus.evaluate import (
-    OutOfStepsError,
-    Steps,
-    Undefined,
-    evaluate,
-    germ,
-    limited,
-)
+from lossgen.calculus.evaluate import Undefined, evaluate, germ
+from lossgen.calculus.steps import OutOfStepsError, Steps, limited
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import Axis, Expr, Number, Role, sub, substitute
 from lossgen.ir.loss import Loss, Property, Smoothness

@@ -20,7 +20,7 @@ from lossgen.analysis.intervals import (
     intersect,
 )
 from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
-from lossgen.calculus.evaluate import spend
+from lossgen.calculus.steps import spend
 from lossgen.ir.domain import Bound, Domain
 from lossgen.ir.expr import (
     ONE,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import repeat
-from math import inf, prod
-from time import monotonic
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,6 +21,7 @@ from lossgen.calculus.jets import (
     Ties,
     TooLargeError,
 )
+from lossgen.calculus.steps import spend
 from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Symbol, walk
 from lossgen.ir.functions import CONDITIONS, FUNCTIONS, Kind
 
@@ -50,54 +48,6 @@ class Undefined(ArithmeticError):  # noqa: N818 (a finding, not a fault)
 
 class UndecidedError(ArithmeticError):
     """A comparison of germs depends on derivatives beyond their order."""
-
-
-class OutOfStepsError(Exception):
-    """More work was asked for than `limited` allows."""
-
-
-class OutOfTimeError(Exception):
-    """The clock ran out: a step took much longer than it should."""
-
-
-class Steps:
-    """A count of elementary operations, the same on every machine.
-
-    The clock is the last resort: it can fail the work, not change its result.
-    """
-
-    def __init__(self, limit: int, seconds: float = inf) -> None:
-        """Begin at 0."""
-        self.limit, self.used = limit, 0
-        self.seconds, self._end = seconds, monotonic() + seconds
-
-    def spend(self, count: int) -> None:
-        """Count work before it is done."""
-        self.used += count
-        if self.used > self.limit:
-            raise OutOfStepsError
-        if monotonic() > self._end:
-            raise OutOfTimeError
-
-
-_STEPS: ContextVar[Steps | None] = ContextVar("steps", default=None)
-
-
-@contextmanager
-def limited(steps: Steps) -> Iterator[None]:
-    """Count what is done inside, and end it with `OutOfStepsError` at the limit."""
-    token = _STEPS.set(steps)
-    try:
-        yield
-    finally:
-        _STEPS.reset(token)
-
-
-def spend(count: int) -> None:
-    """Count some work, where work is counted."""
-    steps = _STEPS.get()
-    if steps is not None:
-        steps.spend(count)
 
 
 def evaluate(

@@ -7,7 +7,7 @@ import pytest
 from writing import write
 
 from lossgen.analysis import check as checking
-from lossgen.calculus.evaluate import OutOfStepsError, Steps, limited, spend
+from lossgen.calculus.steps import OutOfStepsError, Steps, limited, spend
 from lossgen.compiler import check_source
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
