@@ -28,7 +28,8 @@ from lossgen.analysis.guards import (
     solve,
 )
 from lossgen.analysis.ranges import Ranges, domain_interval
-from lossgen.analysis.samples import Array, Sample, satisfying
+from lossgen.analysis.samples import Sample, satisfying
+from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, ray
 from lossgen.ir.expr import (
     ONE,

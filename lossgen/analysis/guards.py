@@ -17,6 +17,7 @@ from lossgen.analysis.proofs import factors, is_nonnegative
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample
 from lossgen.analysis.spelling import spell, spell_equal, spell_relation
+from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate
 from lossgen.calculus.steps import spend
 from lossgen.ir.domain import DomainKind
@@ -49,8 +50,6 @@ _STEPS_OF_A_GUARD = 20
 _GRID = 12
 _BISECTIONS = 24
 _CLOSE = mpf(10) ** -30
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

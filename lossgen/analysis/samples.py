@@ -17,12 +17,12 @@ import numpy as np
 
 from lossgen.analysis.intervals import Interval
 from lossgen.analysis.ranges import domain_interval
+from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
 from lossgen.ir.loss import Loss, Variable
 
-Array = np.ndarray[Any, Any]
 Draw = Callable[[], Fraction]
 Pick = Callable[[random.Random, Variable], Draw]
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
-from functools import lru_cache
-from itertools import repeat
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
 
 from lossgen.calculus import jets
+from lossgen.calculus.arrays import (
+    Array,
+    along_rows,
+    each,
+    element_array,
+    filled,
+    mapped,
+    masked,
+)
 from lossgen.calculus.jets import (
     MAX_ORDER,
     Element,
@@ -22,10 +27,9 @@ from lossgen.calculus.jets import (
     TooLargeError,
 )
 from lossgen.calculus.steps import spend
-from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Symbol, walk
+from lossgen.ir.expr import Apply, Constant, Expr, Number, Symbol, walk
 from lossgen.ir.functions import CONDITIONS, FUNCTIONS, Kind
 
-Array = np.ndarray[Any, Any]
 Environment = Mapping[str, Any]
 Rounding = Callable[[str, Element], Element]
 """From the operation and its exact result to the result that counts."""
@@ -169,9 +173,9 @@ class Evaluation:
         decisive: bool = False,
     ) -> None:
         """Prepare the inputs."""
-        arrays = {name: _array(value) for name, value in environment.items()}
+        arrays = {name: element_array(value) for name, value in environment.items()}
         if mask is not None:
-            arrays = {name: _masked(value, mask) for name, value in arrays.items()}
+            arrays = {name: masked(value, mask) for name, value in arrays.items()}
         self._arrays = arrays
         self.rank = max((item.ndim for item in arrays.values()), default=0)
         self._ties = Ties(mpf(tolerance), by_value, decisive)
@@ -200,9 +204,9 @@ class Evaluation:
 
     def _visit(self, node: Expr) -> Array:
         if isinstance(node, Number):
-            return _array(node.value)
+            return element_array(node.value)
         if isinstance(node, Constant):
-            return _array(mp.pi if node.name == "pi" else mp.e)
+            return element_array(mp.pi if node.name == "pi" else mp.e)
         if isinstance(node, Symbol):
             return self._arrays[node.name]
         arguments = [self._known[arg] for arg in node.args]
@@ -244,17 +248,17 @@ class Evaluation:
         kept = [item for item in row if item is not None]
         fault = next((item for item in kept if isinstance(item, Undefined)), None)
         if not kept:
-            return _filled([None], 1 if collapse else len(row))
+            return filled([None], 1 if collapse else len(row))
         if collapse:
             function = _COLLAPSE[node.op]
             value = fault or _attempt(node, kept, lambda: function(kept, self._ties))
-            return _filled(self._accumulated(node.op, kept, [value]), 1)
+            return filled(self._accumulated(node.op, kept, [value]), 1)
         spread = _ALONG[node.op]
         outcome = fault or _attempt(node, kept, lambda: spread(kept, self._ties))
         if isinstance(outcome, Undefined):
             outcome = [outcome] * len(kept)
         values = iter(self._accumulated(node.op, kept, outcome))
-        return _filled(
+        return filled(
             [None if item is None else next(values) for item in row], len(row)
         )
 
@@ -487,127 +491,7 @@ COVERED = frozenset(
 """The operations that can be evaluated: all of the function table, and of rewriting."""
 
 
-def _axes(axis: Axis | None, rank: int) -> tuple[int, ...]:
-    if axis is Axis.LAST:
-        return (rank - 1,) if rank else ()
-    if axis is Axis.SPATIAL:
-        return tuple(range(1, rank - 1))
-    if axis is Axis.SAMPLE:
-        return tuple(range(1, rank))
-    return (0,) if rank else ()
-
-
-# Arrays of elements -----------------------------------------------------------------
-
-
-def along_rows(
-    array: Array, axis: Axis, rank: int
-) -> tuple[Array, Callable[[Array], Array]]:
-    """An array with what an axis covers in its last axis, and the way back.
-
-    Args:
-        array: Of any rank up to ``rank``; missing leading axes have length 1.
-        axis: What is to become one row.
-        rank: That of the largest array in the evaluation.
-
-    Returns:
-        The rows, and a function that takes rows, or one element for each row, back to
-        the axes of the array.
-    """
-    array = array.reshape((1,) * (rank - array.ndim) + array.shape)
-    axes = _axes(axis, rank)
-    target = tuple(range(rank - len(axes), rank))
-    moved = np.moveaxis(array, axes, target)
-    outer, covered = moved.shape[: rank - len(axes)], moved.shape[rank - len(axes) :]
-
-    def back(rows: Array) -> Array:
-        shape = covered if rows.shape[-1] == prod(covered) else (1,) * len(axes)
-        return np.moveaxis(rows.reshape((*outer, *shape)), target, axes)
-
-    return moved.reshape((*outer, -1)), back
-
-
-def _array(value: Any) -> Array:
-    """An object array of mpf, jets and None."""
-    if isinstance(value, Jet):
-        return _filled([value], 1).reshape(())
-    array = np.asarray(value)
-    if array.dtype == object and all(
-        isinstance(item, (mpf, Jet)) or item is None for item in array.flat
-    ):
-        return array
-    known: dict[Any, Any] = {}
-    result = np.empty(array.shape, dtype=object)
-    flat = result.reshape(-1)
-    for index, item in enumerate(array.flat):
-        if item not in known:
-            known[item] = _number(item)
-        flat[index] = known[item]
-    return result
-
-
-def _number(item: Any) -> Any:
-    """A number at the working precision."""
-    if isinstance(item, Fraction):
-        return _quotient(item.numerator, item.denominator, mp.prec)
-    return mp.mpmathify(item)
-
-
-@lru_cache(maxsize=2**14)
-def _quotient(top: int, bottom: int, _precision: int) -> Any:
-    """A rational number; samples are evaluated again and again."""
-    return mpf(top) / bottom
-
-
-def _filled(items: Sequence[Element], length: int) -> Array:
-    array = np.empty(length, dtype=object)
-    for index in range(length):
-        array[index] = items[index % len(items)]
-    return array
-
-
-def each(function: Callable[..., Any], *rows: Iterable[Any]) -> list[Any]:
-    """A function applied to the elements of rows that stand together.
-
-    It is called once for elements that are the same objects: long rows often repeat.
-    """
-    known: dict[tuple[int, ...], Any] = {}
-    found = []
-    for items in zip(*rows, strict=True):
-        key = tuple(map(id, items))
-        if key not in known:
-            known[key] = function(*items)
-        found.append(known[key])
-    return found
-
-
-def mapped(function: Callable[..., Element], *arrays: Array) -> Array:
-    """The same for object arrays, once they are broadcast."""
-    largest = max(arrays, key=lambda item: item.size)
-    columns: list[Iterable[Any]] = []
-    for array in arrays:
-        if array.shape == largest.shape:
-            columns.append(list(array.flat))
-        elif not array.ndim:
-            columns.append(repeat(array.item(), largest.size))
-        else:
-            shape = np.broadcast_shapes(*(item.shape for item in arrays))
-            return mapped(function, *(np.broadcast_to(item, shape) for item in arrays))
-    result = np.empty(largest.shape, dtype=object)
-    result.reshape(-1)[:] = each(function, *columns)
-    return result
-
-
-def _masked(array: Array, mask: Array) -> Array:
-    """The array with None where nothing is kept; scalars are never masked."""
-    if array.ndim == 0:
-        return array
-    if array.shape[-1] == 1 and mask.shape[-1] != 1:
-        mask = np.asarray(mask.any(axis=-1, keepdims=True))
-    shape = np.broadcast_shapes(array.shape, mask.shape)
-    result: Array = np.broadcast_to(array, shape).copy()
-    result[~np.broadcast_to(mask, shape)] = None
-    return result
+# Results ------------------------------------------------------------------------------
 
 
 def _attempt(
@@ -633,8 +517,8 @@ def ray(start: Any, slope: Any, order: int) -> Array:
     """
     if not 1 <= order <= MAX_ORDER:
         raise ValueError(f"order {order} is not between 1 and {MAX_ORDER}")
-    array = _array(start)
-    slopes = np.broadcast_to(_array(slope), array.shape)
+    array = element_array(start)
+    slopes = np.broadcast_to(element_array(slope), array.shape)
     rest = [mpf(0)] * (order - 1)
     return mapped(lambda item, d: Jet((item, d, *rest)) if d else item, array, slopes)
 

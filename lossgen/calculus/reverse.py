@@ -14,17 +14,14 @@ import numpy as np
 from mpmath import mp, mpf
 
 from lossgen.calculus import jets
+from lossgen.calculus.arrays import Array, along_rows, each, mapped
 from lossgen.calculus.evaluate import (
     LONG,
-    Array,
     Environment,
     Evaluation,
     Rounding,
     Undefined,
     accumulated,
-    along_rows,
-    each,
-    mapped,
 )
 from lossgen.calculus.jets import Element, Jet
 from lossgen.ir.expr import Apply, Expr, Symbol, walk

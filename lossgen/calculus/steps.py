@@ -26,7 +26,7 @@ class Steps:
     def __init__(self, limit: int, seconds: float = inf) -> None:
         """Begin at 0."""
         self.limit, self.used = limit, 0
-        self.seconds, self._end = seconds, monotonic() + seconds
+        self._end = monotonic() + seconds
 
     def spend(self, count: int) -> None:
         """Count work before it is done."""

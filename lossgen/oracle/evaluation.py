@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from mpmath import mp
 
+from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import evaluate, germ
 from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import Axis, Expr, Role
 from lossgen.ir.extent import FULL, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.oracle.roundoff import Roundoff
-from lossgen.oracle.samples import Array, Batch, axes_of
+from lossgen.oracle.samples import Batch, axes_of
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lossgen.analysis.expansions import least
 from lossgen.analysis.guards import Guard, Locus, guards, loci
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
+from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import Apply, Role, walk
@@ -24,7 +25,7 @@ from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Kink, Loss, Variable
 from lossgen.ir.reference import KinkRow
 from lossgen.oracle.evaluation import Formula
-from lossgen.oracle.samples import Array, Batch, joined, nested
+from lossgen.oracle.samples import Batch, joined, nested
 
 _ROWS = 16
 _EACH = 2  # points on each kink

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.expr import Apply, Axis, Expr, Number, Role, substitute, walk
 from lossgen.ir.loss import Kink, Loss
@@ -18,7 +19,7 @@ from lossgen.ir.reference import ReferenceCase, ReferenceRow, ReferenceTable
 from lossgen.oracle.ends import end_samples
 from lossgen.oracle.evaluation import Formula, environment, floats
 from lossgen.oracle.kinks import kink_rows
-from lossgen.oracle.samples import Array, Batch, joined, nested, rounded, sample
+from lossgen.oracle.samples import Batch, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
 
 _ROWS = 12

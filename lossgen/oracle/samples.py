@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from lossgen.calculus.arrays import Array
 from lossgen.ir.domain import Domain, DomainKind
 from lossgen.ir.expr import Apply, Axis, Role, walk
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.reference import Nested
-
-Array = np.ndarray[Any, Any]
 
 CLASSES = 3
 """Length of the last axis where the loss looks along it."""

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
 from lossgen.ir.expr import ONE, Apply, Expr, Role, div, mul, rebuild
 from lossgen.ir.loss import Variable
 from lossgen.ir.reference import Nested
 from lossgen.oracle.evaluation import Formula, cells, floats
 from lossgen.oracle.roundoff import Roundoff
-from lossgen.oracle.samples import LONG, PERIOD, Array, Batch
+from lossgen.oracle.samples import LONG, PERIOD, Batch
 
 EPSILON = 2.0**-23
 """One unit in the last place of a float32 number just above 1."""

@@ -18,7 +18,7 @@ from lossgen.analysis.expansions import EQUAL, expand, slopes_by_value
 from lossgen.analysis.guards import DIGITS, Locus, guards
 from lossgen.analysis.places import places_of
 from lossgen.analysis.ranges import Ranges
-from lossgen.analysis.samples import Array
+from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.expr import ZERO, Apply, Expr, Role, neg, symbols, walk
 from lossgen.ir.loss import Loss

@@ -1,0 +1,139 @@
+"""Object arrays of numbers at high precision or jets; masked elements are None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from itertools import repeat
+from math import prod
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.calculus.jets import Element, Jet
+from lossgen.ir.expr import Axis
+
+Array = np.ndarray[Any, Any]
+
+
+def along_rows(
+    array: Array, axis: Axis, rank: int
+) -> tuple[Array, Callable[[Array], Array]]:
+    """An array with what an axis covers in its last axis, and the way back.
+
+    Args:
+        array: Of any rank up to ``rank``; missing leading axes have length 1.
+        axis: What is to become one row.
+        rank: That of the largest array in the evaluation.
+
+    Returns:
+        The rows, and a function that takes rows, or one element for each row, back to
+        the axes of the array.
+    """
+    array = array.reshape((1,) * (rank - array.ndim) + array.shape)
+    axes = _axes(axis, rank)
+    target = tuple(range(rank - len(axes), rank))
+    moved = np.moveaxis(array, axes, target)
+    outer, covered = moved.shape[: rank - len(axes)], moved.shape[rank - len(axes) :]
+
+    def back(rows: Array) -> Array:
+        shape = covered if rows.shape[-1] == prod(covered) else (1,) * len(axes)
+        return np.moveaxis(rows.reshape((*outer, *shape)), target, axes)
+
+    return moved.reshape((*outer, -1)), back
+
+
+def _axes(axis: Axis, rank: int) -> tuple[int, ...]:
+    if axis is Axis.LAST:
+        return (rank - 1,) if rank else ()
+    if axis is Axis.SPATIAL:
+        return tuple(range(1, rank - 1))
+    if axis is Axis.SAMPLE:
+        return tuple(range(1, rank))
+    return (0,) if rank else ()
+
+
+def each(function: Callable[..., Any], *rows: Iterable[Any]) -> list[Any]:
+    """A function applied to the elements of rows that stand together.
+
+    It is called once for elements that are the same objects: long rows often repeat.
+    """
+    known: dict[tuple[int, ...], Any] = {}
+    found = []
+    for items in zip(*rows, strict=True):
+        key = tuple(map(id, items))
+        if key not in known:
+            known[key] = function(*items)
+        found.append(known[key])
+    return found
+
+
+def mapped(function: Callable[..., Element], *arrays: Array) -> Array:
+    """The same for object arrays, once they are broadcast."""
+    largest = max(arrays, key=lambda item: item.size)
+    columns: list[Iterable[Any]] = []
+    for array in arrays:
+        if array.shape == largest.shape:
+            columns.append(list(array.flat))
+        elif not array.ndim:
+            columns.append(repeat(array.item(), largest.size))
+        else:
+            shape = np.broadcast_shapes(*(item.shape for item in arrays))
+            return mapped(function, *(np.broadcast_to(item, shape) for item in arrays))
+    result = np.empty(largest.shape, dtype=object)
+    result.reshape(-1)[:] = each(function, *columns)
+    return result
+
+
+def element_array(value: Any) -> Array:
+    """An object array of mpf, jets and None."""
+    if isinstance(value, Jet):
+        return filled([value], 1).reshape(())
+    array = np.asarray(value)
+    if array.dtype == object and all(
+        isinstance(item, (mpf, Jet)) or item is None for item in array.flat
+    ):
+        return array
+    known: dict[Any, Any] = {}
+    result = np.empty(array.shape, dtype=object)
+    flat = result.reshape(-1)
+    for index, item in enumerate(array.flat):
+        if item not in known:
+            known[item] = _number(item)
+        flat[index] = known[item]
+    return result
+
+
+def _number(item: Any) -> Any:
+    """A number at the working precision."""
+    if isinstance(item, Fraction):
+        return _quotient(item.numerator, item.denominator, mp.prec)
+    return mp.mpmathify(item)
+
+
+@lru_cache(maxsize=2**14)
+def _quotient(top: int, bottom: int, _precision: int) -> Any:
+    """A rational number; samples are evaluated again and again."""
+    return mpf(top) / bottom
+
+
+def filled(items: Sequence[Element], length: int) -> Array:
+    """A row that repeats some elements up to a length."""
+    array = np.empty(length, dtype=object)
+    for index in range(length):
+        array[index] = items[index % len(items)]
+    return array
+
+
+def masked(array: Array, mask: Array) -> Array:
+    """The array with None where nothing is kept; scalars are never masked."""
+    if array.ndim == 0:
+        return array
+    if array.shape[-1] == 1 and mask.shape[-1] != 1:
+        mask = np.asarray(mask.any(axis=-1, keepdims=True))
+    shape = np.broadcast_shapes(array.shape, mask.shape)
+    result: Array = np.broadcast_to(array, shape).copy()
+    result[~np.broadcast_to(mask, shape)] = None
+    return result
