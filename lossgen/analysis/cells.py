@@ -31,6 +31,7 @@ from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample, satisfying
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, ray
+from lossgen.calculus.jets import Ties
 from lossgen.ir.expr import (
     ONE,
     ZERO,
@@ -48,7 +49,7 @@ from lossgen.ir.expr import (
 )
 from lossgen.ir.loss import Loss, Variable
 
-_TOLERANCE = mpf(10) ** -25
+_TIES = Ties(mpf(10) ** -25)
 _OFFSETS = tuple(
     Fraction(*item) for item in ((1, 7), (-1, 7), (13, 11), (-13, 11), (0, 1))
 )
@@ -222,7 +223,7 @@ def _truth(candidates: list[Cell], place: Locus) -> _Truth:
         with mp.workdps(DIGITS):
             moving = ray(sample.environment[name], direction, 1)
             environment = {**sample.environment, name: moving}
-            values = Evaluation(environment, tolerance=_TOLERANCE)
+            values = Evaluation(environment, ties=_TIES)
             for cell in candidates:
                 for condition in cell.conditions:
                     if len(found.get(condition, ())) != (sign + 3) // 2 * sample.rows:

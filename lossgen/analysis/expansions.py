@@ -12,7 +12,7 @@ from mpmath import mp, mpf
 from lossgen.analysis.guards import DIGITS, Locus
 from lossgen.analysis.samples import Sample, uses_axis
 from lossgen.calculus.evaluate import UndecidedError, Undefined, germ
-from lossgen.calculus.jets import MAX_ORDER, Jet
+from lossgen.calculus.jets import MAX_ORDER, Jet, Ties
 from lossgen.ir.expr import Axis
 from lossgen.ir.loss import Loss
 
@@ -20,6 +20,7 @@ EQUAL = mpf(10) ** -20
 """Numbers that differ by less, relative to their size, are taken as equal."""
 
 _TOLERANCE = mpf(10) ** -25
+_TIES = Ties(_TOLERANCE)
 _LOW_ORDER = 3
 _FEW = 2  # rows that are looked at in high orders
 
@@ -108,7 +109,8 @@ def slopes_by_value(loss: Loss, place: Locus) -> list[Any]:
     Raises:
         Undefined: If an operation has none.
     """
-    return [row[1] for row in germs(loss, place, place.sample, 1, 1, by_value=True)]
+    ties = Ties(_TOLERANCE, by_value=True)
+    return [row[1] for row in germs(loss, place, place.sample, 1, 1, ties=ties)]
 
 
 def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
@@ -123,12 +125,11 @@ def _both_sides(
     loss: Loss, place: Locus, sample: Sample, order: int
 ) -> Expansion | None:
     # At the highest order, what has not been told apart is taken as equal.
-    decisive = order < MAX_ORDER
+    ties = Ties(_TOLERANCE, decisive=order < MAX_ORDER)
 
     def both(points: Sample) -> tuple[Side, Side]:
         left, right = (
-            germs(loss, place, points, sign, order, decisive=decisive)
-            for sign in (-1, 1)
+            germs(loss, place, points, sign, order, ties=ties) for sign in (-1, 1)
         )
         return left, right
 
@@ -160,14 +161,13 @@ def germs(
     order: int,
     digits: int = DIGITS,
     *,
-    by_value: bool = False,
-    decisive: bool = False,
+    ties: Ties = _TIES,
 ) -> Side:
     """Per row, the derivatives along the variable's first element, seen from a side.
 
     Raises:
         Undefined: If a value or a derivative does not exist.
-        UndecidedError: If ``decisive``, and the order is too low to choose a branch.
+        UndecidedError: As for `germ`: the order is too low to choose a branch.
     """
     name = place.variable.name
     direction = np.zeros(sample.environment[name].shape, dtype=int)
@@ -180,9 +180,7 @@ def germs(
         {name: direction},
         order=order,
         digits=digits,
-        tolerance=_TOLERANCE,
-        by_value=by_value,
-        decisive=decisive,
+        ties=ties,
     )
     with mp.workdps(digits):
         totals = [_row_totals(item, sample.rows, tied) for item in values]

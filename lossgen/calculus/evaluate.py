@@ -19,6 +19,7 @@ from lossgen.calculus.arrays import (
     masked,
 )
 from lossgen.calculus.jets import (
+    EXACT,
     MAX_ORDER,
     Element,
     Jet,
@@ -60,10 +61,8 @@ def evaluate(
     *,
     mask: Array | None = None,
     digits: int = 50,
-    tolerance: Any = 0,
+    ties: Ties = EXACT,
     rounding: Rounding | None = None,
-    by_value: bool = False,
-    decisive: bool = False,
 ) -> Array:
     """The value of an expression.
 
@@ -73,10 +72,8 @@ def evaluate(
             ``(batch, *spatial, last)``; missing leading axes have length 1.
         mask: Where false, an element takes part in nothing. Shaped like y_true.
         digits: Decimal digits to work with.
-        tolerance: Germs whose coefficients differ by no more count as equal.
+        ties: When germs count as equal, by default where all coefficients are.
         rounding: What to make of the result of each operation, by default nothing.
-        by_value: Whether branches are chosen by values alone, ties as in computed code.
-        decisive: Whether germs that agree as far as they are known are no tie.
 
     Returns:
         An object array; bool for a condition. Masked elements are None (or False).
@@ -85,12 +82,11 @@ def evaluate(
     Raises:
         Undefined: If an element of the result has no value. Branches that ``where``
             does not take, and the second argument of ``xlogy(0, v)``, do not count.
-        UndecidedError: If ``decisive``, and a condition compares such germs.
+        UndecidedError: If the ties are ``decisive``, and a condition compares germs
+            that agree as far as they are known.
     """
     with mp.workdps(digits):
-        result = Evaluation(
-            environment, mask, tolerance, rounding, by_value, decisive
-        ).value(expr)
+        result = Evaluation(environment, mask, ties, rounding).value(expr)
     for item in result.flat:
         if isinstance(item, Undefined):
             raise item
@@ -107,10 +103,8 @@ def germ(
     order: int = 1,
     mask: Array | None = None,
     digits: int = 50,
-    tolerance: Any = 0,
+    ties: Ties = EXACT,
     rounding: Rounding | None = None,
-    by_value: bool = False,
-    decisive: bool = False,
 ) -> tuple[Array, ...]:
     """Value and derivatives of ``expr`` along a ray, seen from its start.
 
@@ -122,10 +116,8 @@ def germ(
         order: The highest derivative, at most `MAX_ORDER`.
         mask: As for `evaluate`.
         digits: As for `evaluate`.
-        tolerance: As for `evaluate`.
+        ties: As for `evaluate`.
         rounding: As for `evaluate`.
-        by_value: As for `evaluate`.
-        decisive: As for `evaluate`.
 
     Returns:
         The arrays of value, first derivative, … with respect to the ray's parameter at
@@ -140,14 +132,7 @@ def germ(
         for name, slope in direction.items():
             moving[name] = ray(environment[name], slope, order)
     result = evaluate(
-        expr,
-        moving,
-        mask=mask,
-        digits=digits,
-        tolerance=tolerance,
-        rounding=rounding,
-        by_value=by_value,
-        decisive=decisive,
+        expr, moving, mask=mask, digits=digits, ties=ties, rounding=rounding
     )
     with mp.workdps(digits):
         return tuple(
@@ -167,10 +152,8 @@ class Evaluation:
         self,
         environment: Environment,
         mask: Array | None = None,
-        tolerance: Any = 0,
+        ties: Ties = EXACT,
         rounding: Rounding | None = None,
-        by_value: bool = False,
-        decisive: bool = False,
     ) -> None:
         """Prepare the inputs."""
         arrays = {name: element_array(value) for name, value in environment.items()}
@@ -178,8 +161,7 @@ class Evaluation:
             arrays = {name: masked(value, mask) for name, value in arrays.items()}
         self._arrays = arrays
         self.rank = max((item.ndim for item in arrays.values()), default=0)
-        self._ties = Ties(mpf(tolerance), by_value, decisive)
-        self._rounding = rounding
+        self._ties, self._rounding = ties, rounding
         self._known: dict[Expr, Array] = {}
 
     def value(self, expr: Expr) -> Array:

@@ -55,6 +55,9 @@ class Ties:
     decisive: bool = False
 
 
+EXACT = Ties(_ZERO)
+
+
 class Jet:
     """Taylor coefficients of a value along a ray, constant term first."""
 
@@ -604,10 +607,10 @@ def norm(elements: Sequence[Element], ties: Ties) -> Element:
     norm of ``t*v`` is ``t`` times the norm of ``v``.
     """
     order = order_of(*elements)
-    if ties.by_value and not any(compare(item, _ZERO, ties) for item in elements):
-        return Jet([_ZERO] * (order + 1))
     if not order:
         return mp.sqrt(sum((item * item for item in elements), _ZERO))
+    if ties.by_value and not any(compare(item, _ZERO, ties) for item in elements):
+        return Jet([_ZERO] * (order + 1))
     rows = [coefficients(item, order) for item in elements]
     shift = next(
         (

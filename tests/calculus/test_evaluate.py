@@ -6,6 +6,7 @@ from mpmath import mp, mpf
 
 from lossgen.calculus import evaluate as module
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
+from lossgen.calculus.jets import EXACT, Ties
 from lossgen.ir.expr import Apply, Axis, Constant, Number, Role, Symbol, number
 from lossgen.ir.functions import FUNCTIONS, Kind
 
@@ -30,7 +31,7 @@ def side(expr, start, sign, order=3, tolerance=1e-20, t=0):
         {"y_pred": start, "y_true": t},
         {"y_pred": sign},
         order=order,
-        tolerance=tolerance,
+        ties=Ties(tolerance),
     )
     return [float(item.item()) for item in values]
 
@@ -217,6 +218,14 @@ def test_rounded_starts_count_as_equal():
     hinge = call("relu", call("add", P, -1))
     assert side(hinge, start, -1, tolerance=mpf(10) ** -12)[1] == 0
     assert side(hinge, start, -1, tolerance=0)[1] == -1
+
+
+def test_the_norm_of_what_does_not_move_is_no_germ():
+    rest = call("add", call("norm", T, axis=Axis.LAST), call("square", P))
+    for ties in (EXACT, Ties(mpf(0), by_value=True)):
+        start = {"y_pred": [[3]], "y_true": [[0, 0]]}
+        value, slope = germ(rest, start, {"y_pred": 1}, ties=ties)
+        assert (value.item(), slope.item()) == (9, 6)
 
 
 def test_infinite_slopes_are_undefined():
