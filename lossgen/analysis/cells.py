@@ -53,6 +53,7 @@ _TIES = Ties(mpf(10) ** -25)
 _OFFSETS = tuple(
     Fraction(*item) for item in ((1, 7), (-1, 7), (13, 11), (-13, 11), (0, 1))
 )
+_BETWEEN = Fraction(1, 3)
 
 
 @dataclass(frozen=True)
@@ -338,14 +339,25 @@ def points_inside(
 def _towards(
     loss: Loss, guard: Guard, cell: Cell, place: Locus, sample: Sample
 ) -> Iterator[Sample]:
-    """Samples in which one input was moved to where a condition of the cell begins."""
-    for condition in cell.conditions:
-        moved = _on_root(condition, place)
-        for left, right in compared(moved) if moved is not None else ():
-            for variable in loss.of_role(Role.Y_TRUE, Role.PARAMETER):
-                edge = _edge(sub(left, right), variable.symbol, guard.ranges)
-                if edge is not None:
-                    yield from _beside(loss, variable, edge, sample)
+    """Samples in which one input was moved to where a condition of the cell begins.
+
+    Or between the edges of two, which may be close to one another.
+    """
+    moved = [_on_root(condition, place) for condition in cell.conditions]
+    gaps = [
+        sub(left, right)
+        for condition in moved
+        if condition is not None
+        for left, right in compared(condition)
+    ]
+    for variable in loss.of_role(Role.Y_TRUE, Role.PARAMETER):
+        found = (_edge(gap, variable.symbol, guard.ranges) for gap in gaps)
+        edges = [edge for edge in found if edge is not None]
+        for edge in edges:
+            yield from _beside(loss, variable, edge, ONE, sample, _OFFSETS)
+        for edge, other in combinations(edges, 2):
+            width = sub(other, edge)
+            yield from _beside(loss, variable, edge, width, sample, (_BETWEEN,))
 
 
 def _edge(difference: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:
@@ -355,23 +367,30 @@ def _edge(difference: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:
 
 
 def _beside(
-    loss: Loss, variable: Variable, edge: Expr, sample: Sample
+    loss: Loss,
+    variable: Variable,
+    edge: Expr,
+    unit: Expr,
+    sample: Sample,
+    offsets: tuple[Fraction, ...],
 ) -> Iterator[Sample]:
-    """Samples with an input on either side of an edge."""
+    """Samples with an input at some distances from an edge, measured in a unit."""
     array = sample.environment[variable.name]
     try:
-        start = evaluate(edge, sample.environment, digits=DIGITS)
+        start, step = (
+            evaluate(expr, sample.environment, digits=DIGITS) for expr in (edge, unit)
+        )
     except Undefined:
         return
-    if np.broadcast_shapes(start.shape, array.shape) != array.shape:
+    if np.broadcast_shapes(start.shape, step.shape, array.shape) != array.shape:
         return
-    for offset in _OFFSETS:
+    for offset in offsets:
         with mp.workdps(DIGITS):
             # Not the same in each row, or a slope would pass for a constant.
             steps = [mp.mpmathify(offset * (7 + k)) / 7 for k in range(sample.rows)]
             shape = (-1, *([1] * (array.ndim - 1))) if array.ndim else ()
             apart = np.array(steps if shape else steps[0], dtype=object).reshape(shape)
-            moved = np.broadcast_to(start, array.shape) + apart
+            moved = np.broadcast_to(start, array.shape) + step * apart
         placed = _kept(variable, sample, np.asarray(moved, dtype=object))
         if placed.rows:
             placed = satisfying(loss, placed)

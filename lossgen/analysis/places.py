@@ -169,11 +169,11 @@ def samples_of(loss: Loss) -> tuple[Sample, ...]:
 def last_lengths(loss: Loss) -> tuple[int, ...]:
     """Lengths of the last axis to look at.
 
-    Of several elements the largest hides the kinks of the others; a single one shows
-    its own.
+    Of several elements the largest hides the kinks of the others, or outweighs them
+    beyond all digits; a single one shows its own.
     """
     hides = any(
-        isinstance(node, Apply) and node.op in ("amax", "amin")
+        isinstance(node, Apply) and node.op in ("amax", "amin", "logsumexp")
         for node in walk(loss.expression)
     )
     typical, least = typical_length(loss), shortest(loss)

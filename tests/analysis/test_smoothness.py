@@ -397,6 +397,28 @@ def test_slopes_where_a_condition_holds_from_both_directions():
     }
 
 
+def test_a_kink_that_a_larger_element_outweighs():
+    # exp(exp(…)) of another element may exceed this one's by any number of digits.
+    result, _ = checked(
+        "logsumexp(exp(1.5*exp(max(y_pred, w))), axis=last) + 0.25*w*d",
+        where=D,
+        y_pred="nonnegative",
+        params={"w": {"default": 1.0, "domain": "(0, 3)", "shape": "last"}},
+    )
+    assert set(kinks(result)) == {"y_pred = w"}
+
+
+def test_a_witness_between_ends_that_are_close():
+    # Only for a < 1/300 is 300*a inside the domain.
+    _, found = checked(
+        "where(y_pred > 300*a and y_pred >= 0, y_pred, y_true)",
+        y_pred="unit",
+        params={"a": {"default": 1.0, "domain": "(0, 3)"}},
+    )
+    (jump,) = [item for item in found if item.code.id == "LG401"]
+    assert "a = 0.00" in jump.notes[0]
+
+
 PROPERTIES = {
     "(y_pred - y_true)**2": "proved proved proved proved",
     "abs(y_pred - y_true)": "proved proved proved proved",
