@@ -2,8 +2,9 @@
 
 import os
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, reject, settings
 from hypothesis import strategies as st
+from writing import Refused, write
 
 EXAMPLES = int(os.environ.get("LOSSGEN_SOUNDNESS", "400"))
 
@@ -60,6 +61,14 @@ def drawing(examples):
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def written(keys):
+    """The loss; another is drawn where one is at fault as it is written."""
+    try:
+        return write(**keys)
+    except Refused:
+        reject()
 
 
 @st.composite

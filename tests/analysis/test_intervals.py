@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lines import random_point
 from mpmath import mp
-from random_losses import KINDS
+from random_losses import KINDS, written
 from writing import write
 
 from lossgen.analysis import intervals
@@ -299,7 +299,7 @@ def test_ranges_hold_everywhere_in_a_loss(kind):
     )
     @given(KINDS[kind](), st.integers(0, 99))
     def holds(keys, seed):
-        loss = write(**keys)
+        loss = written(keys)
         generator = random.Random(seed)
         for k in range(5):
             environment = random_point(loss, generator, k)

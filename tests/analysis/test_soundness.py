@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lines import probe
-from random_losses import EXAMPLES, KINDS, drawing
-from writing import write
+from random_losses import EXAMPLES, KINDS, drawing, written
 
 from lossgen.analysis.check import check
 from lossgen.diagnostics.diagnostic import Report
@@ -25,7 +24,7 @@ def test_what_passes_is_what_it_is_said_to_be(kind):
     @drawing(EXAMPLES)
     @given(KINDS[kind](), st.integers(0, 99))
     def holds(keys, seed):
-        loss = write(**keys)
+        loss = written(keys)
         found = check(loss, Report())
         if found is not None:
             probe(loss, keys, found.certificate, seed)

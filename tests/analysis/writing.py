@@ -12,6 +12,10 @@ from lossgen.ir.spec import (
 )
 
 
+class Refused(AssertionError):  # noqa: N818 (a finding)
+    """A loss is at fault as it is written."""
+
+
 def text(value):
     value = str(value)
     source = SourceFile("loss.yaml", value)
@@ -85,5 +89,6 @@ def write(
     )
     report = Report()
     resolved = resolve(spec, report)
-    assert resolved is not None, [item.message for item in report]
+    if resolved is None:
+        raise Refused([item.message for item in report])
     return resolved
