@@ -12,9 +12,6 @@ from fractions import Fraction
 
 from lossgen.analysis.expectations import (
     binary_labels,
-    mean_laws,
-    probability_laws,
-    searched,
 )
 from lossgen.analysis.identities import simplified, vanishes
 from lossgen.analysis.minima import constant_of, is_zero, never_negative
@@ -54,25 +51,16 @@ from lossgen.ir.loss import Loss, Property
 _CERTAIN = (Fraction(0), Fraction(1))
 
 
-def examine_proper(loss: Loss, *, continuous: bool) -> Property:
-    """Whether the expected loss is least where y_pred is the true probabilities."""
-    laws = probability_laws(loss)
-    if laws is None:
-        return Property("proper", "unknown", "y_true and y_pred are no probabilities")
-    if continuous and _is_proper(loss):
-        return Property("proper", "proved")
-    return searched("proper", loss, laws)
+def prove_proper(loss: Loss, *, continuous: bool) -> Property | None:
+    """Proof that the expected loss is least at the true probabilities."""
+    return Property("proper", "proved") if continuous and _is_proper(loss) else None
 
 
-def examine_mean_consistent(loss: Loss, *, continuous: bool) -> Property:
-    """Whether the expected loss is least where y_pred is the mean of y_true."""
-    name = "mean_consistent"
-    laws = mean_laws(loss)
-    if laws is None:
-        return Property(name, "unknown", "y_true and y_pred do not correspond")
+def prove_mean_consistent(loss: Loss, *, continuous: bool) -> Property | None:
+    """Proof that the expected loss is least where y_pred is the mean of y_true."""
     if continuous and _is_mean_consistent(loss):
-        return Property(name, "proved")
-    return searched(name, loss, laws)
+        return Property("mean_consistent", "proved")
+    return None
 
 
 # Proofs -------------------------------------------------------------------------------

@@ -60,7 +60,23 @@ class Law:
         return ", ".join(parts)
 
 
-def searched(name: str, loss: Loss, laws: Sequence[Law]) -> Property:
+def refute_proper(loss: Loss) -> Property:
+    """Search for a law whose probabilities are not the best prediction."""
+    laws = probability_laws(loss)
+    if laws is None:
+        return Property("proper", "unknown", "y_true and y_pred are no probabilities")
+    return _searched("proper", loss, laws)
+
+
+def refute_mean_consistent(loss: Loss) -> Property:
+    """Search for a law whose mean is not the best prediction."""
+    name, laws = "mean_consistent", mean_laws(loss)
+    if laws is None:
+        return Property(name, "unknown", "y_true and y_pred do not correspond")
+    return _searched(name, loss, laws)
+
+
+def _searched(name: str, loss: Loss, laws: Sequence[Law]) -> Property:
     """The property refuted by one of the laws, or left open."""
     if not (uses_axis(loss.expression, Axis.BATCH) or assumes_on_tensors(loss)):
         for salt in _SALTS:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.consistency import examine_mean_consistent, examine_proper
+from lossgen.analysis.consistency import prove_mean_consistent, prove_proper
 from lossgen.analysis.convexity import bends_upwards
 from lossgen.analysis.curvature import is_convex_in
+from lossgen.analysis.expectations import refute_mean_consistent, refute_proper
 from lossgen.analysis.identities import vanishes
 from lossgen.analysis.minima import is_never_negative, is_zero
 from lossgen.analysis.proofs import is_nonnegative
@@ -23,7 +24,11 @@ from lossgen.analysis.samples import (
     typical_length,
     uses_axis,
 )
-from lossgen.analysis.steepness import examine_bounded_gradient
+from lossgen.analysis.steepness import (
+    bound_gradient_by_parameters,
+    prove_bounded_gradient,
+    refute_bounded_gradient,
+)
 from lossgen.analysis.summands import at_label, pair, summand
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.calculus.steps import OutOfStepsError, Steps, limited
@@ -42,25 +47,35 @@ _STEPS_OF_A_CLAIM = 120_000
 def examine(loss: Loss, smoothness: Smoothness, report: Report) -> tuple[Property, ...]:
     """What becomes of each property; claims of the spec that fail are reported.
 
-    Each has an allowance of steps of its own: what is too involved to be decided stays
-    open, and refuses no loss.
+    Each attempt to decide one has an allowance of steps of its own: what is too
+    involved to be decided stays open, and refuses no loss.
     """
     claims = {text.value: text for text in loss.spec.properties}
     found = []
-    for name, examiner in _EXAMINERS.items():
+    for name in _ATTEMPTS:
         if name not in claims and not _is_of_interest(name, loss):
             continue
         limit = _STEPS_OF_A_CLAIM if name in claims else _STEPS
-        try:
-            with limited(Steps(limit)):
-                result = examiner(loss, smoothness)
-        except OutOfStepsError:
-            detail = f"it is not decided in {limit:,} steps"
-            result = Property(name, "unknown", detail)
+        result = _decided(name, loss, smoothness, limit)
         found.append(result)
         if name in claims:
             _report(result, claims[name].span(), report)
     return tuple(found)
+
+
+def _decided(name: str, loss: Loss, smoothness: Smoothness, limit: int) -> Property:
+    """The result of the first attempt that ends with one, or what was left open."""
+    exhausted = Property(name, "unknown", f"it is not decided in {limit:,} steps")
+    result = None
+    for attempt in _ATTEMPTS[name]:
+        try:
+            with limited(Steps(limit)):
+                result = attempt(loss, smoothness)
+        except OutOfStepsError:
+            result = exhausted
+        if result is not None and result.status != "unknown":
+            return result
+    return result or exhausted
 
 
 def _is_of_interest(name: str, loss: Loss) -> bool:
@@ -320,26 +335,35 @@ def _is_continuous(smoothness: Smoothness) -> bool:
     return smoothness.rank <= Smoothness.CONTINUOUS.rank
 
 
-def _bounded_gradient(loss: Loss, _: Smoothness) -> Property:
-    return examine_bounded_gradient(loss)
+_Attempt = Callable[[Loss, Smoothness], Property | None]
 
 
-def _mean_consistent(loss: Loss, smoothness: Smoothness) -> Property:
-    return examine_mean_consistent(loss, continuous=_is_continuous(smoothness))
+def _at_any_smoothness(decide: Callable[[Loss], Property | None]) -> _Attempt:
+    return lambda loss, _: decide(loss)
 
 
-def _proper(loss: Loss, smoothness: Smoothness) -> Property:
-    return examine_proper(loss, continuous=_is_continuous(smoothness))
+def _if_continuous(prove: Callable[..., Property | None]) -> _Attempt:
+    return lambda loss, smoothness: prove(loss, continuous=_is_continuous(smoothness))
 
 
-_EXAMINERS: dict[str, Callable[[Loss, Smoothness], Property]] = {
-    "nonnegative": _nonnegative,
-    "zero_at_target": _zero_at_target,
-    "convex": _convex,
-    "symmetric": _symmetric,
-    "bounded_gradient": _bounded_gradient,
-    "mean_consistent": _mean_consistent,
-    "proper": _proper,
+_ATTEMPTS: dict[str, tuple[_Attempt, ...]] = {
+    "nonnegative": (_nonnegative,),
+    "zero_at_target": (_zero_at_target,),
+    "convex": (_convex,),
+    "symmetric": (_symmetric,),
+    "bounded_gradient": (
+        _at_any_smoothness(prove_bounded_gradient),
+        _at_any_smoothness(refute_bounded_gradient),
+        _at_any_smoothness(bound_gradient_by_parameters),
+    ),
+    "mean_consistent": (
+        _if_continuous(prove_mean_consistent),
+        _at_any_smoothness(refute_mean_consistent),
+    ),
+    "proper": (
+        _if_continuous(prove_proper),
+        _at_any_smoothness(refute_proper),
+    ),
 }
 
 

@@ -57,23 +57,41 @@ _ATTEMPTS = 4
 _SCALES = (Fraction(1, 2), Fraction(1), Fraction(2))
 
 
-def examine_bounded_gradient(loss: Loss) -> Property:
-    """Whether the derivative by y_pred is bounded, with the bound."""
+def prove_bounded_gradient(loss: Loss) -> Property | None:
+    """Proof that the derivative by y_pred is bounded, by a number."""
+    part = summand(loss)
+    if part is None:
+        return None
+    return _proved(_bound_by_range(_slopes(part), part.ranges))
+
+
+def refute_bounded_gradient(loss: Loss) -> Property | None:
+    """Search for an end where the derivative by y_pred exceeds all bounds."""
+    part = summand(loss)
+    detail = None if part is None else _divergence(part)
+    return None if detail is None else Property(_NAME, "refuted", detail)
+
+
+def bound_gradient_by_parameters(loss: Loss) -> Property:
+    """Proof that the derivative by y_pred is within a formula in the parameters."""
     part = summand(loss)
     if part is None:
         return Property(_NAME, "unknown", "the elements act on one another")
+    found = _proved(_bound_by_parameters(_slopes(part), part))
+    return found or Property(_NAME, "unknown", "no bound was found, and no divergence")
+
+
+def _slopes(part: Summand) -> list[Expr]:
+    """The derivatives of an element, by the residual if y_pred stands in no other."""
     residual = in_residual(part)
     if residual is not None:
-        slopes = [part.slope(RESIDUAL, residual)]
-    else:
-        slopes = [part.slope(item.symbol) for item in loss.of_role(Role.Y_PRED)]
-    bound = _bound_by_range(slopes, part.ranges)
-    detail = None if bound is not None else _divergence(part)
-    if detail is not None:
-        return Property(_NAME, "refuted", detail)
-    bound = bound or _bound_by_parameters(slopes, part)
+        return [part.slope(RESIDUAL, residual)]
+    return [part.slope(item.symbol) for item in part.loss.of_role(Role.Y_PRED)]
+
+
+def _proved(bound: Expr | None) -> Property | None:
     if bound is None:
-        return Property(_NAME, "unknown", "no bound was found, and no divergence")
+        return None
     text = spell(bound)
     return Property(_NAME, "proved", f"at most {text} in size", text)
 

@@ -213,3 +213,16 @@ def test_an_undecided_claim_is_tested():
         assert [item.code.id for item in found.diagnostics] == ["LG411"] * tested
         source = found.artifacts[1].text
         assert ("def test_bounded_gradient" in source) is tested
+
+
+def test_a_proof_without_end_leaves_the_search_for_a_counterexample():
+    # The focal loss is improper for gamma > 0 (Charoenphakdee et al. 2021).
+    p_t = {"p_t": "y_true*y_pred + (1 - y_true)*(1 - y_pred)"}
+    gamma = {"gamma": {"default": 2.0, "domain": "gamma >= 0"}}
+    loss = write(
+        "-(1 - p_t)**gamma*log(p_t)", "unit", "probability", where=p_t, params=gamma
+    )
+    found = check(loss, Report())
+    statuses = {item.name: item.status for item in found.certificate.properties}
+    assert statuses["proper"] == statuses["mean_consistent"] == "refuted"
+    assert statuses["bounded_gradient"] == "refuted"  # -log(p_t) at gamma = 0
