@@ -4,7 +4,7 @@ import os
 
 from hypothesis import HealthCheck, Phase, reject, settings
 from hypothesis import strategies as st
-from writing import Refused, write
+from writing import RefusedError, write
 
 EXAMPLES = int(os.environ.get("LOSSGEN_SOUNDNESS", "400"))
 
@@ -67,7 +67,7 @@ def written(keys):
     """The loss; another is drawn where one is at fault as it is written."""
     try:
         return write(**keys)
-    except Refused:
+    except RefusedError:
         reject()
 
 

@@ -12,7 +12,7 @@ from lossgen.ir.spec import (
 )
 
 
-class Refused(AssertionError):  # noqa: N818 (a finding)
+class RefusedError(AssertionError):
     """A loss is at fault as it is written."""
 
 
@@ -90,5 +90,5 @@ def write(
     report = Report()
     resolved = resolve(spec, report)
     if resolved is None:
-        raise Refused([item.message for item in report])
+        raise RefusedError([item.message for item in report])
     return resolved
