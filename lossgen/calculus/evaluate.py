@@ -18,14 +18,13 @@ from lossgen.calculus.arrays import (
     mapped,
     masked,
 )
+from lossgen.calculus.derivatives import OutOfDomainError, TooLargeError
 from lossgen.calculus.jets import (
     EXACT,
     MAX_ORDER,
     Element,
     Jet,
-    OutOfDomainError,
     Ties,
-    TooLargeError,
 )
 from lossgen.calculus.steps import spend
 from lossgen.ir.expr import Apply, Constant, Expr, Number, Symbol, walk

@@ -15,6 +15,7 @@ from mpmath import mp, mpf
 
 from lossgen.calculus import jets
 from lossgen.calculus.arrays import Array, along_rows, each, mapped
+from lossgen.calculus.derivatives import exponential
 from lossgen.calculus.evaluate import (
     LONG,
     Environment,
@@ -249,7 +250,7 @@ _COLLAPSED: dict[str, Callable[[_Row, Any, Any], list[Any]]] = {
     "amax": lambda row, y, weight: each(lambda x: weight * (x == y), row),
     "amin": lambda row, y, weight: each(lambda x: weight * (x == y), row),
     "logsumexp": lambda row, y, weight: each(
-        lambda x: weight * jets.exponential(x - y), row
+        lambda x: weight * exponential(x - y), row
     ),
     "norm": lambda row, y, weight: each(lambda x: weight * x / y, row),
 }
@@ -278,13 +279,13 @@ def _softmax(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any
 
 def _log_softmax(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
     whole = total(weights)
-    return each(lambda y, w: w - jets.exponential(y) * whole, outputs, weights)
+    return each(lambda y, w: w - exponential(y) * whole, outputs, weights)
 
 
 def _log1m_softmax(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
     """With ``p`` the softmax, ``p_k*(sum over i != k of w_i*p_i/(1 - p_i) - w_k)``."""
     peak = max(row)
-    shifted = each(lambda item: jets.exponential(item - peak), row)
+    shifted = each(lambda item: exponential(item - peak), row)
     odds = [
         item / mp.fsum([*shifted[:k], *shifted[k + 1 :]])
         for k, item in enumerate(shifted)
