@@ -17,18 +17,11 @@ from itertools import combinations
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.guards import (
-    DIGITS,
-    Guard,
-    Locus,
-    by_label,
-    compared,
-    inside,
-    loci,
-    solve,
-)
+from lossgen.analysis.guards import Guard, compared
+from lossgen.analysis.loci import DIGITS, Locus, by_label, inside, loci
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample, satisfying
+from lossgen.analysis.zeros import solve
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate, ray
 from lossgen.calculus.jets import Ties

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.guards import DIGITS, Locus
+from lossgen.analysis.loci import DIGITS, Locus
 from lossgen.analysis.samples import Sample, uses_axis
 from lossgen.calculus.evaluate import UndecidedError, Undefined, germ
 from lossgen.calculus.jets import MAX_ORDER, Jet, Ties

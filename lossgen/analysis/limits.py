@@ -13,7 +13,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from lossgen.analysis.expansions import Expansion, Side, germs
-from lossgen.analysis.guards import Locus
+from lossgen.analysis.loci import Locus
 from lossgen.analysis.samples import Sample
 from lossgen.calculus.evaluate import Undefined
 from lossgen.ir.loss import Loss

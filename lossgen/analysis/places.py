@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from mpmath import mp
 
 from lossgen.analysis.cells import points_inside
-from lossgen.analysis.guards import (
+from lossgen.analysis.guards import Guard
+from lossgen.analysis.loci import (
     DIGITS,
-    Guard,
     Locus,
     is_solved,
     loci,

@@ -11,7 +11,7 @@ import numpy as np
 from mpmath import mp
 
 from lossgen.analysis.expansions import EQUAL
-from lossgen.analysis.guards import DIGITS
+from lossgen.analysis.loci import DIGITS
 from lossgen.analysis.samples import Sample, number_text
 from lossgen.analysis.spelling import spell, spell_symbol
 from lossgen.calculus.evaluate import Evaluation, Undefined

@@ -22,16 +22,9 @@ from lossgen.analysis.expansions import (
     first_difference,
     value_at,
 )
-from lossgen.analysis.guards import (
-    DIGITS,
-    Guard,
-    Locus,
-    compared,
-    guards,
-    is_solved,
-    name_of,
-)
+from lossgen.analysis.guards import Guard, compared, guards
 from lossgen.analysis.limits import approach
+from lossgen.analysis.loci import DIGITS, Locus, is_solved, name_of
 from lossgen.analysis.places import last_lengths, places_of, samples_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (

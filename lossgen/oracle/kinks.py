@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from lossgen.analysis.expansions import least
-from lossgen.analysis.guards import Guard, Locus, guards, loci
+from lossgen.analysis.guards import Guard, guards
+from lossgen.analysis.loci import Locus, loci
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
 from lossgen.calculus.arrays import Array

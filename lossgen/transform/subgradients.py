@@ -15,7 +15,8 @@ from typing import Any
 from mpmath import mp, mpf
 
 from lossgen.analysis.expansions import EQUAL, expand, slopes_by_value
-from lossgen.analysis.guards import DIGITS, Locus, guards
+from lossgen.analysis.guards import guards
+from lossgen.analysis.loci import DIGITS, Locus
 from lossgen.analysis.places import places_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.calculus.arrays import Array
