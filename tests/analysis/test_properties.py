@@ -220,7 +220,7 @@ def test_a_proof_without_end_leaves_the_search_for_a_counterexample():
     p_t = {"p_t": "y_true*y_pred + (1 - y_true)*(1 - y_pred)"}
     gamma = {"gamma": {"default": 2.0, "domain": "gamma >= 0"}}
     loss = write(
-        "-(1 - p_t)**gamma*log(p_t)", "unit", "probability", where=p_t, params=gamma
+        "-(1 - p_t)**gamma*log(p_t)", "binary", "probability", where=p_t, params=gamma
     )
     found = check(loss, Report())
     statuses = {item.name: item.status for item in found.certificate.properties}
