@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import product
+from math import prod
 from typing import Any
 
 from lossgen.analysis.polynomials import Polynomial
@@ -37,21 +38,23 @@ def zeros(expr: Expr) -> tuple[Expr, ...]:
 
 
 def _formulas(expr: Expr) -> tuple[Expr, ...]:
-    """The smooth formulas that an expression switches between."""
+    """The smooth formulas that an expression switches between; itself if too many."""
     if not isinstance(expr, Apply) or expr.axis is not None:
         return (expr,)
     choices = _CHOICES.get(expr.op)
     if choices is not None:
-        return _distinct(p for choice in choices(expr) for p in _formulas(choice))
+        found = _distinct(p for choice in choices(expr) for p in _formulas(choice))
+        return found if len(found) <= _MAX_FORMULAS else (expr,)
     parts = [_formulas(arg) for arg in expr.args]
     if all(len(part) == 1 for part in parts):
         return (expr,)
-    chosen = [Apply(expr.op, args) for args in product(*parts)]
-    return _distinct(chosen) if len(chosen) <= _MAX_FORMULAS else (expr,)
+    if prod(map(len, parts)) > _MAX_FORMULAS:
+        return (expr,)
+    return _distinct(Apply(expr.op, args) for args in product(*parts))
 
 
 def _distinct(items: Iterable[Expr]) -> tuple[Expr, ...]:
-    return tuple(dict.fromkeys(items))[:_MAX_FORMULAS]
+    return tuple(dict.fromkeys(items))
 
 
 _CHOICES: dict[str, Callable[[Apply], tuple[Expr, ...]]] = {

@@ -387,6 +387,20 @@ def test_a_jump_that_only_far_targets_bring_inside_the_domain():
     assert "LG401" in codes(found)
 
 
+@pytest.mark.parametrize("root", [-63, -31, 1, 33, 61])
+def test_a_jump_at_one_of_many_zeros(root):
+    # abs(abs(… abs(p) - 32 …) - 2) is how far p is from the next of the numbers 2, 6,
+    # 10, …, 62 and their negatives: 1 at all odd numbers up to 63.
+    distance = "abs(y_pred) - 32"
+    for offset in (16, 8, 4, 2):
+        distance = f"abs({distance}) - {offset}"
+    _, found = checked(
+        f"where(abs({distance}) > 1, 1, 0) + square(y_pred - y_true)",
+        y_pred=f"({root - 0.5}, {root + 0.5})",
+    )
+    assert "LG401" in codes(found)
+
+
 def test_slopes_where_a_condition_holds_from_both_directions():
     # d*sin(d) = 1 at d = 1.114, where it rises, and at d = 2.773, where it falls.
     result, _ = checked(
