@@ -11,7 +11,7 @@ import lossgen
 
 PACKAGE_ROOT = Path(lossgen.__file__).resolve().parent.parent
 ROOT = Path(__file__).resolve().parent.parent
-START = ("-c", "from lossgen.cli import main; main()")
+START = ("-m", "lossgen")
 
 
 def run_lossgen(
