@@ -26,14 +26,14 @@ class Steps:
     def __init__(self, limit: int, seconds: float = inf) -> None:
         """Begin at 0."""
         self.limit, self.used = limit, 0
-        self._end = monotonic() + seconds
+        self.end = monotonic() + seconds
 
     def spend(self, count: int) -> None:
         """Count work before it is done."""
         self.used += count
         if self.used > self.limit:
             raise OutOfStepsError
-        if monotonic() > self._end:
+        if monotonic() > self.end:
             raise OutOfTimeError
 
 
@@ -42,7 +42,13 @@ _STEPS: ContextVar[Steps | None] = ContextVar("steps", default=None)
 
 @contextmanager
 def limited(steps: Steps) -> Iterator[None]:
-    """Count what is done inside, and end it with `OutOfStepsError` at the limit."""
+    """Count what is done inside, and end it with `OutOfStepsError` at the limit.
+
+    Inside of another limit the steps count anew; the clock of both holds.
+    """
+    outer = _STEPS.get()
+    if outer is not None:
+        steps.end = min(steps.end, outer.end)
     token = _STEPS.set(steps)
     try:
         yield

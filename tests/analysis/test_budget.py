@@ -7,7 +7,13 @@ import pytest
 from writing import write
 
 from lossgen.analysis import check as checking
-from lossgen.calculus.steps import OutOfStepsError, Steps, limited, spend
+from lossgen.calculus.steps import (
+    OutOfStepsError,
+    OutOfTimeError,
+    Steps,
+    limited,
+    spend,
+)
 from lossgen.compiler import check_source
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
@@ -117,6 +123,17 @@ def test_steps_count_only_where_they_are_limited():
             spend(1)
     spend(10**9)
     assert steps.used == 6
+
+
+def test_a_limit_inside_of_another_keeps_its_clock():
+    with (
+        limited(Steps(9, seconds=-1)),
+        limited(Steps(9)),
+        pytest.raises(OutOfTimeError),
+    ):
+        spend(1)
+    with limited(Steps(0)), limited(Steps(9)):
+        spend(9)
 
 
 def test_the_clock_is_the_last_resort(monkeypatch):
