@@ -525,6 +525,8 @@ def _i0e(arg: Interval) -> Interval:
 
 def _i1e(arg: Interval) -> Interval:
     # Odd, and nowhere above 0.22.
+    if arg.point == 0:
+        return exactly(0)
     if arg.lower >= 0:
         return Interval(Fraction(0), Fraction(1, 4), arg.positive, True)
     if arg.upper <= 0:

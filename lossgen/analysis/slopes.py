@@ -18,6 +18,8 @@ from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.expr import Apply, Expr, Role
 from lossgen.ir.loss import Loss
 
+_TO = " … "
+
 
 def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
     """A one-sided derivative: a number, or a short formula that fits at every point."""
@@ -36,7 +38,12 @@ def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
 
 def range_text(slopes: list[Any]) -> str:
     """Derivatives that the data decides: the least and the largest."""
-    return f"{rounded(min(slopes))} … {rounded(max(slopes))}"
+    return f"{rounded(min(slopes))}{_TO}{rounded(max(slopes))}"
+
+
+def is_range(text: str) -> bool:
+    """Whether a derivative in words is the least and the largest that was found."""
+    return _TO in text
 
 
 def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:

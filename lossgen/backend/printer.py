@@ -110,7 +110,8 @@ class Printer:
     def _infix(self, expr: Apply) -> tuple[str, int]:
         sign, level = INFIX[expr.op]
         if expr.op == "neg":
-            return f"-{self._tight(expr.args[0], 5)}", 5
+            text = self._tight(expr.args[0], 5)
+            return text[1:] if text.startswith("-") else f"-{text}", 5
         if expr.op == "add":
             return self._sum(expr), level
         if expr.op == "pow":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from lossgen.analysis.slopes import is_range
 from lossgen.backend.shape import Shape
 from lossgen.ir.domain import Bound
 from lossgen.ir.expr import Role
@@ -197,6 +198,8 @@ def _gradient(kink: Kink, program: LossProgram) -> str:
     blocks = (program.body, program.logits)
     if any(block is not None and kink.at in block.one_sided for block in blocks):
         return "and the gradient there that of each operation in turn"
+    if is_range(kink.gradient):
+        return "and the gradient there the number between them closest to 0"
     return f"and the gradient there {safe(kink.gradient)}"
 
 

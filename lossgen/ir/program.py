@@ -61,6 +61,7 @@ class LossProgram:
             item.value.args[0]: item.value.op
             for item in self.body.assignments
             if isinstance(item.value, Apply)
+            and item.value.op in ("clip", "max", "min")
             and isinstance(item.value.args[0], Symbol)
             and item.comment is not None
         }

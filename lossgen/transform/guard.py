@@ -25,10 +25,10 @@ from lossgen.ir.expr import (
     substitute,
     symbols,
     tree_size,
-    walk,
 )
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Assign
+from lossgen.transform.parts import elementwise_parts
 
 _AT_ZERO = Fraction(1, 10**18)
 """The guard point at an end at 0; its square is still a normal float32."""
@@ -141,7 +141,7 @@ def _extended(
     expr: Expr, excess: dict[Expr, Expr], loss: Loss, slopes: dict[Expr, str]
 ) -> Expr:
     """Add the linear part, inside the reductions where the loss is linear in them."""
-    parts = _elementwise_parts(expr, set(excess))
+    parts = elementwise_parts(expr, set(excess))
     places = {
         part: Symbol(f"?{index}", Role.DERIVED) for index, part in enumerate(parts)
     }
@@ -195,24 +195,3 @@ def _held(slope: Expr, symbol: Expr, loss: Loss) -> Expr:
     if shared or tree_size(slope) <= _SHORT or loss.spec.y_true.sparse:
         return substitute(slope, {symbol: _fixed(symbol)})
     return Apply("stop_gradient", (slope,))
-
-
-def _elementwise_parts(expr: Expr, moving: set[Expr]) -> list[Expr]:
-    """The largest subexpressions that depend on a prediction through no reduction."""
-    through: dict[Expr, bool] = {}
-    moves: dict[Expr, bool] = {}
-    for node in walk(expr):
-        moves[node] = node in moving or any(moves[arg] for arg in node.children)
-        along_axis = isinstance(node, Apply) and node.axis is not None
-        through[node] = moves[node] and (
-            along_axis or any(through[arg] for arg in node.children)
-        )
-    found: dict[Expr, None] = {}
-    stack = [expr]
-    while stack:
-        node = stack.pop()
-        if moves[node] and not through[node]:
-            found.setdefault(node)
-        else:
-            stack.extend(reversed(node.children))
-    return list(found)

@@ -73,7 +73,11 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
         rewrite,
     )
     expr = rewrite(loss.expression)
-    at_kinks = settle(replace(loss if guarded else _on_logits(loss), expression=expr))
+    inputs = {local_name(item.symbol) for item in loss.variables}
+    at_kinks = settle(
+        replace(loss if guarded else _on_logits(loss), expression=expr),
+        {*inputs, *written, *_LOCALS},
+    )
     expr = at_kinks.lean(expr)
     names = {at_kinks.lean(key): name for key, name in names.items()}
     hints = {at_kinks.lean(key): name for key, name in hints.items()}
@@ -104,7 +108,7 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     names = {replace_nodes(key, flat): name for key, name in names.items()}
     hints = {replace_nodes(key, flat): name for key, name in hints.items()}
     used = {local_name(symbol) for symbol in symbols(expr)}
-    assignments = (*at_kinks.held, *assignments)
+    assignments = (*at_kinks.first, *assignments)
     taken = {*used, *_LOCALS, *(local_name(item.target) for item in assignments)}
     shared, result = name_shared(expr, names, hints, taken - set(names.values()))
     steps_first = (*assignments, *shared)

@@ -3,12 +3,13 @@
 Differentiated operation by operation, ``abs(d) + d`` has slope 1 at 0, though 0 is a
 subgradient, and ``relu(d) - relu(-d)`` slope 0, though it is d and has slope 1. Where
 that is not the least subgradient of the whole loss, a tie is sent to the other formula,
-or the prediction is held there.
+or the prediction is held there; where data decide between several slopes, a term that
+is 0 then gives the right one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,9 +22,26 @@ from lossgen.analysis.places import places_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Evaluation, Undefined
-from lossgen.ir.expr import ZERO, Apply, Expr, Role, neg, symbols, walk
+from lossgen.ir.expr import (
+    ZERO,
+    Apply,
+    Expr,
+    Role,
+    Symbol,
+    add,
+    depends_on,
+    mul,
+    neg,
+    replace_nodes,
+    symbols,
+    walk,
+)
 from lossgen.ir.loss import Loss
 from lossgen.ir.program import Assign
+from lossgen.transform.naming import fresh
+from lossgen.transform.one_sided import least_slope
+from lossgen.transform.parts import elementwise_parts
+from lossgen.transform.safe_branches import protect_branches
 
 _APART = mpf(10) ** -8
 _TIED = mpf(10) ** -25
@@ -34,50 +52,63 @@ _EXACT = ("add", "neg", "mul", "max", "min", "abs")
 class Settled:
     """What gives a loss the right gradient at its kinks.
 
-    ``lean`` rewrites the loss, or a part of it; ``held`` are assignments to make first;
-    ``open`` names the kinks whose gradient remains that of one side.
+    ``lean`` rewrites the loss, or a part of it; ``first`` are assignments to make
+    before; ``open`` names the kinks whose gradient remains that of one side.
     """
 
     lean: Callable[[Expr], Expr]
-    held: tuple[Assign, ...]
+    first: tuple[Assign, ...]
     open: tuple[str, ...]
 
 
-def settle(loss: Loss) -> Settled:
+def settle(loss: Loss, taken: set[str]) -> Settled:
     """Find what gives a loss the least subgradient at each of its kinks.
 
     Args:
         loss: Its expression is what will be computed.
+        taken: Names that cannot be given; grows by those that are.
     """
     loss = replace(loss, expression=_tensors_first(loss.expression))
-    points = tuple(_points(loss))
+    kinks: dict[tuple[str, str], list[_Point]] = {}
+    for point in _points(loss):
+        key = point.place.variable.name, point.place.name
+        kinks.setdefault(key, []).append(point)
     leanings: list[_Leaning] = []
-    held: dict[str, Assign] = {}
-    for point in points:
-        if _is_right(loss, point):
-            continue
-        for leaning in _leanings(loss, point.place):
-            leaned = replace(loss, expression=_leaned(loss.expression, leaning))
-            if _is_right(leaned, point):
-                loss = leaned
-                leanings.append(leaning)
-                break
+    leaned: list[list[_Point]] = []
+    others: list[list[_Point]] = []
+    for points in kinks.values():
+        found = _leanings_for(loss, points)
+        if found is None:
+            others.append(points)
         else:
-            if all(abs(item) < EQUAL for item in point.wanted):
-                held.setdefault(point.place.name, _hold(point.place))
-    still = {
-        point.place.name: None
-        for point in points
-        if point.place.name not in held and not _is_right(loss, point)
-    }
+            leaned.append(points)
+            leanings.extend(found)
+            loss = _leaned_loss(loss, found)
+    # What is right for one kink can be wrong for another.
+    still = [points for points in leaned if not _all_right(loss, points)]
+    first: list[Assign] = []
+    rises: dict[Expr, list[Symbol]] = {}
+    for points in others:
+        place = points[0].place
+        if all(abs(item) < EQUAL for point in points for item in point.wanted):
+            first.append(_hold(place))
+            continue
+        rise = _rise(loss, points)
+        if rise is None:
+            still.append(points)
+            continue
+        target, assignments = _spelt(rise, place, taken)
+        first.extend(assignments)
+        rises.setdefault(rise.part, []).append(target)
+    names = dict.fromkeys(points[0].place.name for points in still)
 
     def lean(expr: Expr) -> Expr:
         expr = _tensors_first(expr)
         for leaning in leanings:
             expr = _leaned(expr, leaning)
-        return expr
+        return _with_terms(expr, rises)
 
-    return Settled(lean, tuple(held.values()), tuple(still))
+    return Settled(lean, tuple(first), tuple(names))
 
 
 @dataclass(frozen=True)
@@ -102,6 +133,10 @@ def _points(loss: Loss) -> Iterator[_Point]:
                     yield _Point(found, expansion.gradient())
 
 
+def _all_right(loss: Loss, points: list[_Point]) -> bool:
+    return all(_is_right(loss, point) for point in points)
+
+
 def _is_right(loss: Loss, point: _Point) -> bool:
     """Whether derivatives taken operation by operation give what is wanted."""
     try:
@@ -117,6 +152,23 @@ def _is_right(loss: Loss, point: _Point) -> bool:
 _Leaning = dict[Expr, int]
 """For operations at a tie the formula to use there: the index of an argument, for a
 comparison whether it holds, for ``abs`` and ``relu`` the sign of the argument."""
+
+
+def _leanings_for(loss: Loss, points: list[_Point]) -> list[_Leaning] | None:
+    """What makes the gradient right at all points of a kink, if anything does."""
+    found: list[_Leaning] = []
+    for point in points:
+        if _is_right(loss, point):
+            continue
+        for leaning in _leanings(loss, point.place):
+            leaned = _leaned_loss(loss, [leaning])
+            if _is_right(leaned, point):
+                loss = leaned
+                found.append(leaning)
+                break
+        else:
+            return None
+    return found if _all_right(loss, points) else None
 
 
 def _leanings(loss: Loss, place: Locus) -> Iterator[_Leaning]:
@@ -236,6 +288,12 @@ _PAIRS: dict[str, Callable[[Apply], Iterator[tuple[Expr, Expr]]]] = {
 }
 
 
+def _leaned_loss(loss: Loss, leanings: list[_Leaning]) -> Loss:
+    for leaning in leanings:
+        loss = replace(loss, expression=_leaned(loss.expression, leaning))
+    return loss
+
+
 def _leaned(expr: Expr, leaning: _Leaning) -> Expr:
     done: dict[Expr, Expr] = {}
     for node in walk(expr):
@@ -324,14 +382,16 @@ _FORMS: dict[str, Callable[[str, _Args, int], Expr]] = {
 
 def _hold(place: Locus) -> Assign:
     """The prediction, but without a gradient on a locus."""
-    symbol = place.variable.symbol
-    still = Apply("stop_gradient", (symbol,))
-    tie = Apply("eq", _sides(place))
     return Assign(
-        symbol,
-        Apply("where", (tie, still, symbol)),
+        place.variable.symbol,
+        _held(place, Apply("eq", _sides(place))),
         "The least of the slopes at this kink is 0.",
     )
+
+
+def _held(place: Locus, tie: Expr) -> Expr:
+    symbol = place.variable.symbol
+    return Apply("where", (tie, Apply("stop_gradient", (symbol,)), symbol))
 
 
 def _sides(place: Locus) -> tuple[Expr, Expr]:
@@ -342,3 +402,73 @@ def _sides(place: Locus) -> tuple[Expr, Expr]:
     ):
         return place.variable.symbol, root
     return place.difference, ZERO
+
+
+# Terms that are 0 and have a slope ----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rise:
+    """A term to add to ``part`` of a loss: it is 0, and has ``slope`` on a locus."""
+
+    part: Expr
+    slope: Expr
+
+
+def _rise(loss: Loss, points: list[_Point]) -> _Rise | None:
+    """The term that makes the gradient right at a kink where the prediction is held."""
+    place = points[0].place
+    symbol = place.variable.symbol
+    parts = elementwise_parts(loss.expression, [symbol])
+    if place.root is None or len(parts) != 1:
+        return None
+    (part,) = parts
+    # What is made of the part later multiplies both its slopes by the same number.
+    slope = least_slope(part, symbol, place.root, Ranges.of_loss(loss))
+    if slope is None or depends_on(slope, Role.Y_PRED):
+        return None  # another prediction would need its guard here, too
+    tie = Apply("eq", _sides(place))
+    held: dict[Expr, Expr] = {symbol: _held(place, tie)}
+    part_held = replace_nodes(part, held)
+    risen = Apply("add", (part_held, _term(place, tie, slope)))
+    expression = replace_nodes(replace_nodes(loss.expression, held), {part_held: risen})
+    right = _all_right(replace(loss, expression=expression), points)
+    return _Rise(part, slope) if right else None
+
+
+def _term(place: Locus, tie: Expr, slope: Expr) -> Expr:
+    symbol = place.variable.symbol
+    change = add(symbol, neg(Apply("stop_gradient", (symbol,))))
+    return Apply("where", (tie, mul(slope, change), ZERO))
+
+
+def _spelt(rise: _Rise, place: Locus, taken: set[str]) -> tuple[Symbol, list[Assign]]:
+    """The name of the term, and what has to be computed first."""
+    tie, slope, target = (
+        Symbol(fresh(word, taken), Role.DERIVED)
+        for word in ("tie", "least_slope", "rise")
+    )
+    protected = protect_branches(Apply("where", (tie, rise.slope, ZERO)))
+    is_safe = protected.children[1] == rise.slope
+    return target, [
+        Assign(
+            tie,
+            Apply("eq", _sides(place)),
+            f"At this kink only {target.name}, which is 0, has a gradient: "
+            "the least slope.",
+        ),
+        Assign(slope, rise.slope if is_safe else protected),
+        Assign(target, _term(place, tie, slope)),
+        Assign(place.variable.symbol, _held(place, tie)),
+    ]
+
+
+def _with_terms(expr: Expr, terms: Mapping[Expr, Sequence[Expr]]) -> Expr:
+    """An expression with terms added to parts of it."""
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        new = node
+        if isinstance(node, Apply):
+            new = Apply(node.op, tuple(done[arg] for arg in node.args), node.axis)
+        done[node] = add(new, *terms[node]) if node in terms else new
+    return done[expr]
