@@ -94,6 +94,9 @@ class Printer:
 
     def _constant(self, expr: Apply) -> tuple[str, int]:
         """Arithmetic without inputs is left to Python's own numbers."""
+        if expr.op == "neg":
+            text, level = self._infix(expr)
+            return text.removeprefix("--"), level
         if expr.op in INFIX:
             return self._infix(expr)
         if expr.op in _MATH:
@@ -110,8 +113,7 @@ class Printer:
     def _infix(self, expr: Apply) -> tuple[str, int]:
         sign, level = INFIX[expr.op]
         if expr.op == "neg":
-            text = self._tight(expr.args[0], 5)
-            return text[1:] if text.startswith("-") else f"-{text}", 5
+            return f"-{self._tight(expr.args[0], 5)}", 5
         if expr.op == "add":
             return self._sum(expr), level
         if expr.op == "pow":

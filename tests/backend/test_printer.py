@@ -55,6 +55,8 @@ def minus(expr):
         (call("mul", A, minus(B)), "a * (-b)"),
         (call("mul", -2, A), "-2 * a"),
         (minus(minus(A)), "--a"),
+        # log(1/2) is the value of normal_logcdf at 0.
+        (minus(call("normal_logcdf", 0)), "0.6931471805599453"),
         (call("lt", call("add", A, B), C), "a + b < c"),
         (call("and", call("lt", A, B), call("gt", B, C)), "(a < b) & (b > c)"),
         (

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from losses import OPTIONS, resolved, unproved
 
+from lossgen.analysis.check import check
 from lossgen.backend.emit_module import emit_module
 from lossgen.backend.prose import domain_words, item, module_docstring, paragraph, safe
+from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import Role
 from lossgen.ir.program import Placeholders
 from lossgen.transform.lower import lower
@@ -160,3 +162,26 @@ def test_function_docstring_names_what_is_special():
     assert "one and the same for the whole batch" in tied
     untargeted = _function_docstring("loss: y_pred**2\ny_true: unused\n")
     assert "Ignored; the loss has no target." in untargeted
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        # Slopes 2 and 4.
+        ("loss: abs(d) + 3*d\nwhere: {d: y_pred - y_true}", "there 2"),
+        (
+            "loss: abs(d) + y_true*d\nwhere: {d: y_pred - y_true}",
+            "there the number between them closest to 0",
+        ),
+        (
+            "loss: log(scale) + (abs(d) + y_true*d)/scale\n"
+            "y_pred: {channels: {centre: real, scale: positive}}\n"
+            "where: {d: centre - y_true}",
+            "there that of each operation in turn",
+        ),
+    ],
+)
+def test_the_gradient_at_a_kink(text, words):
+    checked = check(resolved(text), Report())
+    source = emit_module(lower(checked), Placeholders(0.0, 1.0), OPTIONS)
+    assert f"and the gradient {words}." in " ".join(source.split())
