@@ -51,6 +51,15 @@ def is_nonzero(expr: Expr, ranges: Ranges) -> bool:
     )
 
 
+def is_zero(expr: Expr, ranges: Ranges) -> bool:
+    """Whether an expression is proved to be 0 wherever it is defined."""
+    try:
+        top, _ = _quotient(expr, ranges)
+    except TooManyTermsError:
+        return False
+    return not top
+
+
 def _for_each_label(
     expr: Expr, ranges: Ranges, proved: Callable[[Ranges], bool]
 ) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossgen.analysis.proofs import is_nonnegative
+from lossgen.analysis.proofs import is_nonnegative, is_zero
 from lossgen.analysis.ranges import Ranges
 from lossgen.calculus.differentiate import directional_derivative
 from lossgen.ir.expr import (
@@ -67,7 +67,8 @@ class _Side:
         limits: dict[Expr, Expr] = {}
         for node in walk(derivative):
             limits[node] = self._limit(node, limits)
-        return self._expanded(limits[derivative])
+        polynomial = self._ranges.polynomial(limits[derivative])
+        return self._ranges.expression(polynomial)
 
     def _limit(self, node: Expr, limits: dict[Expr, Expr]) -> Expr:
         if node == self._symbol:
@@ -75,9 +76,9 @@ class _Side:
         if not isinstance(node, Apply):
             return node
         args = tuple(limits[arg] for arg in node.args)
-        if node.op == "sign" and self._expanded(args[0]) == ZERO:
+        if node.op == "sign" and is_zero(args[0], self._ranges):
             args = (self._change(node.args[0]),)
-        if node.op in _COMPARISONS and self._expanded(sub(*args)) == ZERO:
+        if node.op in _COMPARISONS and is_zero(sub(*args), self._ranges):
             args = (self._change(sub(*node.args)), ZERO)
         return _folded(apply(node.op, *args, axis=node.axis), self._ranges)
 
@@ -86,9 +87,6 @@ class _Side:
         if self._symbol not in symbols(difference):
             return difference
         return mul(self._sign, self.slope(difference))
-
-    def _expanded(self, expr: Expr) -> Expr:
-        return self._ranges.expression(self._ranges.polynomial(expr))
 
 
 def _folded(node: Expr, ranges: Ranges) -> Expr:
@@ -161,8 +159,11 @@ def _least(
                 ranges.given(condition, truth),
             )
             for truth in (True, False)
+            if not ranges.given(condition, truth).contradictory
         ]
-        return cases[0] if cases[0] == cases[1] else Apply("where", (condition, *cases))
+        if len(cases) == 2 and cases[0] != cases[1]:
+            return Apply("where", (condition, *cases))
+        return cases[0] if cases else ZERO
     if is_nonnegative(sub(right, left), ranges):
         low, high = left, right
     elif is_nonnegative(sub(left, right), ranges):

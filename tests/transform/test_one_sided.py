@@ -8,7 +8,7 @@ from losses import P, T, resolved
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.spelling import spell
 from lossgen.calculus.evaluate import evaluate
-from lossgen.ir.expr import ONE, ZERO, mul, number, symbols
+from lossgen.ir.expr import ONE, ZERO, div, mul, number, symbols, walk
 from lossgen.transform.one_sided import least_slope
 
 NUMBERS = [Fraction(k, 4) for k in range(-12, 13) if k]
@@ -69,6 +69,11 @@ KINKS = {
         ZERO,
         lambda y: (y, y + 2),
     ),
+    "at a quotient": (
+        "relu(1 - y_true*y_pred) + 2*y_pred",
+        div(ONE, T),
+        lambda y: (2 - y, 2) if y > 0 else (2, 2 - y),
+    ),
     "choice of the data": (
         "where(y_true > 0, 2, 1)*abs(y_pred) + y_true*y_pred",
         ZERO,
@@ -90,6 +95,13 @@ def test_it_is_as_short_as_one_would_write_it():
     # The slopes are 1 - abs(y_true) and 1 + abs(y_true): the second is never less.
     found = slope_of("abs(y_true*(y_pred - 1)) + y_pred", ONE)
     assert spell(found) == "relu(1 - abs(y_true))"
+
+
+def test_what_cannot_be_is_no_case():
+    # y_true > 0 and -y_true > 0 decide the two slopes 2 - y_true and 2.
+    found = slope_of("relu(1 - y_true*y_pred) + 2*y_pred", div(ONE, T))
+    wheres = [node for node in walk(found) if getattr(node, "op", "") == "where"]
+    assert len(wheres) == 1, spell(found)
 
 
 def test_a_number_is_a_number():

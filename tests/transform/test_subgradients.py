@@ -31,6 +31,7 @@ def test_no_more_than_is_needed(loss, first):
         "exp(-mean(abs(d) + y_true*d, axis=last))",
         "abs(d) + sinh(y_true)*d",
         "abs(d) + abs(d - 1) + y_true*y_pred",
+        "abs(y_true*d - 1) + 3*d",  # the kink is at a quotient
     ],
 )
 def test_data_decide(loss):
