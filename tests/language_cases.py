@@ -388,6 +388,16 @@ CHANNELS = [
         lambda t, p: ((t - p[:, :128]) ** 2 * np.exp(-p[:, 128:]) + p[:, 128:]).sum(-1),
     ),
     Formula(
+        "weighted_parts",
+        RNG.normal(size=(ROWS, 5)),
+        RNG.normal(size=(ROWS, 25)),
+        lambda t, p: (
+            (np.arange(5) * abs(t - p[:, :5])).sum(-1)
+            + (np.arange(1, 21) * p[:, 5:] ** 2).mean(-1)
+        ),
+        {"weight": list(np.arange(5.0)), "gain": list(np.arange(1.0, 21))},
+    ),
+    Formula(
         "hard_negative",
         one_hot([3, 39, 0, 17], 40),
         RNG.normal(size=(ROWS, 40)),

@@ -13,7 +13,7 @@ from lossgen.diagnostics.source import Span
 from lossgen.frontend.domains import parse_domain, real
 from lossgen.frontend.parser import build, names_in, parse, suggestion
 from lossgen.frontend.reader import shorten
-from lossgen.frontend.sizes import check_sizes
+from lossgen.frontend.sizes import check_sizes, with_parameter_sizes
 from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import (
     ONE,
@@ -85,7 +85,7 @@ def resolve(
         assume=tuple(condition for condition in assume if condition is not None),
     )
     check_sizes(loss, report)
-    return None if report.has_errors else loss
+    return None if report.has_errors else with_parameter_sizes(loss)
 
 
 # Variables ------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Apply, Axis, Expr, Role, Symbol, walk
+from lossgen.ir.expr import Apply, Axis, Expr, Role, Symbol, symbols, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss, Size
 
@@ -24,6 +26,30 @@ def check_sizes(loss: Loss, report: Report) -> None:
             sizes[node] = _size(node, sizes, loss, report)
     if not report.has_errors:
         _check_known(loss, report)
+
+
+def with_parameter_sizes(loss: Loss) -> Loss:
+    """The loss with the sizes of its tensor parameters, where they are declared.
+
+    It is that of the first operand which the parameter meets.
+    """
+    sizes: dict[Expr, Size] = {}
+    met: dict[str, Size] = {}
+    for node in walk(loss.expression):
+        sizes[node] = _size(node, sizes, loss, Report())
+        if isinstance(node, Apply) and FUNCTIONS[node.op].kind is Kind.COLLAPSE:
+            continue
+        for arg in node.children:
+            if sizes[arg] == _ANY and sizes[node] != _ANY:
+                for symbol in symbols(arg):
+                    met.setdefault(symbol.name, sizes[node])
+    variables = tuple(
+        replace(item, size=met[item.name])
+        if item.shape in ("last", "elements") and item.name in met
+        else item
+        for item in loss.variables
+    )
+    return replace(loss, variables=variables)
 
 
 def _check_known(loss: Loss, report: Report) -> None:

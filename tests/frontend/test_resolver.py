@@ -77,8 +77,8 @@ def test_variables() -> None:
     assert found == {
         "y_true": (Role.Y_TRUE, "unit", "elements", "K", None),
         "y_pred.p": (Role.Y_PRED, "probability", "elements", "K", None),
-        "w": (Role.PARAMETER, "w > 0", "last", None, (1, 2)),
-        "m": (Role.PARAMETER, "real", "elements", None, None),
+        "w": (Role.PARAMETER, "w > 0", "last", "K", (1, 2)),
+        "m": (Role.PARAMETER, "real", "elements", "K", None),
         "shift": (Role.PARAMETER, "real", "scalar", None, -1.5),
         "K": (Role.SIZE, "size", "scalar", None, None),
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from losses import resolved
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
@@ -160,3 +161,14 @@ BOTH = "mean(a, axis=last) + mean(b, axis=last)"
 def test_sizes_that_no_length_tells(text: str, places: list[str]) -> None:
     message = "nothing tells the sizes `J` and `K` apart"
     assert mismatches(text) == [(place, message) for place in places]
+
+
+def test_a_parameter_has_the_size_of_what_it_meets() -> None:
+    loss = resolved("""
+        loss: sum(a*y_pred.part, axis=last) + mean(c*b*y_pred.rest, axis=last) + y_true
+        y_true: {size: 1}
+        y_pred: {channels: {part: {size: 5}, rest: {size: K}}}
+        params: {a: {shape: last}, b: {shape: last}, c: {domain: real}}
+    """)
+    sizes = {item.name: item.size for item in loss.parameters}
+    assert sizes == {"a": 5, "b": "K", "c": None}
