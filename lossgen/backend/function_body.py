@@ -10,6 +10,7 @@ from lossgen.backend.printer import AXIS_LINES, Printer
 from lossgen.backend.prose import safe
 from lossgen.ir.expr import Axis, Role
 from lossgen.ir.extent import FULL, extents
+from lossgen.ir.loss import Variable
 from lossgen.ir.program import Block
 
 _INDENT = "    "
@@ -41,7 +42,8 @@ class FunctionBody:
             for axis, line in AXIS_LINES.items()
             if axis in self._printer.axes
         ]
-        return [*self._inputs(), *self._parameters(), *axes, *masking, *computation]
+        prepared = [*self._inputs(), *self._split(), *self._parameters()]
+        return [*prepared, *axes, *masking, *computation]
 
     def _inputs(self) -> Iterator[str]:
         if self._loss.spec.y_pred.logits:
@@ -52,14 +54,21 @@ class FunctionBody:
         yield prepare(self._emission)
 
     def _parameters(self) -> Iterator[str]:
-        element = self._emission.element
         for p in self._loss.parameters:
+            like = self._like(p)
             yield f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_pred.dtype)"
             if p.shape == "last":
                 self._extra.add("_per_class")
-                yield f'{p.name} = _per_class("{p.name}", {p.name}, {element})'
+                yield f'{p.name} = _per_class("{p.name}", {p.name}, {like})'
             elif p.shape == "elements":
-                yield f"{p.name} = tf.broadcast_to({p.name}, tf.shape({element}))"
+                yield f"{p.name} = tf.broadcast_to({p.name}, tf.shape({like}))"
+
+    def _like(self, parameter: Variable) -> str:
+        """The tensor that a parameter has the size of."""
+        names = self._emission.names
+        tensors = self._loss.of_role(Role.Y_PRED, Role.Y_TRUE)
+        same = (names[item.name] for item in tensors if item.size == parameter.size)
+        return self._emission.element if parameter.size is None else next(same)
 
     def _split(self) -> Iterator[str]:
         layout = self._emission.layout
@@ -75,7 +84,6 @@ class FunctionBody:
 
     def _masking(self) -> Iterator[str]:
         """Where elements take part, and harmless values for those that do not."""
-        yield from self._split()
         if self._emission.masks_labels:
             labelled = labelled_call(self._emission)
             if self._shape.batched:
