@@ -111,7 +111,9 @@ def _line(loss: Loss, start: Sample, end: Sample) -> _Path:
                     np.vectorize(mp.mpmathify, otypes=[object])(item.environment[name])
                     for item in (start, end)
                 )
-                environment[name] = one + (other - one) * place
+                # Arithmetic on an array without axes leaves a bare number.
+                between = one + (other - one) * place
+                environment[name] = np.asarray(between, dtype=object)
         return replace(start, environment=environment)
 
     return at

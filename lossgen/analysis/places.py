@@ -63,6 +63,8 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
             signs |= news
             if rows >= _ENOUGH and (len(signs) == _ALL_SIGNS or not news):
                 break
+    if not found and guard.node.op == "norm" and not is_solved(guard, variable):
+        return None  # nothing is searched for there
     found.update(_missed(loss, guard, variable, found))
     found.update(_more_roots(loss, guard, variable, found))
     if not found and guard.reachable:

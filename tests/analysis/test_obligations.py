@@ -284,6 +284,16 @@ def test_a_divisor_that_changes_sign_is_0_in_between(place):
     assert found.notes[0].endswith(f"{place} it changes sign, and is 0 in between")
 
 
+def test_a_divisor_over_a_batch_changes_sign():
+    # A parameter has one value for all of a batch, and no axes of its own.
+    loss = "y_pred/logsumexp(a*y_true + y_pred, axis=batch)"
+    keys = {"params": {"a": {"default": 1, "domain": "positive"}}}
+    (found,) = findings(loss, **keys)
+    assert found.code.id == "LG302"
+    assert "a = " in found.notes[0]
+    assert found.notes[0].endswith("it changes sign, and is 0 in between")
+
+
 @pytest.mark.parametrize(
     ("loss", "keys"),
     [
