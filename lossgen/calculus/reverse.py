@@ -336,12 +336,20 @@ def _shared(choose: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]],
     return test
 
 
+def _clipped(items: Sequence[Any]) -> bool:
+    """Whether two arguments of ``min(max(value, low), high)`` tie where it decides."""
+    value, low, high = items
+    if any(isinstance(item, Undefined) for item in items):
+        return False
+    return bool(value == low or max(value, low) == high)
+
+
 _TIED: dict[str, Callable[[Sequence[Any]], bool]] = {
     **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne"), _equal),
     **dict.fromkeys(("abs", "relu", "sign", "i0e"), _zero),
     "max": _shared(max),
     "min": _shared(min),
-    "clip": lambda items: items[0] in items[1:],
+    "clip": _clipped,
     "floor": lambda items: not isinstance(items[0], Undefined) and mp.isint(items[0]),
 }
 

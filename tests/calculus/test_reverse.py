@@ -167,6 +167,8 @@ def test_a_missing_derivative_is_refused(expr, start):
         call("max", P, T),
         call("min", T, P),
         call("clip", P, T, 9),
+        call("clip", P, 0, T),
+        call("clip", call("neg", P), 2, P),  # min(2, y_pred), whatever -y_pred is
         call("where", call("le", P, T), P, T),
         call("sum", call("floor", P), axis=Axis.LAST),
         call("amax", D, axis=Axis.LAST),
