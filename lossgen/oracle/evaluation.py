@@ -13,7 +13,7 @@ from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import evaluate, germ
 from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import Axis, Expr, Role
-from lossgen.ir.extent import FULL, extents
+from lossgen.ir.extent import FULL, Extent, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.oracle.roundoff import Roundoff
 from lossgen.oracle.samples import Batch, axes_of
@@ -136,32 +136,41 @@ class Formula:
 
     def _weights(self, found: Array, rows: int) -> Array:
         """How much each element of the formula adds to the sum of what is returned."""
-        padded = found.reshape((1,) * (2 - found.ndim) + found.shape)
+        padded = _padded(found)
         kept = np.vectorize(lambda item: item is not None, otypes=[bool])(padded)
-        extent = extents(self.loss, self.loss.expression)[self.loss.expression]
-        if "batch" not in extent:
-            shares = np.full(padded.shape, mp.mpf(rows) / max(1, int(kept.sum())))
-        elif self.loss.mask is not None and extent == FULL:
-            shares = np.full(padded.shape, mp.one)
-        else:
-            axes = (-1,) if "spatial" in extent else tuple(range(1, padded.ndim))
-            counts = np.maximum(kept.sum(axis=axes, keepdims=True), 1)
-            shares = np.broadcast_to(mp.one / counts.astype(object), padded.shape)
-        weights: Array = shares.astype(object)
+        counts = kept.sum(axis=self._averaged(padded), keepdims=True)
+        copies = 1 if self._by_sample else rows
+        shares = mp.mpf(copies) / np.maximum(counts, 1).astype(object)
+        weights: Array = np.broadcast_to(shares, padded.shape).copy()
         weights[~kept] = None
         return np.asarray(weights.reshape(found.shape))
 
     def _returned(self, found: Array, rows: int) -> Array:
         """What Keras gets: see "What comes back" of the language."""
-        found = found.reshape((1,) * (2 - found.ndim) + found.shape)
-        extent = extents(self.loss, self.loss.expression)[self.loss.expression]
-        if "batch" not in extent:
-            kept = [item for item in found.flat if item is not None]
-            return np.array([sum(kept) / len(kept)] * rows, dtype=object)
-        if self.loss.mask is not None and extent == FULL:
-            return found
-        axes = (-1,) if "spatial" in extent else tuple(range(1, found.ndim))
-        return _mean(found, axes)
+        padded = _padded(found)
+        axes = self._averaged(padded)
+        means = _mean(padded, axes) if axes else padded
+        return means if self._by_sample else np.repeat(means, rows)
+
+    @property
+    def _extent(self) -> Extent:
+        return extents(self.loss, self.loss.expression)[self.loss.expression]
+
+    @property
+    def _by_sample(self) -> bool:
+        return "batch" in self._extent
+
+    def _averaged(self, padded: Array) -> tuple[int, ...]:
+        """The axes that what is returned is the mean over."""
+        if not self._by_sample:
+            return tuple(range(padded.ndim))
+        if self.loss.mask is not None and self._extent == FULL:
+            return ()
+        return (-1,) if "spatial" in self._extent else tuple(range(1, padded.ndim))
+
+
+def _padded(found: Array) -> Array:
+    return np.asarray(found.reshape((1,) * (2 - found.ndim) + found.shape))
 
 
 def environment(batch: Batch) -> Mapping[str, Any]:
