@@ -46,7 +46,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "at_kinks": table.probabilities[0].at_kinks,
         "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
     }
-    tables = (context["cases"], context["logits_cases"], context["ends"])
+    tables = (context[key] for key in ("cases", "logits_cases", "ends", "kinks"))
     context["repeated"] = any(REPEATED in text for table in tables for text in table)
     return format_source(render(TEMPLATE, context, options.templates))
 
