@@ -124,8 +124,8 @@ class _SchemaGenerator(GenerateJsonSchema):
 # Faults ---------------------------------------------------------------------------
 
 
-MAX_UNKNOWN = 50
-"""How many unknown keys of a document are reported one by one."""
+MAX_ALIKE = 50
+"""How many faults of one kind are reported of a document one by one."""
 
 
 def _report_faults(
@@ -134,31 +134,55 @@ def _report_faults(
     report: Report,
     root: type[Keys] = SpecKeys,
 ) -> None:
-    unknown: list[_Location] = []
+    alike: dict[str, list[ErrorDetails]] = {}
     for fault in error.errors(include_url=False, include_input=False):
-        if fault["type"] == "extra_forbidden":
-            unknown.append(fault["loc"])
-        else:
-            _report_fault(fault, document, report)
-    unknown.sort(key=lambda location: _key_span(location, document).start)
-    for location in unknown[:MAX_UNKNOWN]:
-        _report_unknown(location, document, report, root)
-    if len(unknown) > MAX_UNKNOWN:
-        message = f"and {len(unknown) - MAX_UNKNOWN} more unknown keys from here on"
-        report.add("LG103", message, _key_span(unknown[MAX_UNKNOWN], document))
+        alike.setdefault(fault["type"], []).append(fault)
+    for kind, faults in alike.items():
+        faults.sort(key=lambda fault: _span(fault, document).start)
+        for fault in faults[:MAX_ALIKE]:
+            _report_fault(fault, document, report, root)
+        if len(faults) > MAX_ALIKE:
+            what = "unknown keys" if kind == _UNKNOWN else "faults of this kind"
+            message = f"and {len(faults) - MAX_ALIKE} more {what} from here on"
+            report.add(_code(kind), message, _span(faults[MAX_ALIKE], document))
 
 
-def _report_fault(fault: ErrorDetails, document: Node, report: Report) -> None:
+_UNKNOWN = "extra_forbidden"
+_MISSING = "missing"
+
+
+def _code(kind: str) -> str:
+    """The diagnostic of what pydantic finds, or of what a reader of values does."""
+    return {_UNKNOWN: "LG103", _MISSING: "LG104"}.get(kind, kind)
+
+
+def _span(fault: ErrorDetails, document: Node) -> Span:
+    """Where a fault is."""
     location = fault["loc"]
-    if fault["type"] == "missing":
-        message = f"the key `{location[-1]}` is missing"
-        report.add("LG104", message, _first_key(_find(document, location[:-1])))
+    if fault["type"] == _UNKNOWN:
+        return _key_span(location, document)
+    if fault["type"] == _MISSING:
+        return _first_key(_find(document, location[:-1]))
+    span: Span = fault["ctx"]["span"]
+    return span
+
+
+def _report_fault(
+    fault: ErrorDetails, document: Node, report: Report, root: type[Keys]
+) -> None:
+    location, span, code = fault["loc"], _span(fault, document), _code(fault["type"])
+    if fault["type"] == _UNKNOWN:
+        message, remedy = _unknown(location, root)
+        report.add(code, message, span, help=remedy)
+    elif fault["type"] == _MISSING:
+        report.add(code, f"the key `{location[-1]}` is missing", span)
     else:
         details = fault["ctx"]
-        message = details["message"]
+        message, remedy = details["message"], details["remedy"]
         if message.startswith(_PREDICATES):
             message = f"{_subject(as_written(location, document))} {message}"
-        report.add(fault["type"], message, details["span"], help=details["remedy"])
+        found = remedy() if callable(remedy) else remedy
+        report.add(code, message, span, help=found)
 
 
 _PLACES: dict[type[Keys], str] = {DefaultKeys: " in `defaults`"}
@@ -183,17 +207,15 @@ def _subject(location: _Location) -> str:
     return f"`{shorten(str(location[-1]))}`"
 
 
-def _report_unknown(
-    location: _Location, document: Node, report: Report, root: type[Keys]
-) -> None:
+def _unknown(location: _Location, root: type[Keys]) -> tuple[str, str]:
+    """What is said of an unknown key, and the remedy."""
     *parents, name = location
     fields = (_model_at(tuple(parents)) if parents else root).model_fields
     close = closest(str(name), fields)
     guess = f"did you mean `{close}`?" if close else f"the keys are {', '.join(fields)}"
     remedy = _elsewhere(str(name)) or guess
     place = f" in `{parents[-1]}`" if parents else _PLACES.get(root, "")
-    message = f"unknown key `{shorten(str(name))}`{place}"
-    report.add("LG103", message, _key_span(location, document), help=remedy)
+    return f"unknown key `{shorten(str(name))}`{place}", remedy
 
 
 def _elsewhere(name: str) -> str | None:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from pydantic_core import PydanticCustomError
 
@@ -130,14 +130,18 @@ def read_code_key(key: Key) -> Text:
     span = key.node.span
     code = CODES.get(key)
     if code is None:
-        names = {item.name: item.id for item in CODES.values()}
-        close = names.get(key) or names.get(closest(key, names) or "")
-        remedy = f"did you mean `{close}`?" if close else "`lossgen explain` lists them"
-        raise _fault("LG103", f"there is no diagnostic `{shorten(key)}`", span, remedy)
+        message = f"there is no diagnostic `{shorten(key)}`"
+        raise _fault("LG103", message, span, partial(_meant_code, str(key)))
     if code.severity is Severity.ERROR:
         message = f"{key} is an error: only warnings and notes can be allowed"
         raise _fault("LG103", message, span)
     return key.node.text
+
+
+def _meant_code(key: str) -> str:
+    names = {item.name: item.id for item in CODES.values()}
+    close = names.get(key) or names.get(closest(key, names) or "")
+    return f"did you mean `{close}`?" if close else "`lossgen explain` lists them"
 
 
 _YES_OR_NO = frozenset(["yes", "no", "on", "off", "y", "n"])
@@ -204,12 +208,16 @@ def read_choice(options: tuple[str, ...]) -> Callable[[Node], Text]:
             raise _wrong(_either(options), node)
         if node.text.value in options:
             return node.text
-        close = closest(node.text.value, options)
-        remedy = f"did you mean `{close}`?" if close else f"write {_either(options)}"
-        message = f"takes no `{shorten(node.text.value)}`"
-        raise _fault("LG103", message, node.span, remedy)
+        word = node.text.value
+        remedy = partial(_meant_choice, word, options)
+        raise _fault("LG103", f"takes no `{shorten(word)}`", node.span, remedy)
 
     return choose
+
+
+def _meant_choice(word: str, options: tuple[str, ...]) -> str:
+    close = closest(word, options)
+    return f"did you mean `{close}`?" if close else f"write {_either(options)}"
 
 
 def closest(word: str, options: Iterable[str]) -> str | None:
@@ -237,8 +245,9 @@ def opened(node: Node) -> dict[str, Node]:
 
 
 def _fault(
-    code: str, message: str, span: Span, remedy: str | None = None
+    code: str, message: str, span: Span, remedy: str | Callable[[], str] | None = None
 ) -> PydanticCustomError:
+    """A fault; a remedy that takes long to find is a function, for those reported."""
     context = {"message": message, "span": span, "remedy": remedy}
     return PydanticCustomError(code, "{message}", context)
 

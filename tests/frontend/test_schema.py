@@ -379,6 +379,22 @@ def test_of_very_many_unknown_keys_the_last_are_counted() -> None:
     assert found_at(found)[50] == ("LG103", "k51")
 
 
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [("allow", "LG103"), ("where", "LG106"), ("params", "LG106")],
+)
+def test_of_very_many_faulty_entries_the_last_are_counted(keys: str, code: str) -> None:
+    entries = "".join(f"  {i}k: 1\n" for i in range(1, 61))
+    _, found = run(f"{HEAD}epsilon: 2\nk: 1\n{keys}:\n{entries}")
+    assert found_at(found) == [
+        ("LG105", "2"),
+        ("LG103", "k"),
+        *((code, f"{i}k") for i in range(1, 52)),
+    ]
+    assert "`50k`" in found[51].message
+    assert found[52].message == "and 10 more faults of this kind from here on"
+
+
 def test_a_bad_document_does_not_stop_the_others() -> None:
     specs, found = run(f"{HEAD}---\nname: b\n---\nname: [\n---\n---\n{HEAD}")
     assert [spec.loss.value for spec in specs] == ["y_pred", "y_pred"]
