@@ -573,6 +573,16 @@ BRANCHES = [
             ),
         ).mean(-1),
     ),
+    Formula(
+        "clipped_by_targets",  # where the ends cross, the upper one wins
+        REAL,
+        NOISE,
+        lambda t, p: (
+            np.minimum(np.maximum(0.5, t), p)
+            + np.minimum(np.maximum(p, t), 1 - t) ** 2
+            + p / 4
+        ).mean(-1),
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from lossgen.ir.expr import (
     rebuild,
     sub,
     substitute,
+    symbols,
 )
 from lossgen.ir.loss import Loss
 from lossgen.transform.patterns import Bindings, instantiate, match
@@ -50,7 +51,7 @@ def stabilizer(loss: Loss, fired: dict[str, None]) -> Rewriter:
         return node
 
     def stabilize(expr: Expr) -> Expr:
-        normal = rebuild(expr, _folded)
+        normal = rebuild(expr, lambda node: _unclipped(_folded(node), loss))
         return rebuild(rebuild(normal, visit), _without_select)
 
     return stabilize
@@ -114,6 +115,21 @@ def _folded(node: Expr) -> Expr:
     if isinstance(value, Number) and Fraction(float(value.value)) == value.value:
         return value
     return node
+
+
+def _unclipped(node: Expr, loss: Loss) -> Expr:
+    """A clip between ends that vary, as the minimum of a maximum.
+
+    TensorFlow's takes no ends that are larger than what is clipped, and its slopes are
+    wrong where the ends cross.
+    """
+    if not isinstance(node, Apply) or node.op != "clip":
+        return node
+    value, low, high = node.args
+    ends = (*symbols(low), *symbols(high))
+    if all(loss.variable(end.name).shape == "scalar" for end in ends):
+        return node
+    return apply("min", apply("max", value, low), high)
 
 
 def _without_select(node: Expr) -> Expr:

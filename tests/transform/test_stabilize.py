@@ -33,7 +33,9 @@ def stabilized(formula, keys="", logits=False):
         ("y_true + abs(y_pred)**(1/2)", "", "y_true + sqrt(abs(y_pred))"),
         ("y_true/(1 + y_pred**2)**2", "", "y_true/square(1 + square(y_pred))"),
         ("-log(1 - (1 - sigmoid(y_pred)))*y_true", "", "-log_sigmoid(y_pred)*y_true"),
+        ("clip(y_pred, y_true, 1)", "", "min(max(y_pred, y_true), 1)"),
         # Nothing to do.
+        ("clip(y_pred - y_true, -1, 1)", "", "clip(y_pred - y_true, -1, 1)"),
         ("y_true*log(y_pred)", "y_pred: positive", "y_true*log(y_pred)"),
         ("log(2 + y_pred)*y_true", "y_pred: positive", "log(2 + y_pred)*y_true"),
     ],
