@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.backend.layout import channel_names
 from lossgen.backend.printer import Printer
+from lossgen.ir.local_names import channel_names
 from lossgen.ir.loss import Loss
 from lossgen.ir.program import Block
 

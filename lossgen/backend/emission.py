@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from lossgen.backend.layout import Layout, channel_names, layout
+from lossgen.backend.layout import Layout, layout
 from lossgen.backend.shape import Shape, result_shape
 from lossgen.ir.expr import Apply, Axis, Role, symbols, walk
+from lossgen.ir.local_names import channel_names
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Block, LossProgram, Placeholders
 

@@ -37,11 +37,10 @@ def labelled_body(emission: Emission) -> tuple[list[str], set[str]]:
     ]
     if emission.masks_entries:
         if ignore is not None:
-            lines.append(f"counted = tf.not_equal(y_true, {ignore})")
+            lines.append(f"labelled = tf.not_equal(y_true, {ignore})")
         lines += [
-            "classes = tf.shape(y_pred)[-1]",
-            "index = tf.cast(y_true[..., 0], tf.int32)",
-            "y_true = tf.one_hot(index, classes, dtype=y_pred.dtype)",
+            "y_true = tf.cast(y_true[..., 0], tf.int32)",
+            "y_true = tf.one_hot(y_true, tf.shape(y_pred)[-1], dtype=y_pred.dtype)",
         ]
     lines += _split(emission, kept)
     for axis, line in AXIS_LINES.items():
@@ -49,7 +48,7 @@ def labelled_body(emission: Emission) -> tuple[list[str], set[str]]:
             lines.append(line.format("y_true"))
     if ignore is not None:
         lines.append(f"kept = {source}")
-        source = "kept & counted"
+        source = "kept & labelled"
     return [*lines, f"return {source}"], printer.helpers
 
 

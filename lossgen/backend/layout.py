@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lossgen.ir.expr import Role
+from lossgen.ir.local_names import channel_names
 from lossgen.ir.loss import Loss, Variable
 
 
@@ -23,22 +24,6 @@ class Layout:
     sizes_true: tuple[str, ...]
     split_true: tuple[str, ...]
     split_pred: tuple[str, ...]
-
-
-def channel_names(loss: Loss) -> dict[str, str]:
-    """The local name of each tensor or channel, by its full name."""
-    variables = loss.of_role(Role.Y_TRUE, Role.Y_PRED)
-    short = [item.channel for item in variables if item.channel]
-    names: dict[str, str] = {}
-    for item in variables:
-        if item.channel is None:
-            names[item.name] = item.name
-        elif short.count(item.channel) > 1:
-            suffix = "true" if item.role is Role.Y_TRUE else "pred"
-            names[item.name] = f"{item.channel}_{suffix}"
-        else:
-            names[item.name] = item.channel
-    return names
 
 
 def layout(loss: Loss) -> Layout:

@@ -13,11 +13,22 @@ MAX_LENGTH = 60
 RESERVED_PARAMETERS = frozenset({"name", "reduction", "dtype", "from_logits", "self"})
 """Arguments that every generated loss has of its own."""
 
+RESERVED_LOSSES = frozenset({"tf", "annotations", "self", "y_true", "y_pred"})
+"""Names that mean something else where the generated class calls the function.
+
+Its module has others besides, which are modules or start with an underscore.
+"""
+
+RESERVED_CLASSES = frozenset({"Any", "Callable", "Sequence"})
+"""Classes that the generated module imports."""
+
 RESERVED_VARIABLES = frozenset(
     {
         "tf",
         "keras",
         "math",
+        *RESERVED_CLASSES,
+        "from_logits",
         "kept",
         "labelled",
         "labels",
@@ -41,6 +52,10 @@ _OTHER_MODULES = """
     crypt distutils formatter imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev
     parser pipes smtpd sndhdr spwd sunau symbol telnetlib tomllib uu xdrlib
     tensorflow keras numpy pytest conftest
+    absl astunparse certifi charset_normalizer cython_runtime flatbuffers gast google
+    h5py idna iniconfig ml_dtypes namex opt_einsum optree packaging pluggy py
+    pybind11_abseil pygments requests rich scipy six termcolor typing_extensions
+    urllib3 wrapt
 """
 _OTHER_BUILTINS = """
     BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter
@@ -81,7 +96,13 @@ def loss_name_fault(name: str) -> str | None:
         return "is not snake_case"
     if name in _MODULES:
         return "is the name of a module that the generated code could hide"
+    if name in RESERVED_LOSSES:
+        return "has another meaning in the generated module"
+    if name.startswith("test_"):
+        return "starts with `test_`, so that pytest would take the module for tests"
     class_name = "".join(part.capitalize() for part in name.split("_"))
+    if class_name in RESERVED_CLASSES:
+        return f"makes a class `{class_name}`, which the generated module imports"
     if keyword.iskeyword(class_name) or class_name in _BUILTINS:
         return f"makes a class `{class_name}`, which Python has already"
     return None

@@ -26,6 +26,7 @@ from lossgen.ir.expr import (
     symbols,
     tree_size,
 )
+from lossgen.ir.local_names import fresh
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Assign
 from lossgen.transform.parts import elementwise_parts
@@ -53,12 +54,13 @@ class Guarded:
     hints: dict[Expr, str]
 
 
-def guard(expr: Expr, loss: Loss) -> Guarded:
+def guard(expr: Expr, loss: Loss, taken: set[str]) -> Guarded:
     """Make ``expr`` linear beyond the guard points of each prediction.
 
     Args:
         expr: The loss, in a form that is stable inside the domain.
         loss: Declares the domains and ``epsilon``.
+        taken: Names that cannot be given; grows by those that are.
     """
     assignments: list[Assign] = []
     renamed: dict[Expr, Expr] = {}
@@ -69,8 +71,8 @@ def guard(expr: Expr, loss: Loss) -> Guarded:
         if inside is None:
             continue
         suffix = f"_{variable.channel}" if variable.channel else ""
-        clipped = Symbol(f"guarded{suffix}", Role.DERIVED)
-        beyond = Symbol(f"excess{suffix}", Role.DERIVED)
+        clipped = Symbol(fresh(f"guarded{suffix}", taken), Role.DERIVED)
+        beyond = Symbol(fresh(f"excess{suffix}", taken), Role.DERIVED)
         renamed[variable.symbol], excess[clipped] = clipped, beyond
         hints[_fixed(clipped)] = f"fixed{suffix}"
         assignments.append(Assign(clipped, inside, _comment(variable, inside)))

@@ -22,11 +22,12 @@ from lossgen.ir.expr import (
     walk,
 )
 from lossgen.ir.extent import COLLAPSING, FULL, Extent, extents
+from lossgen.ir.local_names import local_names
 from lossgen.ir.loss import CheckedLoss, Loss
 from lossgen.ir.program import Assign, Block, LossProgram
 from lossgen.transform.guard import guard
 from lossgen.transform.masking import mask_reductions
-from lossgen.transform.naming import local_name, name_hints, name_shared
+from lossgen.transform.naming import name_hints, name_shared
 from lossgen.transform.safe_branches import protect_branches
 from lossgen.transform.stabilize import stabilizer, to_logits
 from lossgen.transform.subgradients import settle
@@ -73,17 +74,17 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
         rewrite,
     )
     expr = rewrite(loss.expression)
-    inputs = {local_name(item.symbol) for item in loss.variables}
+    inputs = {*local_names(loss), *_LOCALS}
+    given = {*inputs, *written}
     at_kinks = settle(
-        replace(loss if guarded else _on_logits(loss), expression=expr),
-        {*inputs, *written, *_LOCALS},
+        replace(loss if guarded else _on_logits(loss), expression=expr), given
     )
     expr = at_kinks.lean(expr)
     names = {at_kinks.lean(key): name for key, name in names.items()}
     hints = {at_kinks.lean(key): name for key, name in hints.items()}
     assignments: tuple[Assign, ...] = ()
     if guarded:
-        with_guard = guard(expr, loss)
+        with_guard = guard(expr, loss, given)
         assignments, expr = with_guard.assignments, with_guard.expression
         names = {**_renamed(names, with_guard.renamed), **with_guard.slopes}
         hints = {**_renamed(hints, with_guard.renamed), **with_guard.hints}
@@ -107,10 +108,9 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     expr = replace_nodes(expr, flat)
     names = {replace_nodes(key, flat): name for key, name in names.items()}
     hints = {replace_nodes(key, flat): name for key, name in hints.items()}
-    used = {local_name(symbol) for symbol in symbols(expr)}
     assignments = (*at_kinks.first, *assignments)
-    taken = {*used, *_LOCALS, *(local_name(item.target) for item in assignments)}
-    shared, result = name_shared(expr, names, hints, taken - set(names.values()))
+    taken = {*inputs, *(item.target.name for item in assignments)}
+    shared, result = name_shared(expr, names, hints, taken)
     steps_first = (*assignments, *shared)
     return Block(steps_first, result, extent, bool(leaves), filled, at_kinks.open)
 
@@ -174,6 +174,9 @@ _LOCALS = frozenset(
         "tf",
         "keras",
         "math",
+        "Any",
+        "Callable",
+        "Sequence",
         "self",
         "y_true",
         "y_pred",

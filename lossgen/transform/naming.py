@@ -17,6 +17,7 @@ from lossgen.ir.expr import (
     walk,
 )
 from lossgen.ir.functions import FUNCTIONS, Kind
+from lossgen.ir.local_names import fresh
 from lossgen.ir.program import Assign
 
 _CHEAP = ("neg", "add", "mul")
@@ -71,13 +72,18 @@ def name_shared(
 
     Args:
         result: The expression to take apart.
-        names: The author's names, which are always kept.
+        names: The author's names, which come first.
         hints: Names to prefer for other shared terms.
         taken: Names that cannot be used; grows by those given.
 
     Returns:
         The assignments in order, and what is left of the result.
     """
+    own = {
+        node: fresh(names[node], taken)
+        for node in walk(result)
+        if node in names and node != result
+    }
     uses: dict[Expr, int] = {}
     for node in walk(result):
         for child in node.children:
@@ -91,22 +97,12 @@ def name_shared(
         inner = _inner(node, replaced)
         if node not in names and uses[node] < _worth(inner):
             continue
-        word = names.get(node) or hints.get(node) or _words(node, given) or _noun(node)
-        target = Symbol(fresh(word, taken), Role.DERIVED)
+        word = hints.get(node) or _words(node, given) or _noun(node)
+        target = Symbol(own.get(node) or fresh(word, taken), Role.DERIVED)
         given[node] = target.name
         assignments.append(Assign(target, inner))
         replaced[node] = target
     return assignments, _inner(result, replaced)
-
-
-def fresh(word: str, taken: set[str]) -> str:
-    """A name like ``word`` that is not taken; it is taken from then on."""
-    name, count = word, 1
-    while name in taken:
-        count += 1
-        name = f"{word}_{count}"
-    taken.add(name)
-    return name
 
 
 def _inner(node: Expr, replaced: Mapping[Expr, Expr]) -> Expr:

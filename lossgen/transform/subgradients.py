@@ -36,9 +36,9 @@ from lossgen.ir.expr import (
     symbols,
     walk,
 )
+from lossgen.ir.local_names import fresh
 from lossgen.ir.loss import Loss
 from lossgen.ir.program import Assign
-from lossgen.transform.naming import fresh
 from lossgen.transform.one_sided import least_slope
 from lossgen.transform.parts import elementwise_parts
 from lossgen.transform.safe_branches import protect_branches

@@ -1,7 +1,8 @@
 import pytest
 from losses import resolved
 
-from lossgen.backend.layout import channel_names, layout
+from lossgen.backend.layout import layout
+from lossgen.ir.local_names import channel_names
 
 MIXED = """\
 loss: mean(logit + mean, axis=last) + scale + y_true

@@ -262,7 +262,8 @@ def test_missing_keys(key: str) -> None:
     [
         "class", "sum", "2d", "Focal", "focal-loss", "focal loss", "../focal", "a/b",
         "é", "tensorflow", "keras", "numpy", "json", "distutils", "tomllib", "none",
-        "exception_group", "_focal", "focal__loss", "x" * 61, "12",
+        "exception_group", "_focal", "focal__loss", "x" * 61, "12", "tf", "y_pred",
+        "annotations", "sequence", "test_focal", "packaging",
     ],
 )  # fmt: skip
 def test_names_a_loss_cannot_have(name: str) -> None:
@@ -270,7 +271,7 @@ def test_names_a_loss_cannot_have(name: str) -> None:
     assert found_at(found) == [("LG106", name)]
 
 
-@pytest.mark.parametrize("name", ["focal", "l1", "huber_2", "a"])
+@pytest.mark.parametrize("name", ["focal", "l1", "huber_2", "a", "loss", "path", "run"])
 def test_names_a_loss_can_have(name: str) -> None:
     assert spec_of(f"name: {name}\nloss: y_pred\n").name.value == name
 
@@ -291,6 +292,8 @@ def test_every_standard_module_is_refused() -> None:
     [
         ("params: {self: 1}", "LG212", "self"),
         ("params: {from_logits: 1}", "LG212", "from_logits"),
+        ("y_pred: {size: from_logits}", "LG212", "from_logits"),
+        ("y_pred: {channels: {Any: real}}", "LG212", "Any"),
         ("params: {lambda: 1}", "LG106", "lambda"),
         ("params: {__x: 1}", "LG106", "__x"),
         ("params: {é: 1}", "LG106", "é"),

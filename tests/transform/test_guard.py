@@ -10,9 +10,9 @@ from losses import lowered, resolved
 from mpmath import mp, mpf
 from standin import array, run, run_block
 
-from lossgen.backend.layout import channel_names
 from lossgen.backend.printer import Printer
 from lossgen.ir.expr import ONE, substitute, symbols, walk
+from lossgen.ir.local_names import channel_names
 from lossgen.transform.guard import guard
 
 TINY = mpf(1e-18)  # as it stands in the source
@@ -22,7 +22,7 @@ BELOW_TAU = mpf(float(np.nextafter(np.float32(2 * math.pi), np.float32(0))))
 
 def guarded(loss, inputs):
     """The guarded loss at inputs by full name."""
-    result = guard(loss.expression, loss)
+    result = guard(loss.expression, loss, set())
     names = channel_names(loss)
     known = {names[name]: array(x) for name, x in inputs.items()}
     for item in result.assignments:
@@ -198,7 +198,7 @@ def test_two_channels_are_continued_each_from_its_own_guard_point():
 @pytest.mark.parametrize("domain", ["real", "nonnegative", "unit", "'[-1, 3]'"])
 def test_closed_and_infinite_ends_have_no_guard(domain):
     loss = resolved(f"loss: (y_pred - y_true)**2\ny_pred: {domain}\n")
-    result = guard(loss.expression, loss)
+    result = guard(loss.expression, loss, set())
     assert result.assignments == ()
     assert result.expression is loss.expression
 
@@ -209,7 +209,7 @@ def test_closed_and_infinite_ends_have_no_guard(domain):
 )
 def test_only_open_ends_are_clipped(domain, op):
     loss = resolved(f"loss: y_true/y_pred\ny_pred: {domain}\n")
-    first, second = guard(loss.expression, loss).assignments
+    first, second = guard(loss.expression, loss, set()).assignments
     assert first.value.op == op
     assert (first.target.name, second.target.name) == ("guarded", "excess")
     assert "linearly" in first.comment
@@ -222,7 +222,7 @@ def test_upper_end_of_a_simplex_only_where_the_formula_ends_there(formula, op):
     loss = resolved(
         f"loss: -sum(y_true*{formula}, axis=last)\ny_true: one_hot\ny_pred: simplex\n"
     )
-    first, _ = guard(loss.expression, loss).assignments
+    first, _ = guard(loss.expression, loss, set()).assignments
     assert first.value.op == op
 
 
@@ -231,7 +231,7 @@ def test_linear_parts_go_inside_of_linear_reductions():
     loss = resolved(
         "loss: -sum(y_true*log(y_pred), axis=last)\ny_true: one_hot\ny_pred: simplex\n"
     )
-    expr = guard(loss.expression, loss).expression
+    expr = guard(loss.expression, loss, set()).expression
     sums = [node for node in walk(expr) if getattr(node, "op", None) == "sum"]
     assert len(sums) == 1
 
@@ -245,7 +245,7 @@ def test_slopes_are_constants_of_the_prediction(formula):
         "params: {a: {default: 2.0, domain: positive}}\n" if "a*" in formula else ""
     )
     loss = resolved(f"loss: {formula}\ny_pred: positive\n{params}")
-    expr = guard(loss.expression, loss).expression
+    expr = guard(loss.expression, loss, set()).expression
     stops = [node for node in walk(expr) if getattr(node, "op", "") == "stop_gradient"]
     moving = substitute(expr, dict.fromkeys(stops, ONE))
     (linear,) = [term for term in moving.args if "excess" in _names(term)]

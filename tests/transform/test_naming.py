@@ -3,7 +3,8 @@ from losses import LAST, P, T, call
 
 from lossgen.analysis.spelling import spell
 from lossgen.ir.expr import Apply, Role, Symbol
-from lossgen.transform.naming import fresh, local_name, name_hints, name_shared
+from lossgen.ir.local_names import fresh
+from lossgen.transform.naming import local_name, name_hints, name_shared
 
 D = call("add", P, call("neg", T))
 
