@@ -111,15 +111,13 @@ def test_further_tests_where_they_apply(text, table, more):
 
 
 @pytest.mark.parametrize(
-    ("module", "line"),
-    [
-        (None, "from some_loss import SomeLoss, some_loss"),
-        ("package.losses", "from package.losses.some_loss import SomeLoss, some_loss"),
-    ],
+    ("module", "path"),
+    [(None, "some_loss"), ("package.losses", "package.losses.some_loss")],
 )
-def test_where_the_module_is_imported_from(module, line):
-    options = Options("lossgen", module, ".", OPTIONS.templates)
-    assert line in emit(SQUARED, options=options)
+def test_where_the_module_is_imported_from(module, path):
+    source = emit(SQUARED, options=Options("lossgen", module, ".", OPTIONS.templates))
+    assert f"from {path} import SomeLoss as LossClass\n" in source
+    assert f"from {path} import some_loss as loss_function\n" in source
 
 
 def test_nothing_is_unused_and_the_text_is_the_same_every_time(tmp_path):
