@@ -23,6 +23,7 @@ from lossgen.ir.loss import Smoothness
 
 DIGITS = 120
 STEP = mpf(10) ** -24
+CLOSER = mpf(10) ** -16
 NEAR = mpf(10) ** -9
 SHOWN = mpf(10) ** -5  # slopes are written down with six digits
 EXACT = mpf(10) ** -40
@@ -401,9 +402,9 @@ def inspect(evaluator, keys, certificate, places):
             values[highest + 2 :],
         )
         place = (line.name, line.index, mp.nstr(t, 20), shown(line.environment))
-        if _differ(before[0], after[0]):
+        if _differ(before[0], after[0]) and not _closes(evaluator, line, t):
             raise ContradictionError("jump", *_short(before[0], after[0]), *place)
-        if _differ(before[0], there):
+        if _differ(before[0], there) and not _closes(evaluator, line, t):
             raise ContradictionError("isolated", *_short(before[0], there), *place)
         with mp.workdps(DIGITS):
             sides = [_derivatives(before, -STEP), _derivatives(after, STEP)]
@@ -416,6 +417,22 @@ def inspect(evaluator, keys, certificate, places):
                 raise ContradictionError(*found)
             _declared(evaluator, keys, certificate, line, t, left, right)
             break
+
+
+def _closes(evaluator, line, t):
+    """Whether a gap is that of a steep slope: it shrinks with the step."""
+    with mp.workdps(DIGITS):
+        places = [
+            line.at(mp.mpmathify(t) + side * step)
+            for step in (STEP, STEP * CLOSER)
+            for side in (-1, 0, 1)
+        ]
+    values = evaluator.totals(places, DIGITS)
+    with mp.workdps(DIGITS):
+        far, near = (
+            max(abs(b - a) for a, b in pairwise(values[k : k + 3])) for k in (0, 3)
+        )
+        return near < far * CLOSER * 2
 
 
 def _short(*values):
