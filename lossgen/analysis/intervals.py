@@ -432,6 +432,14 @@ def _far(op: str, row: _Increasing, end: Fraction, side: int) -> End:
     return row.at_start if end < 0 else _rounded(op, row, Fraction(4096), -1)
 
 
+def readable(size: Fraction) -> Fraction:
+    """A positive number, or a short decimal above it."""
+    if 1000 % size.denominator == 0 and size.numerator <= 10**6:
+        return size
+    scale = Fraction(10) ** (3 - len(str(int(size)))) if size >= 1 else Fraction(1000)
+    return -((-size * scale).__floor__()) / scale
+
+
 def _exact_root(value: Fraction) -> Fraction | None:
     top, bottom = isqrt(value.numerator), isqrt(value.denominator)
     if top * top == value.numerator and bottom * bottom == value.denominator:

@@ -25,9 +25,12 @@ from lossgen.analysis.samples import (
     uses_axis,
 )
 from lossgen.analysis.steepness import (
+    bound_gradient_by_any_parameters,
     bound_gradient_by_parameters,
+    bound_gradient_roughly,
     prove_bounded_gradient,
     refute_bounded_gradient,
+    search_bounded_gradient,
 )
 from lossgen.analysis.summands import at_label, pair, summand
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
@@ -355,6 +358,9 @@ _ATTEMPTS: dict[str, tuple[_Attempt, ...]] = {
         _at_any_smoothness(prove_bounded_gradient),
         _at_any_smoothness(refute_bounded_gradient),
         _at_any_smoothness(bound_gradient_by_parameters),
+        _at_any_smoothness(search_bounded_gradient),
+        _at_any_smoothness(bound_gradient_by_any_parameters),
+        _at_any_smoothness(bound_gradient_roughly),
     ),
     "mean_consistent": (
         _if_continuous(prove_mean_consistent),

@@ -484,7 +484,7 @@ class Ranges:
         if isinstance(expr, Number):
             return exactly(expr.value)
         if isinstance(expr, Constant):
-            return _CONSTANTS[expr.name]
+            return CONSTANTS[expr.name]
         if isinstance(expr, Symbol):
             return self._symbol(expr)
         if expr.axis is not None:
@@ -498,12 +498,8 @@ class Ranges:
         args = [self.of(arg) for arg in expr.args]
         if any(arg.empty for arg in args):
             return EMPTY
-        if expr.op == "div":
-            return intersect(intervals.divide(*args), self._ratio(expr))
-        if expr.op == "mul":
-            return _product(expr.args, args)
-        rule = _RULES.get(expr.op)
-        return rule(*args) if rule else intervals.apply(expr.op, args[0])
+        result = range_of_operation(expr, args)
+        return intersect(result, self._ratio(expr)) if expr.op == "div" else result
 
     def _symbol(self, symbol: Symbol) -> Interval:
         if symbol.role is Role.SIZE:
@@ -767,7 +763,7 @@ class Ranges:
                 yield self.loss.variable(symbol.name)
 
 
-_CONSTANTS = {
+CONSTANTS = {
     "pi": Interval(
         Fraction(314159265358979323846, 10**20),
         Fraction(314159265358979323847, 10**20),
@@ -783,6 +779,14 @@ _CONSTANTS = {
 }
 
 # Elementwise rules for more than one argument, and for branches -----------------------
+
+
+def range_of_operation(expr: Apply, args: list[Interval]) -> Interval:
+    """The range of an elementwise operation but ``where``, by those of arguments."""
+    if expr.op == "mul":
+        return _product(expr.args, args)
+    rule = _RULES.get(expr.op)
+    return rule(*args) if rule else intervals.apply(expr.op, args[0])
 
 
 def _product(factors: tuple[Expr, ...], values: list[Interval]) -> Interval:
@@ -829,6 +833,7 @@ def _floor(arg: Interval) -> Interval:
 _RULES: dict[str, Callable[..., Interval]] = {
     "add": lambda *args: reduce(intervals.add, args),
     "neg": intervals.negate,
+    "div": intervals.divide,
     "pow": intervals.power,
     "logaddexp": _logaddexp,
     "xlogy": _xlogy,

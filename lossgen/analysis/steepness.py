@@ -1,7 +1,7 @@
-"""Whether the derivative of a loss by each component of y_pred is bounded, and by what.
+"""Whether the derivative of a loss by each element of y_pred is bounded, and by what.
 
-The bound is one on the value of an element, or of a sample where elements are summed;
-a mean over an axis makes it smaller.
+The bound is one on the value of an element, or of a sample where elements are summed or
+act on one another; a mean over an axis of elementwise values makes it smaller.
 """
 
 from __future__ import annotations
@@ -14,22 +14,19 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
+from lossgen.analysis.divergence import divergence
+from lossgen.analysis.envelopes import Envelopes
+from lossgen.analysis.gradients import Gradient, gradient
 from lossgen.analysis.identities import simplified
-from lossgen.analysis.intervals import EMPTY, Interval, hull, intersect
+from lossgen.analysis.intervals import EMPTY, Interval, hull, intersect, readable
 from lossgen.analysis.minima import on_all_pieces
 from lossgen.analysis.pieces import TooManyPiecesError, pieces
 from lossgen.analysis.proofs import is_nonnegative
 from lossgen.analysis.ranges import Ranges
-from lossgen.analysis.samples import (
-    Sample,
-    distant,
-    generic,
-    satisfying,
-    typical_length,
-)
-from lossgen.analysis.spelling import spell, spell_symbol
-from lossgen.analysis.summands import RESIDUAL, Summand, in_residual, summand
-from lossgen.calculus.evaluate import Undefined, evaluate, germ
+from lossgen.analysis.samples import Sample, distant, generic, typical_length
+from lossgen.analysis.scales import largest_slope
+from lossgen.analysis.spelling import spell
+from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.expr import (
     ONE,
     TWO,
@@ -43,50 +40,59 @@ from lossgen.ir.expr import (
     sub,
 )
 from lossgen.ir.expr import add as sum_of
-from lossgen.ir.loss import Loss, Property, Variable
+from lossgen.ir.loss import Loss, Property
 
 _NAME = "bounded_gradient"
 _ROWS = 12
 _DIGITS = 30
-_FAR_ROWS = 4
-_FAR_DIGITS = 99
-_DISTANCES = (10, 20, 40)  # decimal digits
-_GROWTH = mpf("1.3")
-_HUGE = mpf(10) ** 100
 _ATTEMPTS = 4
 _SCALES = (Fraction(1, 2), Fraction(1), Fraction(2))
+_LOOSE = 1.05
+_CLOSE = 0.75
 
 
 def prove_bounded_gradient(loss: Loss) -> Property | None:
-    """Proof that the derivative by y_pred is bounded, by a number."""
-    part = summand(loss)
-    if part is None:
+    """Proof that the derivative by y_pred is bounded, by a number close to it."""
+    found = gradient(loss)
+    bound = None if found is None else _bound_by_range(found)
+    if found is None or bound is None or _is_loose(bound, found):
         return None
-    return _proved(_bound_by_range(_slopes(part), part.ranges))
+    return _proved(Number(bound))
+
+
+def search_bounded_gradient(loss: Loss) -> Property | None:
+    """Proof by branch and bound, where the derivative is a function of one variable."""
+    found = gradient(loss)
+    return None if found is None or found.coupled else _proved(largest_slope(found))
 
 
 def refute_bounded_gradient(loss: Loss) -> Property | None:
     """Search for an end where the derivative by y_pred exceeds all bounds."""
-    part = summand(loss)
-    detail = None if part is None else _divergence(part)
+    found = gradient(loss)
+    detail = None if found is None else divergence(found)
     return None if detail is None else Property(_NAME, "refuted", detail)
 
 
-def bound_gradient_by_parameters(loss: Loss) -> Property:
-    """Proof that the derivative by y_pred is within a formula in the parameters."""
-    part = summand(loss)
-    if part is None:
-        return Property(_NAME, "unknown", "the elements act on one another")
-    found = _proved(_bound_by_parameters(_slopes(part), part))
-    return found or Property(_NAME, "unknown", "no bound was found, and no divergence")
+def bound_gradient_by_parameters(loss: Loss) -> Property | None:
+    """Proof that the derivative by y_pred is within a formula, and gets close to it."""
+    found = gradient(loss)
+    return None if found is None else _proved(_bound_by_parameters(found, _CLOSE))
 
 
-def _slopes(part: Summand) -> list[Expr]:
-    """The derivatives of an element, by the residual if y_pred stands in no other."""
-    residual = in_residual(part)
-    if residual is not None:
-        return [part.slope(RESIDUAL, residual)]
-    return [part.slope(item.symbol) for item in part.loss.of_role(Role.Y_PRED)]
+def bound_gradient_by_any_parameters(loss: Loss) -> Property | None:
+    """Proof that the derivative by y_pred is within a short formula in parameters."""
+    found = gradient(loss)
+    return None if found is None else _proved(_bound_by_parameters(found, 0))
+
+
+def bound_gradient_roughly(loss: Loss) -> Property:
+    """Proof that the derivative by y_pred is bounded, by whatever comes out."""
+    found = gradient(loss)
+    if found is None:
+        return Property(_NAME, "unknown", "the samples act on one another")
+    bound = _bound_by_range(found)
+    result = _proved(_bound_by_envelope(found) if bound is None else Number(bound))
+    return result or Property(_NAME, "unknown", "no bound was found, and no divergence")
 
 
 def _proved(bound: Expr | None) -> Property | None:
@@ -96,23 +102,18 @@ def _proved(bound: Expr | None) -> Property | None:
     return Property(_NAME, "proved", f"at most {text} in size", text)
 
 
-# Proofs -------------------------------------------------------------------------------
+# By ranges ----------------------------------------------------------------------------
 
 
-def _bound_by_range(slopes: list[Expr], ranges: Ranges) -> Expr | None:
+def _bound_by_range(found: Gradient) -> Fraction | None:
+    if found.slopes is None:
+        return None
     around = EMPTY
-    for slope in slopes:
-        around = hull(around, _range(slope, ranges))
+    for slope in found.slopes:
+        around = hull(around, _range(slope, found.ranges))
     low, high = around.lower, around.upper
     if isinstance(low, Fraction) and isinstance(high, Fraction):
-        return Number(_tidy(max(abs(low), abs(high))))
-    return None
-
-
-def _bound_by_parameters(slopes: list[Expr], part: Summand) -> Expr | None:
-    for bound in _candidates(part)[:_ATTEMPTS]:
-        if all(_is_within(slope, bound, part.ranges) for slope in slopes):
-            return bound
+        return readable(max(abs(low), abs(high)))
     return None
 
 
@@ -128,12 +129,31 @@ def _range(slope: Expr, ranges: Ranges) -> Interval:
     return around
 
 
-def _tidy(size: Fraction) -> Fraction:
-    """The number, or a short decimal above it."""
-    if 1000 % size.denominator == 0 and size.numerator <= 10**6:
-        return size
-    scale = Fraction(10) ** (3 - len(str(int(size)))) if size >= 1 else Fraction(1000)
-    return -((-size * scale).__floor__()) / scale
+def _is_loose(bound: Fraction, found: Gradient) -> bool:
+    """Whether the derivatives at random points stay clearly below the bound."""
+    sizes = [size for _, row in _measured(found) for size in row]
+    return not found.coupled and (not sizes or float(bound) > _LOOSE * max(sizes))
+
+
+def _bound_by_envelope(found: Gradient) -> Expr | None:
+    if found.slopes is None:
+        return None
+    envelopes = Envelopes(found.ranges)
+    sizes = [envelopes.size(slope) for slope in found.slopes]
+    known = [simplified(size, found.ranges) for size in sizes if size is not None]
+    return envelopes.largest(known) if len(known) == len(sizes) else None
+
+
+# By formulas in the parameters --------------------------------------------------------
+
+
+def _bound_by_parameters(found: Gradient, closeness: float) -> Expr | None:
+    if found.slopes is None:
+        return None
+    for bound in _candidates(found, closeness)[:_ATTEMPTS]:
+        if all(_is_within(slope, bound, found.ranges) for slope in found.slopes):
+            return bound
+    return None
 
 
 def _is_within(slope: Expr, bound: Expr, ranges: Ranges) -> bool:
@@ -148,9 +168,12 @@ def _is_within(slope: Expr, bound: Expr, ranges: Ranges) -> bool:
     return on_all_pieces(slope, ranges, within)
 
 
-def _candidates(part: Summand) -> list[Expr]:
-    """Short formulas in the parameters that hold at random points, the least first."""
-    names = [item for item in part.loss.parameters if item.shape == "scalar"]
+def _candidates(found: Gradient, closeness: float) -> list[Expr]:
+    """Short formulas in the parameters that hold at random points, the least first.
+
+    Somewhere the derivative is to be so large a part of the formula.
+    """
+    names = [item for item in found.loss.parameters if item.shape == "scalar"]
     bases: list[Expr] = [item.symbol for item in names]
     bases += [div(ONE, item.symbol) for item in names]
     bases += [div(a.symbol, b.symbol) for a, b in permutations(names, 2)]
@@ -160,173 +183,50 @@ def _candidates(part: Summand) -> list[Expr]:
     formulas = [mul(Number(scale), base) for base in bases for scale in _SCALES]
     formulas += [Apply("max", (ONE, base)) for base in bases]
     formulas += [ONE, TWO]
-    measured = list(_measured(part))
+    measured = list(_measured(found))
     if not measured:
         return []
-    found = []
+    kept = []
     for index, formula in enumerate(formulas):
-        excess = _excess(formula, measured)
-        if excess is not None:
-            found.append((excess, index, formula))
-    return [formula for _, _, formula in sorted(found, key=lambda item: item[:2])]
+        excess, part = _excess(formula, measured)
+        if excess is not None and part >= closeness:
+            kept.append((excess, index, formula))
+    return [formula for _, _, formula in sorted(kept, key=lambda item: item[:2])]
 
 
-def _measured(part: Summand) -> Iterator[tuple[Sample, list[Any]]]:
+def _measured(found: Gradient) -> Iterator[tuple[Sample, list[Any]]]:
     """The size of the derivative in each row of a few samples."""
-    loss = part.loss
+    loss = found.loss
     last = typical_length(loss)
     for sample in (
         generic(loss, last=last, rows=_ROWS, salt=80),
         distant(loss, last=last, rows=_ROWS),
     ):
-        for variable in loss.of_role(Role.Y_PRED) if sample is not None else ():
-            assert sample is not None
-            sizes = _sizes(part.expression, sample, variable, _DIGITS)
+        if sample is None:
+            continue
+        for variable in loss.of_role(Role.Y_PRED):
+            sizes = found.sizes(sample, variable, _DIGITS)
             if sizes is not None:
                 yield sample, sizes
 
 
-def _excess(formula: Expr, measured: list[tuple[Sample, list[Any]]]) -> Any:
-    """By how much a formula is above the derivatives; None where it is below one."""
-    total = mpf(0)
+def _excess(formula: Expr, measured: list[tuple[Sample, list[Any]]]) -> tuple[Any, Any]:
+    """What a formula adds up to, None where it is below a derivative.
+
+    And the largest part of it that a derivative is.
+    """
+    total = part = mpf(0)
     with mp.workdps(_DIGITS):
         for sample, sizes in measured:
             try:
                 values = evaluate(formula, sample.environment, digits=_DIGITS)
             except Undefined:
-                return None
+                return None, part
             bounds = np.broadcast_to(values, (sample.rows, *values.shape[1:]))
             for row, size in zip(bounds, sizes, strict=True):
                 limit = min(np.asarray(row, dtype=object).flat)
                 if size > limit * (1 + mpf(10) ** -15):
-                    return None
+                    return None, part
+                part = max(part, size / limit) if limit else mpf(1)
                 total += limit
-    return total
-
-
-def _sizes(
-    expr: Expr, sample: Sample, variable: Variable, digits: int
-) -> list[Any] | None:
-    """Per row, the largest derivative of an element by its own component."""
-    direction = np.ones(sample.environment[variable.name].shape, dtype=int)
-    try:
-        slopes = germ(
-            expr, sample.environment, {variable.name: direction}, digits=digits
-        )[1]
-    except Undefined:
-        return None
-    slopes = np.broadcast_to(slopes, (sample.rows, *slopes.shape[1:]))
-    with mp.workdps(digits):
-        return [
-            max(abs(item) for item in np.asarray(row, dtype=object).flat)
-            for row in slopes
-        ]
-
-
-# Counterexamples ----------------------------------------------------------------------
-
-
-def _divergence(part: Summand) -> str | None:
-    """An input on whose way to an end the derivative exceeds all bounds."""
-    loss = part.loss
-    sample = generic(loss, last=typical_length(loss), rows=_FAR_ROWS, salt=90)
-    if sample is None:
-        return None
-    for moving in loss.of_role(Role.Y_PRED, Role.Y_TRUE):
-        if moving.domain.labels or (
-            moving.domain.along_last_axis and (moving.role is Role.Y_TRUE)
-        ):
-            continue
-        for end, towards in _ends(moving):
-            for variable in loss.of_role(Role.Y_PRED):
-                detail = _diverges(part, sample, moving, variable, end, towards)
-                if detail is not None:
-                    return detail
-    return None
-
-
-def _ends(variable: Variable) -> Iterator[tuple[Expr | None, int]]:
-    """Infinite and open ends, with the direction towards them."""
-    for bound, towards in ((variable.domain.lower, -1), (variable.domain.upper, 1)):
-        if bound.value is None or bound.open:
-            yield bound.value, towards
-
-
-def _diverges(
-    part: Summand,
-    sample: Sample,
-    moving: Variable,
-    variable: Variable,
-    end: Expr | None,
-    towards: int,
-) -> str | None:
-    series = []
-    for digits in (3, *_DISTANCES):
-        moved = _moved(sample, moving, end, towards, digits)
-        if satisfying(part.loss, moved).rows != sample.rows:
-            return None
-        sizes = _sizes(part.expression, moved, variable, _FAR_DIGITS)
-        if sizes is None and digits > 3:
-            break  # too large to be written down
-        series.append(sizes)
-    with mp.workdps(_FAR_DIGITS):
-        for row in range(sample.rows):
-            place = _exceeding([sizes and sizes[row] for sizes in series])
-            if place is not None:
-                digits, size = (3, *_DISTANCES)[place], (series[place] or [])[row]
-                return _divergence_text(
-                    sample, moving, variable, end, towards, digits, row, size
-                )
-    return None
-
-
-def _exceeding(sizes: list[Any]) -> int | None:
-    """Which of the sizes shows that there is no bound, if they do."""
-    if sizes[0] is not None and sizes[0] > _HUGE:
-        return 0
-    if len(sizes) <= len(_DISTANCES):
-        return None
-    near, nearer, nearest = sizes[1:]
-    grows = near > 5 and nearer > near * _GROWTH and nearest > nearer * _GROWTH
-    return 1 if grows else None
-
-
-def _moved(
-    sample: Sample, moving: Variable, end: Expr | None, towards: int, digits: int
-) -> Sample:
-    """Each row's first element of an input at a place close to an end."""
-    array = sample.environment[moving.name].copy()
-    with mp.workdps(_FAR_DIGITS):
-        if end is None:
-            place = towards * mpf(10) ** digits
-        else:
-            exact = evaluate(end, {}, digits=_FAR_DIGITS).flat[0]
-            place = exact - towards * mpf(10) ** -digits
-        for row in array:
-            row.flat[0] = place
-    return sample.moved(moving.name, array)
-
-
-def _divergence_text(
-    sample: Sample,
-    moving: Variable,
-    variable: Variable,
-    end: Expr | None,
-    towards: int,
-    digits: int,
-    row: int,
-    size: Any,
-) -> str:
-    name = spell_symbol(moving.name)
-    if end is None:
-        limit = "oo" if towards > 0 else "-oo"
-        place = f"{name} = {'-' if towards < 0 else ''}1e+{digits}"
-    else:
-        limit = spell(end)
-        place = f"{name} = {limit} {'-' if towards > 0 else '+'} 1e-{digits}"
-    others = tuple(key for key in sample.environment if key != moving.name)
-    return (
-        f"the derivative by {spell_symbol(variable.name)} grows without bound as "
-        f"{name} goes to {limit}: at {place}, {sample.describe(row, others)} its size "
-        f"is {mp.nstr(size, 6)}"
-    )
+    return total, part

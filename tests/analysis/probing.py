@@ -112,7 +112,11 @@ def bounded(loss, item):
                 if any(each is None for each in found):
                     continue
                 for row, bound in enumerate(bounds):
-                    rise = sum(found[1][row].flat) - sum(found[0][row].flat)
+                    rises = found[1][row] - found[0][row]
+                    rise = sum(rises.flat)
+                    if np.count_nonzero(rises) > 1:
+                        # Elements act on one another: their mean is the loss.
+                        rise /= rises.shape[-1]
                     if abs(rise / STEP) > bound * (1 + NEAR) + mpf(10) ** -9:
                         return row, sample.environment
     return None
