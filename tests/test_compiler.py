@@ -35,7 +35,7 @@ def test_text_to_artifacts(several):
         assert header is not None
         assert header.spec_path == "specs/losses.yaml"
     assert "def one(" in module.text
-    assert "from one import One, one" in test.text
+    assert "from one import one as loss_function\n" in test.text
     assert several[0].diagnostics == ()
 
 
