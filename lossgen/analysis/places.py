@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from mpmath import mp
 
-from lossgen.analysis.cells import points_inside
 from lossgen.analysis.guards import Guard
 from lossgen.analysis.loci import (
     DIGITS,
@@ -24,6 +23,7 @@ from lossgen.analysis.samples import (
     shortest,
     typical_length,
 )
+from lossgen.analysis.search import points_inside
 from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.expr import Apply, Role, walk
 from lossgen.ir.loss import Loss, Variable

@@ -555,6 +555,8 @@ class Ranges:
                 difference = self._atoms.polynomial(sub(node, other))
                 form, scale, offset = polynomials.canonical(difference)
                 values = _NONNEGATIVE if other in above else _NONPOSITIVE
+                if isinstance(node, Apply) and node.op in _STRICTLY_ABOVE:
+                    values = Interval(_ZERO, inf, True, True)
                 moved = intervals.add(values, exactly(-offset))
                 found.append((form, intervals.multiply(moved, exactly(1 / scale))))
         return found
@@ -921,9 +923,13 @@ def _parts_below(expr: Expr) -> tuple[Expr, ...]:
     if isinstance(expr, Apply):
         if expr.op == "abs":
             return (expr.args[0], Apply("neg", expr.args))
-        if expr.op in ("max", "relu"):
+        if expr.op in ("max", "relu", *_STRICTLY_ABOVE):
             return expr.args
     return ()
+
+
+_STRICTLY_ABOVE = ("softplus", "logaddexp")
+"""Operations whose value is above each of their arguments."""
 
 
 def _parts_above(expr: Expr) -> tuple[Expr, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 from mpmath import mp
 
 from lossgen.analysis.batches import as_written, batches_as_samples
-from lossgen.analysis.cells import Cell, points_in, unseen
+from lossgen.analysis.cells import Cell
 from lossgen.analysis.expansions import (
     EQUAL,
     Expansion,
@@ -30,8 +30,10 @@ from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
     generic,
 )
+from lossgen.analysis.search import points_in
 from lossgen.analysis.slopes import range_text, rounded, slope_text
 from lossgen.analysis.spelling import spell
+from lossgen.analysis.unseen import unseen
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.calculus.jets import MAX_ORDER
 from lossgen.diagnostics.diagnostic import Report

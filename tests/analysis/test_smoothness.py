@@ -367,6 +367,53 @@ def test_ends_of_clip_that_only_some_targets_bring_into_play():
     assert kinks(result)["y_pred = 0.5"] == ("1", "2")
 
 
+def test_kinks_where_three_conditions_hold_together():
+    # Only where a < s is the clip min(s, m), only where that is positive relu lets it
+    # pass, and only where m < sigmoid(m), below 0.659, does the outer max choose it.
+    result, _ = checked(
+        "max(m, sigmoid(relu(clip(s, a, m)))) + 0.25*m + 0.5*s*s",
+        y_true="unused",
+        y_pred={"channels": {"m": "unit", "s": "(-2, 1)"}},
+        params={"a": {"default": 1.0, "domain": "(0, 3)"}},
+    )
+    found = kinks(result)
+    assert {"m = s", "s = m", "s = a"} <= set(found)
+    assert found["m = s"][1] == "0.25"  # the clip is s there
+    assert found["s = a"][0] == "a"  # and a there: what is left is the slope of s*s/2
+
+
+def test_a_kink_behind_factors_that_are_rarely_positive_together():
+    # At a = 3, y_true = 1 and b = 3.5, for one, all four are.
+    result, _ = checked(
+        "relu(a - 1.5)*relu(y_true - 0.5)*relu(b - 3)*relu(1 - a - b + 2*a*y_true)"
+        "*abs(y_pred) + y_pred**2",
+        y_true="unit",
+        params={
+            "a": {"default": 1.0, "domain": "(0, 3)"},
+            "b": {"default": 1.0, "domain": "(0, 6)"},
+        },
+    )
+    assert "y_pred = 0" in kinks(result)
+
+
+def test_a_jump_where_another_comparison_rarely_lets_one_decide():
+    _, found = checked(
+        "where(y_pred > 0 and a > y_true + 2.95, 1, 0) + y_pred**2",
+        y_true="unit",
+        params={"a": {"default": 1.0, "domain": "(0, 3)"}},
+    )
+    (jump,) = [item for item in found if item.code.id == "LG401"]
+    assert jump.message == "the loss jumps at y_pred = 0"
+
+
+@pytest.mark.parametrize("larger", ["logaddexp(y_pred, y_true)", "softplus(y_pred)"])
+def test_no_kink_where_one_side_is_always_larger(larger):
+    # exp(u) + exp(v) > exp(u), and 1 + exp(u) > exp(u)
+    result, _ = checked(f"max({larger}, y_pred) + y_pred**2 + y_true")
+    assert result.certificate.smoothness is SMOOTH
+    assert kinks(result) == {}
+
+
 @pytest.mark.parametrize("power", [2, 4])
 def test_a_power_that_only_its_derivatives_tell_from_zero(power):
     # 2 on both sides of y_pred = y_true, and 0 there
