@@ -22,8 +22,9 @@ from lossgen.ir.expr import Apply, Axis, Expr, neg, sub
 from lossgen.ir.loss import Loss, Variable
 
 _SEED = 20240301
-_ROWS = 24
+_ROWS = 16
 _GENERATIONS = 24
+_STAGNANT = 4  # generations without a better point, after which there is none
 _ENOUGH = 3  # rows that tell a constant from what depends on the data
 _PARENTS = 3
 _FACTOR = Fraction(7, 10)
@@ -49,12 +50,15 @@ def evolved(loss: Loss, cell: Cell, place: Locus) -> Iterator[Sample]:
     margins = [_margin(item) for item in conditions]
     generator = random.Random(_SEED)
     heights = _heights(margins, place, drawn)
+    stagnant = 0
     for _ in range(_GENERATIONS):
-        if sum(height > 0 for height in heights) >= _ENOUGH:
+        enough = sum(height > 0 for height in heights) >= _ENOUGH
+        if enough or stagnant == _STAGNANT:
             break
         trial = _bred(loss, drawn, generator)
         risen = _heights(margins, place, trial)
         better = np.array([a > b for a, b in zip(risen, heights, strict=True)])
+        stagnant = 0 if max(risen) > max(heights) else stagnant + 1
         drawn = _chosen(drawn, trial, better)
         heights = [max(pair) for pair in zip(risen, heights, strict=True)]
     kept = drawn.only(np.array([height > 0 for height in heights]))

@@ -95,7 +95,13 @@ def _missed(
             if place.name in missing:
                 more[place.name] = place
         if len(more) == len(missing):
-            break
+            return more
+    sample = generic(loss, last=last, rows=_ROWS)
+    for place in loci_anywhere(guard, variable, sample) if sample else ():
+        if place.name in missing and place.name not in more:
+            within = points_inside(loss, guard, place, ())
+            if within is not None:
+                more[place.name] = within
     return more
 
 

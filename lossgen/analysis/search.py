@@ -20,13 +20,24 @@ from lossgen.analysis.unseen import interior, on_root, touched, truth_at
 from lossgen.analysis.zeros import solve
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
-from lossgen.ir.expr import ONE, Expr, Role, Symbol, depends_on, sub, walk
+from lossgen.ir.expr import (
+    ONE,
+    Apply,
+    Expr,
+    Number,
+    Role,
+    Symbol,
+    depends_on,
+    sub,
+    walk,
+)
 from lossgen.ir.loss import Loss, Variable
 
 _OFFSETS = tuple(
     Fraction(*item) for item in ((1, 7), (-1, 7), (13, 11), (-13, 11), (0, 1))
 )
 _BETWEEN = Fraction(1, 3)
+_NEARLY_ZERO = Number(Fraction(1, 10**12))
 
 
 def points_in(
@@ -55,7 +66,8 @@ def points_inside(
     loss: Loss, guard: Guard, place: Locus, samples: tuple[Sample, ...]
 ) -> Locus | None:
     """Points of a locus within the prediction's domain, if a search finds any."""
-    return points_in(loss, guard, Cell(tuple(interior(place)), ()), place, samples)
+    zero = Apply("lt", (Apply("abs", (guard.difference,)), _NEARLY_ZERO))
+    return points_in(loss, guard, Cell((*interior(place), zero), ()), place, samples)
 
 
 def _towards(

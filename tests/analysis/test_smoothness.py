@@ -382,6 +382,17 @@ def test_kinks_where_three_conditions_hold_together():
     assert found["s = a"][0] == "a"  # and a there: what is left is the slope of s*s/2
 
 
+def test_a_root_that_three_conditions_bring_into_play():
+    # The inner clip is m where s < m < max(1 - a, sigmoid(y_true)).
+    result, _ = checked(
+        "clip(clip(1 - a, sigmoid(y_true), max(m, s)), -0.5, a) + 0.25*m + 0.5*s*s",
+        y_true="[-1, 2]",
+        y_pred={"channels": {"m": "[-1, 2]", "s": "nonnegative"}},
+        params={"a": {"default": 1.0, "domain": "[-1, 1]"}},
+    )
+    assert kinks(result)["m = a"] == ("1.25", "0.25")
+
+
 def test_a_kink_behind_factors_that_are_rarely_positive_together():
     # At a = 3, y_true = 1 and b = 3.5, for one, all four are.
     result, _ = checked(
