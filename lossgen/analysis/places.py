@@ -68,16 +68,28 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
     found.update(_missed(loss, guard, variable, found))
     found.update(_more_roots(loss, guard, variable, found))
     if not found and guard.reachable:
-        # None inside the domain at these points, but there may be at others.
-        drawn = samples_of(loss)
-        for sample in (*drawn, *_further(loss)):
-            inside = loci(guard, variable, sample)
-            for place in inside or loci_anywhere(guard, variable, sample):
+        found.update(_rare(loss, guard, variable))
+    return tuple(found.values()) if known or found else None
+
+
+def _rare(loss: Loss, guard: Guard, variable: Variable) -> dict[str, Locus]:
+    """Pieces where none is inside the domain at the first points: others may have."""
+    found: dict[str, Locus] = {}
+    drawn = samples_of(loss)
+    for sample in drawn:
+        moved = _moved_to_ends(loss, sample)
+        for place in (loci(guard, variable, moved) if moved else None) or ():
+            found.setdefault(place.name, place)
+    at_ends = set(found)
+    for sample in (*drawn, *_further(loss)):
+        inside = loci(guard, variable, sample)
+        for place in inside or loci_anywhere(guard, variable, sample):
+            if place.name not in at_ends:
                 within = None if inside else points_inside(loss, guard, place, drawn)
                 found.setdefault(place.name, within or place)
-            if found:
-                break
-    return tuple(found.values()) if known or found else None
+        if found.keys() - at_ends:
+            break
+    return found
 
 
 def _missed(
@@ -148,14 +160,18 @@ def _at_ends(
     loss: Loss, guard: Guard, variable: Variable, sample: Sample
 ) -> dict[str, Locus]:
     """Points with labels and parameters at the closed ends of their domains."""
+    moved = _moved_to_ends(loss, sample)
+    places = (loci(guard, variable, moved) if moved else None) or ()
+    return {f"{item.name} {k} at ends": item for k, item in enumerate(places)}
+
+
+def _moved_to_ends(loss: Loss, sample: Sample) -> Sample | None:
+    """A sample with labels and parameters at the closed ends of their domains."""
     inputs = loss.of_role(Role.Y_TRUE, Role.PARAMETER)
     if all(item.domain.labels or not _is_closed(item) for item in inputs):
-        return {}
+        return None
     moved = at_closed_ends(loss, sample, Role.Y_TRUE, Role.PARAMETER)
-    if not moved.rows:
-        return {}
-    places = loci(guard, variable, moved) or ()
-    return {f"{item.name} {k} at ends": item for k, item in enumerate(places)}
+    return moved if moved.rows else None
 
 
 def _is_closed(variable: Variable) -> bool:

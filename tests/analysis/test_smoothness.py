@@ -407,6 +407,15 @@ def test_a_kink_behind_factors_that_are_rarely_positive_together():
     assert "y_pred = 0" in kinks(result)
 
 
+def test_a_kink_for_labels_at_the_end_of_their_domain_alone():
+    """At y_true = 2 it is abs(y_pred) + y_pred, elsewhere 3 + y_true*y_pred/2."""
+    loss = "abs(max(y_pred, where(y_true < 2, 3, d))) + 0.5*y_true*y_pred"
+    result, _ = checked(
+        loss, where={"d": "y_pred - y_true"}, y_true="[-1, 2]", y_pred="[-1, 2]"
+    )
+    assert kinks(result)["y_pred = 0"] == ("0", "2")
+
+
 def test_a_jump_where_another_comparison_rarely_lets_one_decide():
     _, found = checked(
         "where(y_pred > 0 and a > y_true + 2.95, 1, 0) + y_pred**2",
