@@ -10,12 +10,11 @@ import numpy as np
 from mpmath import mp
 
 from lossgen.calculus.arrays import Array
-from lossgen.calculus.evaluate import evaluate, germ
+from lossgen.calculus.evaluate import Rounding, evaluate, germ
 from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import Axis, Expr, Role
 from lossgen.ir.extent import FULL, Extent, extents
 from lossgen.ir.loss import Loss, Variable
-from lossgen.oracle.roundoff import Roundoff
 from lossgen.oracle.samples import Batch, axes_of
 
 
@@ -41,7 +40,7 @@ class Formula:
         digits: int,
         *,
         side: int = 1,
-        rounding: Roundoff | None = None,
+        rounding: Rounding | None = None,
     ) -> tuple[Array, Array]:
         """The values, and the gradient of their sum by y_pred.
 
@@ -69,7 +68,7 @@ class Formula:
         return values, np.concatenate(partials, axis=-1)
 
     def values(
-        self, batch: Batch, digits: int, rounding: Roundoff | None = None
+        self, batch: Batch, digits: int, rounding: Rounding | None = None
     ) -> Array:
         """The values of the samples."""
         with mp.workdps(digits):
@@ -87,7 +86,7 @@ class Formula:
         return self.evaluated(batch, digits, side=side)[1]
 
     def _swept(
-        self, batch: Batch, digits: int, rounding: Roundoff | None
+        self, batch: Batch, digits: int, rounding: Rounding | None
     ) -> tuple[Array, Array]:
         names = [variable.name for variable in self.loss.of_role(Role.Y_PRED)]
         with mp.workdps(digits):
@@ -109,7 +108,7 @@ class Formula:
         batch: Batch,
         digits: int,
         side: int,
-        rounding: Roundoff | None,
+        rounding: Rounding | None,
     ) -> Array:
         """The derivatives by one variable, element by element."""
         array = batch.inputs[variable.name]

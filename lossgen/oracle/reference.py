@@ -71,7 +71,7 @@ def reference(
 
 
 def _cases(loss: Loss, computed: Expr, *, logits: bool) -> tuple[ReferenceCase, ...]:
-    formula = Formula(loss, _with_logits(loss) if logits else loss.expression)
+    formula = Formula(loss, on_logits(loss) if logits else loss.expression)
     seeds = [(1, True)]
     if any(item.default is not None for item in loss.parameters):
         seeds.append((2, False))
@@ -193,7 +193,7 @@ def _as_logits(loss: Loss, batch: Batch) -> Batch:
     return replace(batch, inputs={**batch.inputs, name: logits(drawn)})
 
 
-def _with_logits(loss: Loss) -> Expr:
+def on_logits(loss: Loss) -> Expr:
     """The author's formula with the link function written out."""
     (y_pred,) = (item.symbol for item in loss.of_role(Role.Y_PRED))
     axis = Axis.LAST if loss.spec.y_pred.logits == "softmax" else None

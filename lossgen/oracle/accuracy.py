@@ -1,0 +1,176 @@
+"""How accurate a form of a loss is in emulated float32 arithmetic.
+
+Every operation of the form and of its reverse sweep is rounded correctly to 24 bits;
+subnormal results are flushed, and what overflows has no value. That is what TensorFlow
+computes but for the errors of its own functions, and it is the same on every machine.
+
+The error of a result is ``|result - exact|/(ulp(exact) + unit*sum(|x_i*df/dx_i|))``
+over the inputs that are not labels: what a rounding of the inputs alone would change
+counts as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.calculus.arrays import Array
+from lossgen.calculus.evaluate import Undefined
+from lossgen.calculus.jets import Element, Jet
+from lossgen.ir.accuracy import Accuracy, Measure
+from lossgen.ir.loss import Loss
+from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.exact import Exact, exact
+from lossgen.oracle.points import batches
+from lossgen.oracle.reference import on_logits
+
+_DIGITS = 60
+_POINTS = 60
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating-point format, with subnormal numbers flushed."""
+
+    name: str
+    bits: int
+    lowest: int
+    highest: int
+
+    @property
+    def unit(self) -> float:
+        """One unit in the last place of a number just above 1."""
+        return 2.0 ** (1 - self.bits)
+
+    @property
+    def tiny(self) -> float:
+        """The smallest normal number."""
+        return 2.0**self.lowest
+
+    @property
+    def huge(self) -> mpf:
+        """Where overflow begins."""
+        return mpf(2) ** self.highest
+
+    def __call__(self, op: str, result: Element) -> Element:
+        """The result of an operation, and its derivatives, rounded."""
+        if isinstance(result, Jet):
+            return Jet([self(op, item) for item in result.coefficients])
+        if not result or not mp.isfinite(result):
+            return result
+        with mp.workprec(self.bits):
+            rounded = +result
+        magnitude = mp.mag(rounded)
+        if magnitude > self.highest:
+            return mp.inf * mp.sign(rounded)
+        return rounded if magnitude > self.lowest else mpf(0)
+
+
+FLOAT32 = Format("float32", 24, -126, 128)
+FLOAT64 = Format("float64", 53, -1022, 1024)
+
+
+def measured(loss: Loss, *, logits: bool) -> Measure:
+    """The function that measures forms of a loss, on points of its domain.
+
+    Args:
+        loss: The author's formula, which is the reference.
+        logits: Whether the forms take logits.
+    """
+    formula = Formula(loss, on_logits(loss) if logits else loss.expression)
+
+    @cache  # most losses are good as they are: nothing is measured then
+    def references() -> list[Exact]:
+        drawn = batches(loss, _POINTS, "float32", logits=logits)
+        found = (exact(formula, batch) for batch in drawn)
+        return [item for item in found if item is not None]
+
+    return lambda form: _accuracy(Formula(loss, form), references())
+
+
+def _accuracy(form: Formula, references: list[Exact]) -> Accuracy:
+    largest, wrong = [0.0, 0.0], 0
+    for reference in references:
+        for part in (reference,) if form.tied else reference.rows():
+            try:
+                found = form.evaluated(part.batch, _DIGITS, rounding=FLOAT32)
+            except Undefined:
+                wrong += part.value.size + part.low.size
+                continue
+            for k, errors in enumerate(errors_of(found, part, FLOAT32)):
+                wrong += errors.wrong
+                largest[k] = max(largest[k], errors.largest)
+    value, gradient = largest
+    return Accuracy(value, gradient, wrong)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The errors of results, infinite where one is wrongly NaN or infinite.
+
+    ``zeros`` marks results that are 0 and should not be.
+    """
+
+    sizes: Array
+    zeros: Array
+
+    @property
+    def largest(self) -> float:
+        """The largest error that is finite."""
+        return float(self.sizes[np.isfinite(self.sizes)].max(initial=0.0))
+
+    @property
+    def wrong(self) -> int:
+        """How many results are wrongly NaN, infinite or 0."""
+        return int((~np.isfinite(self.sizes) | self.zeros).sum())
+
+
+def errors_of(
+    found: tuple[Array, Array], reference: Exact, like: Format
+) -> tuple[Errors, Errors]:
+    """The errors of value and gradient.
+
+    Args:
+        found: What was computed.
+        reference: What is exact.
+        like: The format that it was computed in.
+    """
+    value, gradient = found
+    exact_value = reference.value
+    return (
+        _errors(value, exact_value, exact_value, reference.value_condition, like),
+        _errors(
+            gradient,
+            reference.low,
+            reference.high,
+            reference.gradient_condition,
+            like,
+        ),
+    )
+
+
+def _errors(
+    found: Array, low: Array, high: Array, condition: Array, like: Format
+) -> Errors:
+    found = found.reshape(low.shape)
+    sizes = np.zeros(low.shape)
+    zeros = np.zeros(low.shape, dtype=bool)
+    for index in np.ndindex(low.shape):
+        result, least, most = mpf(found[index]), low[index], high[index]
+        nearest = min(max(result, least), most) if mp.isfinite(result) else least
+        blur = like.unit * condition[index]
+        overflows = abs(nearest) * (1 + 4 * like.unit) + blur >= like.huge
+        if not mp.isfinite(result):
+            right = overflows and result * nearest > 0
+            sizes[index] = 0.0 if right else np.inf
+            continue
+        if abs(result) <= like.tiny and abs(nearest) < 2 * like.tiny:
+            continue  # flushed, which is right
+        size = min(max(abs(nearest), mpf(like.tiny)), like.huge)
+        ulp = mpf(2) ** (mp.mag(size) - 1) * like.unit
+        sizes[index] = float(min(abs(result - nearest) / (ulp + blur), mpf(10) ** 300))
+        zeros[index] = not result and blur < abs(nearest)
+    return Errors(sizes, zeros)

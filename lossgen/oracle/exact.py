@@ -1,0 +1,152 @@
+"""Exact values and gradients of an author's formula, and how well conditioned they are.
+
+mpmath evaluates the tree as it was written; nothing of the rewriting has a part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from mpmath import mp, mpf
+
+from lossgen.calculus.arrays import Array
+from lossgen.calculus.evaluate import Undefined
+from lossgen.ir.expr import Role
+from lossgen.ir.loss import Variable
+from lossgen.oracle.evaluation import Formula, cells
+from lossgen.oracle.samples import Batch
+
+_DIGITS = 100
+_MAX_DIGITS = 2000
+_AGREEMENT = mpf(10) ** -20
+_STEP = mpf(2) ** -150
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Value and gradient of the samples that have them.
+
+    ``low`` and ``high`` are the ends of the gradients that are right: they differ at a
+    kink. ``value_condition`` and ``gradient_condition`` are ``sum(|x_i*df/dx_i|)`` over
+    the inputs that are not labels.
+    """
+
+    batch: Batch
+    value: Array
+    low: Array
+    high: Array
+    value_condition: Array
+    gradient_condition: Array
+
+    def rows(self) -> Iterator[Exact]:
+        """The samples one by one."""
+        for row in range(self.batch.rows):
+            chosen = np.arange(self.batch.rows) == row
+            arrays = (getattr(self, name)[row : row + 1] for name in _ARRAYS)
+            yield Exact(self.batch.only(chosen), *arrays)
+
+
+_ARRAYS = ("value", "low", "high", "value_condition", "gradient_condition")
+
+
+def exact(formula: Formula, batch: Batch) -> Exact | None:
+    """The reference for a batch, without the samples that have none.
+
+    Args:
+        formula: The author's formula.
+        batch: Samples of it.
+
+    Returns:
+        None if no sample has a value and a gradient.
+    """
+    try:
+        return _settled(formula, batch)
+    except Undefined:
+        if formula.tied or batch.rows == 1:
+            return None
+    rows = np.arange(batch.rows)
+    halves = (batch.only(rows % 2 == rest) for rest in (0, 1))
+    parts = [part for half in halves if (part := exact(formula, half)) is not None]
+    return _joined(parts) if parts else None
+
+
+def _joined(parts: list[Exact]) -> Exact:
+    inputs = {
+        name: np.concatenate([part.batch.inputs[name] for part in parts])
+        for name in parts[0].batch.inputs
+    }
+    arrays = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS
+    )
+    return Exact(replace(parts[0].batch, inputs=inputs), *arrays)
+
+
+def _settled(formula: Formula, batch: Batch) -> Exact:
+    digits, previous = _DIGITS, formula.evaluated(batch, _DIGITS)
+    while True:
+        digits *= 2
+        value, right = formula.evaluated(batch, digits)
+        if _agree((value, right), previous) or digits > _MAX_DIGITS:
+            break
+        previous = value, right
+    left = formula.gradient(batch, digits, side=-1)
+    conditions = _conditions(formula, batch, digits, value, right)
+    low, high = np.minimum(left, right), np.maximum(left, right)
+    return Exact(batch, value, low, high, *conditions)
+
+
+def _agree(current: tuple[Array, Array], previous: tuple[Array, Array]) -> bool:
+    for new, old in zip(current, previous, strict=True):
+        for a, b in zip(new.flat, old.flat, strict=True):
+            if abs(a - b) > _AGREEMENT * max(abs(a), abs(b)):
+                return False
+    return True
+
+
+def _conditions(
+    formula: Formula, batch: Batch, digits: int, value: Array, gradient: Array
+) -> tuple[Array, Array]:
+    """``sum(|x_i*df/dx_i|)`` of value and gradient, by one-sided differences."""
+    totals = [np.zeros(value.shape, object), np.zeros(gradient.shape, object)]
+    for variable in formula.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
+        array = batch.inputs[variable.name]
+        for index in cells(array, formula.tied):
+            uncertain = ~_counts_as_exact(variable, array[index])
+            if not uncertain.any():
+                continue
+            found = _beside(formula, batch, variable.name, index, uncertain, digits)
+            for total, new, old in zip(totals, found, (value, gradient), strict=True):
+                total += abs(new - old) / _STEP
+    return totals[0], totals[1]
+
+
+def _counts_as_exact(variable: Variable, values: Array) -> Array:
+    """Where these are labels: 0 and ±1 are what they seem."""
+    if variable.domain.labels or variable.domain.kind.value in ("count", "one_hot"):
+        return np.ones(np.shape(values), dtype=bool)
+    target = variable.role is Role.Y_TRUE
+    return np.asarray(target & np.isin(values, (-1.0, 0.0, 1.0)))
+
+
+def _beside(
+    formula: Formula,
+    batch: Batch,
+    name: str,
+    index: tuple[object, ...],
+    uncertain: Array,
+    digits: int,
+) -> tuple[Array, Array]:
+    """Value and gradient with one input moved outwards or, at an end, inwards."""
+    with mp.workdps(digits):
+        inputs = np.vectorize(mpf, otypes=[object])(batch.inputs[name])
+        for step in (_STEP, -_STEP):
+            shifted = inputs.copy()
+            shifted[index] = inputs[index] * np.where(uncertain, 1 + step, mpf(1))
+            moved = replace(batch, inputs={**batch.inputs, name: shifted})
+            try:
+                return formula.evaluated(moved, digits)
+            except Undefined:
+                continue
+        return formula.evaluated(batch, digits)

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from losses import A, P, T, call, resolved
+from mpmath import mp, mpf
+
+from lossgen.calculus.jets import Jet
+from lossgen.oracle.accuracy import FLOAT32, FLOAT64, errors_of, measured
+from lossgen.oracle.exact import Exact
+from lossgen.oracle.samples import Batch
+
+UNIT = 2.0**-23
+
+
+@pytest.mark.parametrize(
+    ("like", "dtype"), [(FLOAT32, np.float32), (FLOAT64, np.float64)]
+)
+def test_numbers_are_rounded_as_the_hardware_does(like, dtype):
+    assert like.unit == np.finfo(dtype).eps
+    assert like.tiny == np.finfo(dtype).tiny
+    generator = np.random.default_rng(0)
+    for size in 10.0 ** generator.uniform(-30, 30, 300):
+        with mp.workdps(50):
+            third = mpf(size) / 3
+        assert float(like("div", third)) == float(dtype(size) / dtype(3)) or (
+            like is FLOAT32 and float(like("div", third)) == float(dtype(size / 3))
+        )
+
+
+def test_what_overflows_is_infinite_and_subnormal_numbers_are_0():
+    assert FLOAT32("mul", mpf(2) ** 128) == mp.inf
+    assert FLOAT32("mul", -(mpf(2) ** 128)) == -mp.inf
+    assert FLOAT32("mul", mpf(2) ** 128 * (1 - mpf(2) ** -24)) < mp.inf
+    assert FLOAT32("mul", mpf(2) ** -127) == 0
+    assert FLOAT32("mul", mpf(2) ** -126) == mpf(2) ** -126
+    assert mp.isnan(FLOAT32("mul", mp.nan))
+    assert FLOAT32("mul", Jet([mpf(2) ** 130, mpf(0)])).coefficients == (mp.inf, 0)
+
+
+def errors(result, exact, condition=0.0, *, high=None):
+    """The error of one result, as a value and as a gradient."""
+    arrays = [np.array([mpf(x)], object) for x in (exact, exact, high or exact)]
+    conditions = [np.array([mpf(condition)], object)] * 2
+    reference = Exact(Batch({"y_pred": np.zeros((1, 1))}, {}), *arrays, *conditions)
+    found = np.array([result])
+    return errors_of((found, found), reference, FLOAT32)
+
+
+@pytest.mark.parametrize(
+    ("result", "exact", "condition", "expected"),
+    [
+        (1 + UNIT, 1.0, 0, 1.0),
+        (1.5 + UNIT, 1.5, 0, 1.0),  # one ulp is the same from 1 to 2
+        (2 + 2 * UNIT, 2.0, 0, 1.0),
+        (1 + 3 * UNIT, 1.0, 0, 3.0),
+        (1 + 3 * UNIT, 1.0, 2, 1.0),  # what the inputs' rounding excuses
+        (1e-39, 3e-38, 0, (3e-38 - 1e-39) / (2.0**-125 * UNIT)),
+    ],
+)
+def test_errors_are_in_ulps(result, exact, condition, expected):
+    for found in errors(result, exact, condition):
+        assert found.largest == pytest.approx(expected)
+        assert found.wrong == 0
+
+
+@pytest.mark.parametrize(
+    ("result", "exact", "condition", "wrong"),
+    [
+        (np.nan, 1.0, 0, True),
+        (np.inf, 1.0, 0, True),
+        (np.nan, 1e60, 0, True),
+        (-np.inf, 1e60, 0, True),
+        (np.inf, 1e60, 0, False),
+        (0.0, 1.0, 0, True),
+        (0.0, 1e-30, 1.0, False),  # lost in the inputs' rounding
+        (0.0, 1e-38, 0, False),  # flushed
+        (0.0, 0.0, 0, False),
+    ],
+)
+def test_wrong_infinities_and_zeros(result, exact, condition, wrong):
+    for found in errors(result, exact, condition):
+        assert found.wrong == wrong
+
+
+def test_at_a_kink_all_between_the_slopes_is_right():
+    _, gradient = errors(0.25, -1.0, high=1.0)
+    assert gradient.largest == 0
+    _, gradient = errors(1 + UNIT, -1.0, high=1.0)
+    assert gradient.largest == pytest.approx(1.0)
+
+
+def test_forms_are_measured():
+    """1 + 1e-9 is 1 in float32, and its logarithm 0; log1p keeps the digits."""
+    loss = resolved("loss: log(1 + a*square(y_pred - y_true))\nparams: {a: 1.0}")
+    measure = measured(loss, logits=False)
+    inner = call("mul", A, call("square", call("add", P, call("neg", T))))
+    poor = measure(call("log", call("add", 1, inner)))
+    good = measure(call("log1p", inner))
+    assert poor.value > 1e5
+    assert poor.wrong
+    assert good.value < 1.5
+    assert good.beats(poor)
+    assert not poor.beats(good)
+
+
+def test_overflow_is_wrong_only_where_the_exact_value_does_not():
+    loss = resolved("loss: square(y_pred) + y_true**2")
+    measure = measured(loss, logits=False)
+    root = call("sqrt", call("add", call("pow", P, 4), call("pow", T, 4)))
+    assert measure(call("add", call("square", P), call("square", T))).wrong == 0
+    assert measure(root).wrong > 0  # the fourth power of 1e18 is infinite
