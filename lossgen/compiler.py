@@ -26,6 +26,7 @@ from lossgen.ir.options import NO_DEFAULTS, Options, SpecDefaults
 from lossgen.ir.program import LossProgram
 from lossgen.ir.reference import ReferenceTable
 from lossgen.ir.spec import LossSpec
+from lossgen.oracle.accuracy import measured
 from lossgen.oracle.placeholders import NoPlaceholderError, placeholders
 from lossgen.oracle.reference import NoSamplesError, PrecisionError, reference
 from lossgen.transform.lower import lower
@@ -95,7 +96,7 @@ def _checked(spec: LossSpec) -> Compilation:
 
 def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Compilation:
     loss = checked.loss
-    program = lower(checked)
+    program = lower(checked, lambda logits: measured(loss, logits=logits))
     try:
         harmless = placeholders(loss)
         kinks = tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,14 @@ from lossgen.driver.outline import outline
 from lossgen.driver.project import Project
 from lossgen.driver.summary import certificate_lines
 from lossgen.ir.expr import ONE, Apply, Role, Symbol, walk
+from lossgen.oracle.accuracy import measured
+from lossgen.oracle.reference import on_logits
+from lossgen.transform.rules import RULES
 
 if TYPE_CHECKING:
     from lossgen.compiler import Compilation
     from lossgen.ir.loss import Loss, Variable
+    from lossgen.ir.program import LossProgram
     from lossgen.ir.spec import LossSpec, TensorSpec
 
 STAGES: dict[str, Callable[[Compilation], str]] = {
@@ -86,9 +90,27 @@ def _analysis_lines(compilation: Compilation) -> list[str]:
     lines = ["", f"  range: {range_of(loss.expression, loss)}"]
     for variable in loss.of_role(Role.Y_PRED):
         lines.append(f"  {_derivative(loss, variable)}")
-    rules = ", ".join(compilation.program.rules)
-    lines.append(f"  rules that fired: {rules or 'none'}")
-    return lines
+    return [*lines, "", *_rewriting_lines(loss, compilation.program)]
+
+
+def _rewriting_lines(loss: Loss, program: LossProgram) -> Iterator[str]:
+    """The rules that fired, those declined, and what both come to."""
+    reasons = {rule.name: rule.reason for rule in RULES}
+    yield f"  rules that fired: {'' if program.rules else 'none'}".rstrip()
+    for name in program.rules:
+        yield f"    {name}: {reasons[name]}"
+    if program.declined:
+        yield "  rules that were declined:"
+    for item in program.declined:
+        yield f"    {item.rule}: with it {item.used}; without {item.unused}"
+    yield "  largest errors in float32, on points of the whole domain:"
+    measure = measured(loss, logits=False)
+    yield f"    as written: {measure(loss.expression)}"
+    yield f"    as computed: {measure(program.stable)}"
+    if program.stable_logits is not None:
+        measure = measured(loss, logits=True)
+        yield f"    as written, from logits: {measure(on_logits(loss))}"
+        yield f"    as computed, from logits: {measure(program.stable_logits)}"
 
 
 def _derivative(loss: Loss, variable: Variable) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lossgen.ir.accuracy import Declined
 from lossgen.ir.expr import Apply, Axis, Expr, Symbol
 from lossgen.ir.extent import Extent
 from lossgen.ir.loss import CheckedLoss
@@ -41,9 +42,10 @@ class Block:
 class LossProgram:
     """What is emitted: the loss on its declared domain and, if asked for, on logits.
 
-    ``kept`` is the condition of the label mask, in the names of the blocks. ``stable``
-    is the formula after rewriting, without guard, mask and names; ``stable_logits`` the
-    same for logits.
+    ``rules`` names the rewrite rules that were used, ``declined`` those that would have
+    cost accuracy. ``kept`` is the condition of the label mask, in the names of the
+    blocks. ``stable`` is the formula after rewriting, without guard, mask and names;
+    ``stable_logits`` the same for logits.
     """
 
     checked: CheckedLoss
@@ -51,6 +53,7 @@ class LossProgram:
     logits: Block | None
     kept: Expr | None
     rules: tuple[str, ...]
+    declined: tuple[Declined, ...]
     stable: Expr
     stable_logits: Expr | None
 

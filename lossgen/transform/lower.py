@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
+from lossgen.ir.accuracy import Measure
 from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import (
     ONE,
@@ -29,7 +30,8 @@ from lossgen.transform.guard import guard
 from lossgen.transform.masking import mask_reductions
 from lossgen.transform.naming import name_hints, name_shared
 from lossgen.transform.safe_branches import protect_branches
-from lossgen.transform.stabilize import stabilizer, to_logits
+from lossgen.transform.selection import selected
+from lossgen.transform.stabilize import to_logits
 from lossgen.transform.subgradients import settle
 
 LABELS = Symbol("labels", Role.DERIVED)
@@ -39,28 +41,41 @@ KEPT = Symbol("kept", Role.DERIVED)
 """Where the label mask keeps elements, in the names of the blocks."""
 
 
-def lower(checked: CheckedLoss) -> LossProgram:
+def lower(
+    checked: CheckedLoss, measure: Callable[[bool], Measure] | None = None
+) -> LossProgram:
     """Rewrite, guard, mask and name a loss.
 
     Args:
         checked: The loss and its certificate.
+        measure: Gives what measures forms of the loss, or of its form that takes
+            logits. Without it no rule is declined.
 
     Returns:
         The program, for probabilities and, where the spec says so, for logits.
     """
     loss = checked.loss
     fired: dict[str, None] = {}
-    stable = stabilizer(loss, fired)
+    chosen = selected(
+        loss, loss.expression, None if measure is None else measure(False), fired
+    )
+    stable, declined = chosen.rewrite, chosen.declined
     body = _block(loss, stable, guarded=True)
     logits, stable_logits = None, None
     if loss.spec.y_pred.logits:
         substituted = to_logits(loss)
-        logits = _block(loss, lambda expr: stable(substituted(expr)), guarded=False)
-        stable_logits = stable(substituted(loss.expression))
+        on_logits = substituted(loss.expression)
+        chosen = selected(
+            loss, on_logits, None if measure is None else measure(True), fired
+        )
+        of_logits = chosen.rewrite
+        logits = _block(loss, lambda expr: of_logits(substituted(expr)), guarded=False)
+        stable_logits = of_logits(on_logits)
+        declined = (*declined, *chosen.declined)
     kept = None if loss.mask is None else stable(loss.mask)
     formula = stable(loss.expression)
     return LossProgram(
-        checked, body, logits, kept, tuple(fired), formula, stable_logits
+        checked, body, logits, kept, tuple(fired), declined, formula, stable_logits
     )
 
 

@@ -32,17 +32,21 @@ _LIMIT = 50
 """How often one node may be rewritten; reached only if rules undo one another."""
 
 
-def stabilizer(loss: Loss, fired: dict[str, None]) -> Rewriter:
+def stabilizer(
+    loss: Loss, fired: dict[str, None], without: frozenset[str] = frozenset()
+) -> Rewriter:
     """The function that stabilises any expression of a loss.
 
     Args:
         loss: Declares the domains that side conditions speak of.
         fired: Takes the names of the rules that were used, in order.
+        without: The names of rules that are not to be used.
     """
+    rules = [rule for rule in RULES if rule.name not in without]
 
     def visit(node: Expr) -> Expr:
         for _ in range(_LIMIT):
-            found = _first(node, loss)
+            found = _first(node, rules, loss)
             if found is None:
                 return node
             rule, node = found
@@ -70,10 +74,10 @@ def to_logits(loss: Loss) -> Rewriter:
     return lambda expr: substitute(expr, {y_pred: head})
 
 
-def _first(node: Expr, loss: Loss) -> tuple[Rule, Expr] | None:
+def _first(node: Expr, rules: list[Rule], loss: Loss) -> tuple[Rule, Expr] | None:
     if not isinstance(node, Apply):
         return None
-    for rule in RULES:
+    for rule in rules:
         bindings = match(rule.pattern, node)
         if bindings is None:
             continue

@@ -1,0 +1,73 @@
+"""Which rewrite rules a loss is better off with.
+
+All rules state equalities; what rounding makes of the two sides is measured. A rule is
+kept unless the loss is more accurate without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lossgen.ir.accuracy import Accuracy, Declined, Measure
+from lossgen.ir.expr import Expr
+from lossgen.ir.loss import Loss
+from lossgen.transform.stabilize import Rewriter, stabilizer
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What rewrites a loss, and the rules that it does without."""
+
+    rewrite: Rewriter
+    declined: tuple[Declined, ...]
+
+
+def selected(
+    loss: Loss, expr: Expr, measure: Measure | None, fired: dict[str, None]
+) -> Selection:
+    """Decline the rules that make an expression less accurate.
+
+    A form that is good enough is taken as it is.
+
+    Args:
+        loss: Declares the domains.
+        expr: The loss, or its form that takes logits.
+        measure: Measures a form; None keeps all rules.
+        fired: Takes the names of the rules that are used, in order.
+    """
+    declined: list[Declined] = []
+    tried: dict[str, None] = {}
+    form = stabilizer(loss, tried)(expr)
+    if measure is not None and tried:
+        accuracy = measure(form)
+        while not accuracy.good:
+            found = _without_one(loss, expr, form, accuracy, declined, measure)
+            if found is None:
+                break
+            accuracy, form, item = found
+            declined.append(item)
+    without = frozenset(item.rule for item in declined)
+    return Selection(stabilizer(loss, fired, without), tuple(declined))
+
+
+def _without_one(
+    loss: Loss,
+    expr: Expr,
+    form: Expr,
+    accuracy: Accuracy,
+    declined: list[Declined],
+    measure: Measure,
+) -> tuple[Accuracy, Expr, Declined] | None:
+    """The form that is most accurate without a further rule, if one is better."""
+    without = frozenset(item.rule for item in declined)
+    fired: dict[str, None] = {}
+    stabilizer(loss, fired, without)(expr)
+    best: tuple[Accuracy, Expr, Declined] | None = None
+    for rule in fired:
+        other = stabilizer(loss, {}, without | {rule})(expr)
+        if other == form:
+            continue
+        found = measure(other)
+        if found.beats(accuracy if best is None else best[0]):
+            best = found, other, Declined(rule, accuracy, found)
+    return best
