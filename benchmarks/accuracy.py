@@ -1,0 +1,192 @@
+"""How accurate generated losses are, beside the built-ins of Keras and naive code.
+
+python benchmarks/accuracy.py [SPEC ...] [--points N] [--types float32,float64,float16]
+
+The error of a result is ``|result - exact|/(ulp(exact) + unit*sum(|x_i*df/dx_i|))``
+over the inputs that are not labels: what a rounding of the inputs alone would change
+counts as one. Below the normal range 0 is right, and where the exact result overflows,
+an infinity of its sign.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from subjects import BUILT_IN, Subject, computed, naive, tensors
+
+from lossgen.compiler import Compilation, compile_source
+from lossgen.diagnostics.source import SourceFile
+from lossgen.ir.expr import Role
+from lossgen.ir.loss import Loss
+from lossgen.ir.options import Options
+from lossgen.oracle.accuracy import FLOAT32, FLOAT64, errors_of
+from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.exact import Exact, exact
+from lossgen.oracle.points import batches
+from lossgen.oracle.reference import on_logits
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Row:
+    """The errors of one way to compute a loss, in one type and mode."""
+
+    loss: str
+    subject: str
+    dtype: str
+    mode: str
+    quantity: str
+    points: int
+    largest: float
+    p99: float
+    mean: float
+    not_finite: int
+    wrong_zeros: int
+    worst: str
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("specs", nargs="*", type=Path, default=[ROOT / "specs"])
+    parser.add_argument("--points", type=int, default=400)
+    parser.add_argument("--types", default="float32,float64,float16")
+    parser.add_argument("--subjects", default="lossgen,keras,naive")
+    parser.add_argument("--json", type=Path, help="write all rows to this file")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    print(_HEAD)
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, folder)
+        for compiled in _compiled(options.specs):
+            for row in _measured(compiled, folder, options):
+                rows.append(row)
+                print(_line(row), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
+_HEAD = (
+    f"{'loss':<44} {'subject':<8} {'type':<8} {'mode':<6} {'of':<9} {'points':>6} "
+    f"{'max':>9} {'p99':>9} {'mean':>9} {'nan/inf':>7} {'zeros':>5}  worst at"
+)
+
+
+def _line(row: Row) -> str:
+    return (
+        f"{row.loss:<44} {row.subject:<8} {row.dtype:<8} {row.mode:<6} "
+        f"{row.quantity:<9} {row.points:>6} {row.largest:>9.3g} {row.p99:>9.3g} "
+        f"{row.mean:>9.3g} {row.not_finite:>7} {row.wrong_zeros:>5}  {row.worst}"
+    )
+
+
+def _compiled(paths: list[Path]) -> Iterator[Compilation]:
+    options = Options("lossgen", None, ".", (str(ROOT / "templates"),))
+    for path in paths:
+        files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+        for file in files:
+            text = file.read_text(encoding="utf-8")
+            for item in compile_source(SourceFile(file.name, text), options):
+                if item.artifacts:
+                    yield item
+
+
+def _measured(
+    compiled: Compilation, folder: str, options: argparse.Namespace
+) -> Iterator[Row]:
+    assert compiled.checked is not None
+    loss = compiled.checked.loss
+    Path(folder, f"{loss.name}.py").write_text(
+        compiled.artifacts[0].text, encoding="utf-8"
+    )
+    importlib.invalidate_caches()
+    generated = getattr(importlib.import_module(loss.name), loss.name)
+    for logits in (False, True) if loss.spec.y_pred.logits else (False,):
+        expression = on_logits(loss) if logits else loss.expression
+        formula = Formula(loss, expression)
+        name = f"{loss.name} from logits" if logits else loss.name
+        for dtype in options.types.split(","):
+            parts = batches(loss, options.points, dtype, logits=logits)
+            references = [found for part in parts if (found := exact(formula, part))]
+            if not references:
+                print(f"{name}: no point has a reference")
+                continue
+            parameters = references[0].batch.parameters
+            sizes = {v.name for v in loss.variables if v.role is Role.SIZE}
+            keywords = {
+                key: value.astype(dtype)
+                for key, value in parameters.items()
+                if key not in sizes
+            }
+            if logits:
+                keywords["from_logits"] = True
+            subjects: dict[str, Subject] = {
+                "lossgen": lambda t, p, k=keywords: generated(t, p, **k),
+                "naive": naive(loss, expression, parameters, dtype),
+            }
+            if loss.spec.y_true.unused:
+                subjects["lossgen"] = lambda t, p, k=keywords: generated(p, **k)
+            if name in BUILT_IN:
+                subjects["keras"] = BUILT_IN[name]
+            for subject in options.subjects.split(","):
+                if subject not in subjects:
+                    continue
+                for mode in ("eager", "xla"):
+                    yield from _rows(
+                        name, loss, subject, subjects[subject], dtype, mode, references
+                    )
+
+
+def _rows(
+    name: str,
+    loss: Loss,
+    subject: str,
+    function: Subject,
+    dtype: str,
+    mode: str,
+    references: list[Exact],
+) -> Iterator[Row]:
+    # What comes in as float16 is computed in float32.
+    like = FLOAT64 if dtype == "float64" else FLOAT32
+    inputs = [tensors(loss, item.batch, dtype) for item in references]
+    results = [computed(function, *pair, xla=mode == "xla") for pair in inputs]
+    pairs = [
+        errors_of(result, item, like)
+        for result, item in zip(results, references, strict=True)
+    ]
+    for quantity, errors in (
+        ("value", [value for value, _ in pairs]),
+        ("gradient", [gradient for _, gradient in pairs]),
+    ):
+        sizes = np.concatenate([item.sizes.reshape(-1) for item in errors])
+        finite = sizes[np.isfinite(sizes)]
+        part = max(range(len(errors)), key=lambda k: errors[k].sizes.max())
+        worst = errors[part].sizes
+        row = np.unravel_index(worst.argmax(), worst.shape)[0]
+        yield Row(
+            name,
+            subject,
+            dtype,
+            mode,
+            quantity,
+            points=int(sizes.size),
+            largest=float(finite.max(initial=0.0)),
+            p99=float(np.percentile(finite, 99)) if finite.size else 0.0,
+            mean=float(finite.mean()) if finite.size else 0.0,
+            not_finite=int((~np.isfinite(sizes)).sum()),
+            wrong_zeros=sum(int(item.zeros.sum()) for item in errors),
+            worst=" ".join(str(item[row].tolist()) for item in inputs[part]),
+        )
+
+
+if __name__ == "__main__":
+    main()
