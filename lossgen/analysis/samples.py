@@ -111,6 +111,20 @@ def witnesses(loss: Loss) -> Iterator[Sample]:
         sample = _sample(loss, last, 32, _special)
         if sample is not None:
             yield sample
+            if uses_axis(loss.expression, Axis.BATCH):
+                yield from _constant_batches(loss, sample)
+
+
+def _constant_batches(loss: Loss, sample: Sample) -> Iterator[Sample]:
+    """The sample with predictions, or all inputs, alike in all rows of the batch."""
+    for roles in ((Role.Y_PRED,), (Role.Y_TRUE, Role.Y_PRED)):
+        environment = dict(sample.environment)
+        for item in loss.of_role(*roles):
+            array = environment[item.name]
+            environment[item.name] = np.broadcast_to(array[:1], array.shape).copy()
+        constant = satisfying(loss, replace(sample, environment=environment))
+        if constant.rows:
+            yield constant
 
 
 def constant_rows(loss: Loss, length: int) -> Sample | None:

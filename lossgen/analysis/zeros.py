@@ -19,6 +19,7 @@ from lossgen.ir.expr import (
     Symbol,
     add,
     div,
+    mul,
     neg,
     sub,
     walk,
@@ -34,7 +35,33 @@ def zeros(expr: Expr) -> tuple[Expr, ...]:
             return _distinct(part for arg in expr.args for part in zeros(arg))
         if expr.op in ("neg", "abs", "square", "sqrt", "div", "pow"):
             return zeros(expr.args[0])
+        numerator = _numerator(expr)
+        if numerator is not None:
+            return zeros(numerator)
     return _distinct(_formulas(expr))
+
+
+def _numerator(expr: Apply) -> Expr | None:
+    """The numerator of a sum over its common divisor; None where nothing is divided."""
+    if expr.op != "add":
+        return None
+    terms = [_fraction(arg) for arg in expr.args]
+    divisors = _distinct(below for _, below in terms if below != ONE)
+    if not divisors:
+        return None
+    return add(
+        *(mul(above, *(d for d in divisors if d != below)) for above, below in terms)
+    )
+
+
+def _fraction(term: Expr) -> tuple[Expr, Expr]:
+    """A term as a numerator and a divisor."""
+    if isinstance(term, Apply) and term.op == "neg":
+        above, below = _fraction(term.args[0])
+        return neg(above), below
+    if isinstance(term, Apply) and term.op == "div":
+        return term.args[0], term.args[1]
+    return term, ONE
 
 
 def _formulas(expr: Expr) -> tuple[Expr, ...]:

@@ -314,3 +314,10 @@ def test_help_of_gamma_functions():
     for name in ("lgamma", "digamma"):
         (found,) = findings(f"{name}(y_pred)", **BARE)
         assert "positive" in found.help
+
+
+def test_a_batch_of_equal_predictions_has_no_variance():
+    variance = "mean((y_pred - mean(y_pred, axis=batch))**2, axis=batch)"
+    (found,) = findings(f"1/{variance}", **BARE)
+    assert found.code.id == "LG302"
+    assert found.notes[0].endswith("this is 1/0")

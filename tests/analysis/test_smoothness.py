@@ -407,6 +407,20 @@ def test_a_kink_behind_factors_that_are_rarely_positive_together():
     assert "y_pred = 0" in kinks(result)
 
 
+@pytest.mark.parametrize(
+    ("loss", "locus", "sides"),
+    [
+        # p/t = t/p where p**2 = t**2; the slopes of t/p and p/t there are -+1/t.
+        ("max(y_pred/y_true, y_true/y_pred)", "y_true", ("-1/y_true", "1/y_true")),
+        # The slope of 1/p - 1/2 is -1/4 at p = 2.
+        ("abs(1/y_pred - 0.5)*y_true**0", "2", ("-0.25", "0.25")),
+    ],
+)
+def test_kinks_between_quotients_are_solved_for(loss, locus, sides):
+    result, _ = checked(loss, y_true="positive", y_pred="positive")
+    assert kinks(result) == {f"y_pred = {locus}": sides}
+
+
 def test_a_kink_for_labels_at_the_end_of_their_domain_alone():
     """At y_true = 2 it is abs(y_pred) + y_pred, elsewhere 3 + y_true*y_pred/2."""
     loss = "abs(max(y_pred, where(y_true < 2, 3, d))) + 0.5*y_true*y_pred"
