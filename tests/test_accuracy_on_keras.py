@@ -185,3 +185,64 @@ def test_a_saturated_tanh_has_a_slope(xla: bool) -> None:
             assert value == pytest.approx(float(gap**2), rel=1e-5)
             expected = float(2 * gap / mp.cosh(mpf(float(x))) ** 2)
             assert slope == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_slope_that_overflows_spoils_no_value(xla: bool) -> None:
+    """y/p + log(p) is finite where its slope -y/p**2 + 1/p is not."""
+    targets, rows = [[4.5e17], [1e18], [2.0]], [[1.3e-14], [1e-17], [0.5]]
+    values, slopes = computed("waiting_time", targets, rows, xla)
+    expected = [4.5e17 / 1.3e-14, 1e35, 4 + math.log(0.5)]
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
+    np.testing.assert_allclose(slopes, [[-np.inf], [-np.inf], [-6.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_slope_that_overflows_spoils_no_other_slope(xla: bool) -> None:
+    """(log(v) + d**2/v)/2 has the slopes -d/v by the mean and (1/v - d**2/v**2)/2."""
+    rows = np.array([[-3e8, 1e-15], [1e9, 1e-18], [0.5, 1e18], [2.0, 0.5]])
+    values, slopes = computed("spread_of_gaussian", np.zeros((4, 1)), rows, xla)
+    gap, variance = rows.T
+    expected = (np.log(variance) + gap**2 / variance) / 2
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
+    by_mean = gap / variance
+    by_variance = (1 / variance - (gap / variance) ** 2) / 2
+    by_variance[:2] = -np.inf
+    expected = np.stack([by_mean, by_variance], axis=-1)
+    np.testing.assert_allclose(slopes, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["eager", "xla"])
+def test_beyond_the_guard_all_slopes_are_those_of_the_linear_continuation(
+    mode: str,
+) -> None:
+    """By the mean, the target, the weight and the variance; and 0 by it twice."""
+    g, v, t, m, w = 1e-18, -0.25, 1e-9, 3e-9, 1.5
+    excess, gap = v - g, m - t
+    value = (math.log(g) + gap**2 / g + (1 / g - gap**2 / g**2) * excess) / 2
+    by_mean = w * (gap / g - gap / g**2 * excess)
+    by_variance = w * (1 / g - gap**2 / g**2) / 2
+    function = generating.function("spread_of_gaussian")
+
+    def run(target: tf.Tensor, prediction: tf.Tensor, weight: tf.Tensor) -> Any:
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch(prediction)
+            with tf.GradientTape() as tape:
+                tape.watch([target, prediction, weight])
+                values = function(target, prediction, w=weight)
+            slopes = tape.gradient(values, [target, prediction, weight])
+            by_last = slopes[1][:, 1]
+        return values, slopes, outer.gradient(by_last, prediction)
+
+    if mode == "xla":
+        run = tf.function(run, jit_compile=True)
+    values, (by_target, by_pred, by_weight), twice = run(
+        tf.constant([[t]], tf.float32),
+        tf.constant([[m, v]], tf.float32),
+        tf.constant(w, tf.float32),
+    )
+    np.testing.assert_allclose(values, [w * value], rtol=1e-5)
+    np.testing.assert_allclose(by_pred, [[by_mean, by_variance]], rtol=1e-5)
+    np.testing.assert_allclose(by_target, [[-by_mean]], rtol=1e-5)
+    np.testing.assert_allclose(by_weight, value, rtol=1e-5)
+    np.testing.assert_allclose(twice, [[-w * gap / g**2, 0.0]], rtol=1e-5)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from lossgen.analysis.obligations import obligations
+from lossgen.analysis.overflow import stays_finite
 from lossgen.calculus.differentiate import directional_derivative
 from lossgen.ir.domain import Bound, DomainKind
 from lossgen.ir.expr import (
     ONE,
+    ZERO,
     Apply,
     Expr,
     Number,
@@ -29,6 +31,7 @@ from lossgen.ir.expr import (
 from lossgen.ir.local_names import fresh
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Assign
+from lossgen.transform.naming import local_name
 from lossgen.transform.parts import elementwise_parts
 
 _AT_ZERO = Fraction(1, 10**18)
@@ -37,6 +40,9 @@ _AT_ZERO = Fraction(1, 10**18)
 
 _SHORT = 6
 """Slopes of more nodes than this get a name."""
+
+_REACH = 1e18
+"""Slopes may not overflow for inputs up to this where nothing is to be continued."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def guard(expr: Expr, loss: Loss, taken: set[str]) -> Guarded:
     """
     assignments: list[Assign] = []
     renamed: dict[Expr, Expr] = {}
-    excess: dict[Expr, Expr] = {}
+    moved: list[_Moved] = []
     hints: dict[Expr, str] = {}
     for variable in loss.of_role(Role.Y_PRED):
         inside = _inside(variable, loss)
@@ -73,20 +79,38 @@ def guard(expr: Expr, loss: Loss, taken: set[str]) -> Guarded:
         suffix = f"_{variable.channel}" if variable.channel else ""
         clipped = Symbol(fresh(f"guarded{suffix}", taken), Role.DERIVED)
         beyond = Symbol(fresh(f"excess{suffix}", taken), Role.DERIVED)
-        renamed[variable.symbol], excess[clipped] = clipped, beyond
-        hints[_fixed(clipped)] = f"fixed{suffix}"
+        renamed[variable.symbol] = clipped
+        moved.append(_Moved(variable, clipped, beyond, inside))
         assignments.append(Assign(clipped, inside, _comment(variable, inside)))
         assignments.append(Assign(beyond, add(variable.symbol, _minus(clipped))))
     if not renamed:
         return Guarded((), expr, {}, {}, {})
     exact = substitute(expr, renamed)
     slopes: dict[Expr, str] = {}
-    extended = _extended(exact, excess, loss, slopes)
+    extended = _extended(exact, _Linear(loss, tuple(moved), hints), slopes)
     return Guarded(tuple(assignments), extended, renamed, slopes, hints)
 
 
-def _fixed(clipped: Expr) -> Expr:
-    return Apply("stop_gradient", (clipped,))
+@dataclass(frozen=True)
+class _Moved:
+    """A prediction, what stands for it, and how far it lies beyond that."""
+
+    variable: Variable
+    clipped: Symbol
+    excess: Symbol
+    inside: Expr
+
+    @property
+    def suffix(self) -> str:
+        """What the names of its terms end in."""
+        return f"_{self.variable.channel}" if self.variable.channel else ""
+
+    @property
+    def beyond(self) -> Expr:
+        """Where the loss goes on linearly."""
+        assert isinstance(self.inside, Apply)
+        compare = {"max": "lt", "min": "gt", "clip": "ne"}[self.inside.op]
+        return Apply(compare, (self.excess, ZERO))
 
 
 def _minus(expr: Expr) -> Expr:
@@ -139,11 +163,9 @@ def _guard_point(bound: Bound, inward: int, epsilon: float | None) -> Expr | Non
     return Apply("above" if inward > 0 else "below", (bound.value,))
 
 
-def _extended(
-    expr: Expr, excess: dict[Expr, Expr], loss: Loss, slopes: dict[Expr, str]
-) -> Expr:
+def _extended(expr: Expr, linear: _Linear, slopes: dict[Expr, str]) -> Expr:
     """Add the linear part, inside the reductions where the loss is linear in them."""
-    parts = elementwise_parts(expr, set(excess))
+    parts = elementwise_parts(expr, {item.clipped for item in linear.moved})
     places = {
         part: Symbol(f"?{index}", Role.DERIVED) for index, part in enumerate(parts)
     }
@@ -151,49 +173,111 @@ def _extended(
         places[part]: Symbol(f"?step{index}", Role.DERIVED)
         for index, part in enumerate(parts)
     }
-    linear: dict[Expr, Expr] = {}
-    for part in parts:
-        terms = []
-        for symbol, beyond in excess.items():
-            slope = _held(_slope(part, symbol, loss), symbol, loss)
-            terms.append(mul(slope, beyond))
-            if isinstance(slope, Apply) and tree_size(slope) > _SHORT:
-                slopes[slope] = _named("slope", symbol)
-        linear[part] = add(*terms)
+    added = {part: linear.part(part, slopes) for part in parts}
     outer = substitute(expr, places)
-    change = directional_derivative(outer, dict(steps), loss)
+    change = directional_derivative(outer, dict(steps), linear.loss)
     if not set(symbols(change)) & set(places.values()):
         return substitute(
-            outer, {places[part]: add(part, linear[part]) for part in parts}
+            outer, {places[part]: add(part, added[part]) for part in parts}
         )
     values: dict[Expr, Expr] = {places[part]: part for part in parts}
-    moves: dict[Expr, Expr] = {steps[places[part]]: linear[part] for part in parts}
+    moves: dict[Expr, Expr] = {steps[places[part]]: added[part] for part in parts}
     return add(expr, substitute(change, {**values, **moves}))
 
 
-def _named(word: str, clipped: Expr) -> str:
-    """``slope_scale`` where the prediction is ``guarded_scale``, else ``slope``."""
-    assert isinstance(clipped, Symbol)
-    return clipped.name.replace("guarded", word, 1)
+@dataclass(frozen=True)
+class _Linear:
+    """The linear parts of a loss: slopes times excesses.
 
-
-def _slope(part: Expr, symbol: Expr, loss: Loss) -> Expr:
-    assert isinstance(symbol, Symbol)
-    return directional_derivative(part, {symbol: ONE}, loss)
-
-
-def _held(slope: Expr, symbol: Expr, loss: Loss) -> Expr:
-    """The slope as a constant of the guarded prediction.
-
-    What multiplies it is 0 wherever the prediction moves, but its own derivative can
-    overflow there, and 0 times infinity is NaN.
+    Slopes are constants of the prediction that is guarded. Inside the guard points they
+    are multiplied by 0, but a slope, or its own derivative, can overflow there, and 0
+    times infinity is NaN.
     """
-    if not symbols(slope):
-        return slope
-    moving = {Role.Y_PRED, Role.DERIVED, Role.PARAMETER}
-    if loss.spec.y_true.gradient:
-        moving.add(Role.Y_TRUE)
-    shared = any(other != symbol and other.role in moving for other in symbols(slope))
-    if shared or tree_size(slope) <= _SHORT or loss.spec.y_true.sparse:
-        return substitute(slope, {symbol: _fixed(symbol)})
-    return Apply("stop_gradient", (slope,))
+
+    loss: Loss
+    moved: tuple[_Moved, ...]
+    hints: dict[Expr, str]
+
+    def part(self, part: Expr, slopes: dict[Expr, str]) -> Expr:
+        """What is added to an elementwise part."""
+        terms = []
+        for item in self.moved:
+            slope = directional_derivative(part, {item.clipped: ONE}, self.loss)
+            held, excess = self._held(slope, item)
+            terms.append(mul(held, excess))
+            if isinstance(held, Apply) and tree_size(held) > _SHORT:
+                slopes[held] = f"slope{item.suffix}"
+        return add(*terms)
+
+    def _held(self, slope: Expr, item: _Moved) -> tuple[Expr, Expr]:
+        """The slope as a constant of the guarded prediction, and what multiplies it."""
+        if not symbols(slope):
+            return slope, item.excess
+        fixed = Apply("stop_gradient", (item.clipped,))
+        of_fixed = substitute(slope, {item.clipped: fixed})
+        shared = any(
+            other != item.clipped and other.role in self._moving
+            for other in symbols(slope)
+        )
+        if not self._stays_finite(of_fixed):
+            return self._apart(slope, item) if shared else self._chosen(slope, item)
+        if shared or tree_size(slope) <= _SHORT or self.loss.spec.y_true.sparse:
+            self.hints[fixed] = f"fixed{item.suffix}"
+            return of_fixed, item.excess
+        return Apply("stop_gradient", (slope,)), item.excess
+
+    @property
+    def _moving(self) -> set[Role]:
+        """The roles of what has a gradient."""
+        moving = {Role.Y_PRED, Role.DERIVED, Role.PARAMETER}
+        if self.loss.spec.y_true.gradient:
+            moving.add(Role.Y_TRUE)
+        return moving
+
+    def _stays_finite(self, slope: Expr) -> bool:
+        guards: dict[Expr, Expr] = {item.clipped: item.inside for item in self.moved}
+        return stays_finite(slope, self.loss, guards, _REACH)
+
+    def _chosen(self, slope: Expr, item: _Moved) -> tuple[Expr, Expr]:
+        """The slope beyond the guard point, and 0 inside."""
+        constant = Apply("stop_gradient", (slope,))
+        return Apply("where", (item.beyond, constant, ZERO)), item.excess
+
+    def _apart(self, slope: Expr, item: _Moved) -> tuple[Expr, Expr]:
+        """The slope, inside the guard points at harmless values of all inputs.
+
+        It has nothing to do with the loss there, so that no gradient may pass through
+        the excess either: what is added and taken away again leaves its rounding.
+        """
+        conditions = tuple(other.beyond for other in self.moved)
+        beyond = conditions[0] if len(conditions) == 1 else Apply("or", conditions)
+        self.hints[beyond] = "beyond"
+        known: dict[Expr, Variable] = {
+            other.clipped: other.variable for other in self.moved
+        }
+        for variable in self.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
+            known.setdefault(variable.symbol, variable)
+        held: dict[Expr, Expr] = {}
+        for symbol in symbols(slope):
+            owner = known.get(symbol)
+            if owner is None or owner.size != item.variable.size:
+                continue
+            value = Apply("where", (beyond, symbol, _inner_point(owner)))
+            self.hints[value] = f"safe_{local_name(owner.symbol)}"
+            held[symbol] = value
+            if symbol == item.clipped:
+                held[symbol] = Apply("stop_gradient", (value,))
+                self.hints[held[symbol]] = f"fixed{item.suffix}"
+        return substitute(slope, held), Apply("where", (beyond, item.excess, ZERO))
+
+
+def _inner_point(variable: Variable) -> Expr:
+    """A number of moderate size inside of a domain."""
+    if variable.domain.labels:
+        return Number(variable.domain.labels[0])
+    low, high = variable.domain.lower, variable.domain.upper
+    if low.value is not None and high.value is not None:
+        return Number(Fraction(repr((low.approx + high.approx) / 2)))
+    if low.value is not None:
+        return Number(Fraction(repr(low.approx + 1)))
+    return ZERO if high.value is None else Number(Fraction(repr(high.approx - 1)))

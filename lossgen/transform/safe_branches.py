@@ -64,8 +64,8 @@ def _protect(branch: Expr, wrap: Callable[[Expr, Expr], Expr]) -> Expr:
         return wrapped
 
     for node in walk(branch):
-        if not isinstance(node, Apply):
-            done[node] = node
+        if not isinstance(node, Apply) or node.op == "stop_gradient":
+            done[node] = node  # no gradient gets there
             continue
         args = [done[arg] for arg in node.args]
         if node.op in _SAFE and not _is_tame(node):

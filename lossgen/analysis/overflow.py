@@ -1,0 +1,745 @@
+"""How large inputs may be before an operation of float32 overflows.
+
+Intervals are carried forward through the operations as they are emitted, and bounds of
+the adjoints back. Where every end is finite, nothing becomes infinite, nothing divides
+by a 0 or takes the logarithm of one, exact or rounded. Ends are floats, and rounded
+outwards by far more than float32 rounds; numbers below the normal range count as 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import inf
+
+import numpy as np
+
+from lossgen.ir.domain import Domain
+from lossgen.ir.expr import (
+    ZERO,
+    Apply,
+    Constant,
+    Expr,
+    Number,
+    Role,
+    Symbol,
+    add,
+    neg,
+    substitute,
+    walk,
+)
+from lossgen.ir.extent import extents
+from lossgen.ir.functions import CONDITIONS
+from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.program import Assign, Block
+
+ELEMENTS = 2**20
+"""How many elements a reduction is taken to have at most."""
+
+REACHES = (*(10.0**k for k in range(18, 1, -1)), 30.0, 10.0)
+"""The bounds of the inputs that are tried, largest first."""
+
+_LARGEST = 2.0**127 * (2 - 2.0**-23)
+_TINY = 2.0**-126
+_BLUR = 2.0**-18  # rounds outwards, over any error of a function of TensorFlow
+_ROOM = 2.0**14  # what the gradient of a helper may be too large by on its way
+_SUMMED = 2.0**-3  # the relative error of a sum of ELEMENTS numbers is below
+
+Bounds = tuple[float, float]
+"""The least and the largest value. What may be NaN or infinite has none: None."""
+
+
+def reach(block: Block, loss: Loss) -> float | None:
+    """The largest of `REACHES` up to which no operation of a block overflows.
+
+    Predictions are in their domain, no closer to an open end than the guard; parameters
+    have their defaults, and reductions at most `ELEMENTS` elements.
+
+    Returns:
+        None if that can be shown for none.
+    """
+    result, guards = _inlined(block)
+    averaged = "last" in block.extent
+    low, high = 0, len(REACHES)
+    while low < high:
+        middle = (low + high) // 2
+        if _is_finite(result, loss, guards, REACHES[middle], averaged=averaged):
+            high = middle
+        else:
+            low = middle + 1
+    return REACHES[low] if low < len(REACHES) else None
+
+
+def stays_finite(
+    expr: Expr, loss: Loss, guards: Mapping[Expr, Expr], largest: float
+) -> bool:
+    """Whether no operation of an expression, or of its gradient, overflows.
+
+    Args:
+        expr: The expression, in which the symbols of ``guards`` stand for predictions.
+        loss: Declares the other symbols.
+        guards: How each is made of the prediction that it stands for.
+        largest: What no input exceeds.
+    """
+    inlined = substitute(expr, guards)
+    return _is_finite(inlined, loss, tuple(guards.values()), largest, averaged=False)
+
+
+def _inlined(block: Block) -> tuple[Expr, tuple[Expr, ...]]:
+    """The result in terms of the inputs, and the guarded predictions in it.
+
+    Inside the guard points the excess is 0.
+    """
+    known: dict[Expr, Expr] = {}
+    guards: list[Expr] = []
+    for item in block.assignments:
+        value = substitute(item.value, known)
+        if _is_guard(item):
+            guards.append(value)
+        if any(value == add(_prediction(guard), neg(guard)) for guard in guards):
+            value = ZERO
+        known[item.target] = value
+    return substitute(block.result, known), tuple(guards)
+
+
+def _is_guard(item: Assign) -> bool:
+    value = item.value
+    return (
+        item.comment is not None
+        and isinstance(value, Apply)
+        and value.op in ("clip", "max", "min")
+    )
+
+
+def _prediction(guard: Expr) -> Expr:
+    assert isinstance(guard, Apply)
+    return guard.args[0]
+
+
+def _is_finite(
+    expr: Expr,
+    loss: Loss,
+    guards: tuple[Expr, ...],
+    largest: float,
+    *,
+    averaged: bool,
+) -> bool:
+    for labels in _labels(expr, loss):
+        inputs = _Inputs(loss, guards, largest, labels)
+        if not _Sweep(expr, loss, inputs).is_finite(averaged=averaged):
+            return False
+    return True
+
+
+def _labels(expr: Expr, loss: Loss) -> Iterator[dict[str, float]]:
+    """The labels one by one, where there are few and each element has its own."""
+    along = any(isinstance(node, Apply) and node.axis for node in walk(expr))
+    targets = [v for v in loss.of_role(Role.Y_TRUE) if v.domain.values and not along]
+    for values in product(*(item.domain.values for item in targets)):
+        pairs = zip(targets, values, strict=True)
+        yield {item.name: float(value) for item, value in pairs}
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The bounds of the inputs."""
+
+    loss: Loss
+    guards: tuple[Expr, ...]
+    largest: float
+    labels: Mapping[str, float]
+
+    def of(self, symbol: Symbol) -> Bounds | None:
+        """The bounds of a symbol; of a condition, None."""
+        if symbol.role is Role.DERIVED:
+            return (0.0, float(ELEMENTS)) if symbol.name == "labels" else None
+        if symbol.role is Role.SIZE:
+            return (1.0, float(ELEMENTS))
+        if symbol.name in self.labels:
+            return (self.labels[symbol.name],) * 2
+        variable = self.loss.variable(symbol.name)
+        default = _default(variable)
+        if default is not None:
+            return default
+        low, high = _domain(variable.domain)
+        low, high = max(low, -self.largest), min(high, self.largest)
+        for guard in self.guards:
+            assert isinstance(guard, Apply)
+            if guard.args[0] == symbol:
+                arguments = [constant_bounds(arg) for arg in guard.args[1:]]
+                low, high = _VALUES[guard.op]((low, high), *arguments) or (low, high)
+        return (low, high) if low <= high else None
+
+
+def _default(variable: Variable) -> Bounds | None:
+    if variable.role is not Role.PARAMETER or variable.default is None:
+        return None
+    values = np.asarray(variable.default, dtype=float)
+    return _blurred((float(values.min()), float(values.max())))
+
+
+def _domain(domain: Domain) -> Bounds:
+    if domain.labels:
+        return float(domain.labels[0]), float(domain.labels[-1])
+    return domain.lower.approx, domain.upper.approx
+
+
+def constant_bounds(expr: Expr) -> Bounds:
+    """Bounds of a guard point."""
+    found: dict[Expr, Bounds | None] = {}
+    for node in walk(expr):
+        found[node] = _leaf(node) if not isinstance(node, Apply) else _at(node, found)
+    bounds = found[expr]
+    assert bounds is not None
+    return bounds
+
+
+def _leaf(node: Expr) -> Bounds | None:
+    if isinstance(node, Number):
+        value = float(node.value)
+        exact = float(np.float32(value)) == value if abs(value) < _LARGEST else False
+        return (value, value) if exact else _blurred((value, value))
+    assert isinstance(node, Constant)
+    return _blurred((getattr(math, node.name),) * 2)
+
+
+def _blurred(bounds: Bounds) -> Bounds | None:
+    """Rounded outwards; None where float32 has no such number."""
+    low, high = bounds
+    low -= abs(low) * _BLUR
+    high += abs(high) * _BLUR
+    if 0 < low < _TINY:
+        low = 0.0
+    if 0 > high > -_TINY:
+        high = 0.0
+    return (low, high) if -_LARGEST <= low <= high <= _LARGEST else None
+
+
+def _size(bounds: Bounds) -> float:
+    return max(abs(bounds[0]), abs(bounds[1]))
+
+
+def _least(bounds: Bounds) -> float:
+    """The smallest magnitude."""
+    low, high = bounds
+    return max(low, -high, 0.0)
+
+
+class _Sweep:
+    """Bounds of every value, and of every adjoint."""
+
+    def __init__(self, expr: Expr, loss: Loss, inputs: _Inputs) -> None:
+        self._expr, self._nodes = expr, list(walk(expr))
+        self._extents = extents(loss, expr)
+        self._moving: set[Expr] = set()
+        roles = {Role.Y_PRED}
+        if loss.spec.y_true.gradient:
+            roles.add(Role.Y_TRUE)
+        self._bounds: dict[Expr, Bounds | None] = {}
+        for node in self._nodes:
+            if isinstance(node, Symbol):
+                self._bounds[node] = inputs.of(node)
+                if node.role in roles:
+                    self._moving.add(node)
+            elif isinstance(node, Apply):
+                self._bounds[node] = self._value(node)
+                passes = node.op != "stop_gradient" and node.op not in CONDITIONS
+                if passes and any(arg in self._moving for arg in node.args):
+                    self._moving.add(node)
+            else:
+                self._bounds[node] = _leaf(node)
+
+    def is_finite(self, *, averaged: bool) -> bool:
+        """Whether the result and all adjoints stay finite."""
+        bounds = self._bounds[self._expr]
+        if bounds is None:
+            return False
+        if averaged and _size(bounds) * ELEMENTS > _LARGEST:
+            return False
+        adjoints = {self._expr: 1.0}
+        for node in reversed(self._nodes):
+            if node not in adjoints or not isinstance(node, Apply):
+                continue
+            for arg, adjoint in self._pulled(node, adjoints[node]):
+                if arg not in self._moving:
+                    continue
+                if not self._extents[node] <= self._extents[arg]:
+                    adjoint *= ELEMENTS
+                adjoints[arg] = adjoints.get(arg, 0.0) + adjoint
+                if not adjoints[arg] * (1 + _BLUR) <= _LARGEST:
+                    return False
+        return True
+
+    def _value(self, node: Apply) -> Bounds | None:
+        if node.op == "where":
+            return self._chosen(node)
+        return _at(node, self._bounds)
+
+    def _chosen(self, node: Apply) -> Bounds | None:
+        condition, then, otherwise = node.args
+        truth = self._truth(condition)
+        found = [self._bounds[then]] if truth is not False else []
+        found += [self._bounds[otherwise]] if truth is not True else []
+        known = [bounds for bounds in found if bounds is not None]
+        return _hull(*known) if len(known) == len(found) else None
+
+    def _truth(self, condition: Expr) -> bool | None:
+        """Whether a comparison is known to hold, or not to."""
+        if not isinstance(condition, Apply) or len(condition.args) != 2:
+            return None
+        left, right = (self._bounds[arg] for arg in condition.args)
+        if left is None or right is None:
+            return None
+        below, above = left[1] < right[0], left[0] > right[1]
+        equal = left[0] == left[1] == right[0] == right[1]
+        holds = {
+            "lt": (below, left[0] >= right[1]),
+            "le": (left[1] <= right[0], above),
+            "gt": (above, left[1] <= right[0]),
+            "ge": (left[0] >= right[1], below),
+            "eq": (equal, below or above),
+            "ne": (below or above, equal),
+        }
+        always, never = holds.get(condition.op, (False, False))
+        return always if always or never else None
+
+    def _pulled(self, node: Apply, adjoint: float) -> Iterator[tuple[Expr, float]]:
+        """What flows into each argument at most; infinite where that is not known."""
+        moving = [arg for arg in node.args if arg in self._moving]
+        known = [self._bounds[arg] for arg in node.args]
+        arguments = [bounds for bounds in known if bounds is not None]
+        if node.op == "where":
+            truth = self._truth(node.args[0])
+            for arg, taken in zip(node.args[1:], (True, False), strict=True):
+                yield arg, adjoint if truth in (taken, None) else 0.0
+        elif len(arguments) < len(known) or self._bounds[node] is None:
+            for arg in moving:
+                yield arg, inf
+        elif node.op == "mul":
+            yield from self._factors(node, adjoint, arguments)
+        else:
+            slopes = _slopes(node, arguments, self._bounds[node])
+            for arg, slope in zip(node.args, slopes, strict=True):
+                flow = adjoint * slope if slope <= _LARGEST else inf
+                yield arg, flow
+
+    def _factors(
+        self, node: Apply, adjoint: float, arguments: list[Bounds]
+    ) -> Iterator[tuple[Expr, float]]:
+        """A product is computed, and differentiated, from the left."""
+        sizes = [_size(bounds) for bounds in arguments]
+        for k in range(len(sizes) - 1, 0, -1):
+            yield node.args[k], adjoint * math.prod(sizes[:k])
+            left = any(arg in self._moving for arg in node.args[:k])
+            adjoint *= sizes[k]
+            if left and not adjoint <= _LARGEST:
+                adjoint = inf
+        yield node.args[0], adjoint
+
+
+def _at(node: Apply, found: Mapping[Expr, Bounds | None]) -> Bounds | None:
+    """The bounds of an operation, from those of its arguments."""
+    if node.op in CONDITIONS:
+        return None
+    arguments: list[Bounds] = []
+    for arg in node.args:
+        bounds = found[arg]
+        if bounds is None and node.op not in ("count", "any", "filled"):
+            return None
+        if bounds is not None:
+            arguments.append(bounds)
+    rule = _VALUES.get(node.op)
+    if rule is None:
+        return None
+    try:
+        bounds = rule(*arguments)
+    except OverflowError:
+        return None
+    if bounds is None or bounds[0] != bounds[0] or bounds[1] != bounds[1]:
+        return None
+    if node.op in _EXACT:
+        return bounds
+    blurred = _blurred(bounds)
+    within = _WITHIN.get(node.op)
+    if blurred is None or within is None:
+        return blurred
+    return max(blurred[0], within[0]), min(blurred[1], within[1])
+
+
+_EXACT = (
+    *("neg", "abs", "max", "min", "relu", "clip", "sign", "floor", "stop_gradient"),
+    *("amax", "amin", "take", "flat", "ones_like", "count"),
+    *("lowest", "highest", "above", "below"),
+)
+"""Operations that do not round."""
+
+_WITHIN: dict[str, Bounds] = {
+    "exp": (0.0, inf),
+    "sqrt": (0.0, inf),
+    "square": (0.0, inf),
+    "sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "softplus": (0.0, inf),
+    "erf": (-1.0, 1.0),
+    "erfc": (0.0, 2.0),
+    "normal_cdf": (0.0, 1.0),
+    "log_sigmoid": (-inf, 0.0),
+    "norm": (0.0, inf),
+    "log_cosh": (0.0, inf),
+}
+"""What no result exceeds, rounded or not."""
+
+
+def _hull(*found: Bounds) -> Bounds:
+    return min(low for low, _ in found), max(high for _, high in found)
+
+
+# Values -----------------------------------------------------------------------------
+
+
+def _increasing(function: Callable[[float], float]) -> Callable[[Bounds], Bounds]:
+    return lambda x: (function(x[0]), function(x[1]))
+
+
+def _from(
+    least: float, function: Callable[[float], float]
+) -> Callable[[Bounds], Bounds | None]:
+    """An increasing function that is infinite or undefined at ``least``."""
+    return lambda x: (function(x[0]), function(x[1])) if x[0] > least else None
+
+
+def _sum(*terms: Bounds) -> Bounds | None:
+    if sum(map(_size, terms)) > _LARGEST:
+        return None
+    return sum(low for low, _ in terms), sum(high for _, high in terms)
+
+
+def _times(left: Bounds, right: Bounds) -> Bounds:
+    corners = [a * b for a in left for b in right]
+    return min(corners), max(corners)
+
+
+def _product(*factors: Bounds) -> Bounds | None:
+    result = factors[0]
+    for factor in factors[1:]:
+        found = _blurred(_times(result, factor))
+        if found is None:
+            return None
+        result = found
+    return result
+
+
+def _quotient(top: Bounds, bottom: Bounds) -> Bounds | None:
+    if not _least(bottom):
+        return None
+    return _times(top, (1 / bottom[1], 1 / bottom[0]))
+
+
+def _square(x: Bounds) -> Bounds:
+    return _least(x) ** 2, _size(x) ** 2
+
+
+def _magnitude(x: Bounds) -> Bounds:
+    return _least(x), _size(x)
+
+
+def _power(base: Bounds, exponent: Bounds) -> Bounds | None:
+    if exponent[0] == exponent[1] and exponent[0].is_integer() and base[0] < 0:
+        whole = exponent[0]
+        if whole < 0 and not _least(base):
+            return None
+        ends = [end**whole for end in base]
+        if base[1] > 0 and whole >= 0:
+            ends.append(0.0**whole)
+        return min(ends), max(ends)
+    if base[0] < 0 or (base[0] == 0 and exponent[0] < 0):
+        return None
+    corners = [a**b for a in base for b in exponent]
+    return min(corners), max(corners)
+
+
+def _cosh(x: Bounds) -> Bounds:
+    return math.cosh(_least(x)), math.cosh(_size(x))
+
+
+def _softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def _sigmoid(x: float) -> float:
+    return math.exp(-_softplus(-x))
+
+
+def _log_cosh(x: Bounds) -> Bounds:
+    def of(size: float) -> float:
+        return max(size - math.log(2), 0.0)
+
+    return of(_least(x)), _size(x)
+
+
+def _log1p_square(x: Bounds) -> Bounds:
+    def of(size: float) -> float:
+        return 2 * math.log(math.hypot(1, size))
+
+    return of(_least(x)), of(_size(x))
+
+
+def _logaddexp(x: Bounds, y: Bounds) -> Bounds:
+    return max(x[0], y[0]), max(x[1], y[1]) + 1
+
+
+def _xlogy(x: Bounds, y: Bounds) -> Bounds | None:
+    """0 where x is 0, whatever y is."""
+    if x == (0.0, 0.0):
+        return x
+    return _times(x, (math.log(y[0]), math.log(y[1]))) if y[0] > 0 else None
+
+
+def _xlog1py(x: Bounds, y: Bounds) -> Bounds | None:
+    if x == (0.0, 0.0):
+        return x
+    return _times(x, (math.log1p(y[0]), math.log1p(y[1]))) if y[0] > -1 else None
+
+
+def _lgamma(x: Bounds) -> Bounds | None:
+    if x[0] <= 0:
+        return None
+    ends = [math.lgamma(end) for end in x]
+    return (-0.13 if x[0] < 2 and x[1] > 1 else min(ends)), max(ends)
+
+
+def _digamma(x: Bounds) -> Bounds | None:
+    """By ``log(x) - 1/x < digamma(x) < log(x) - 1/(2*x)``."""
+    low, high = x
+    return (math.log(low) - 1 / low, math.log(high) - 0.5 / high) if low > 0 else None
+
+
+def _trigamma(x: Bounds) -> Bounds | None:
+    """By ``1/x < trigamma(x) < 1/x + 1/x**2``."""
+    low, high = x
+    return (1 / high, 1 / low + 1 / low**2) if low > 0 else None
+
+
+def _i0e(x: Bounds) -> Bounds:
+    """By ``1/(1 + 2*abs(x)) <= i0e(x) <= 1``."""
+    return 1 / (1 + 2 * _size(x)), 1.0
+
+
+def _normal_logcdf(x: Bounds) -> Bounds:
+    low = min(x[0], 0.0)
+    # Below by the asymptotic series, which for x < -2 is within a factor of 2.
+    return -(low**2) / 2 - math.log(2 + abs(low)) - 3, 0.0
+
+
+def _clip(x: Bounds, low: Bounds, high: Bounds) -> Bounds:
+    lower = max(x[0], low[0]), max(x[1], low[1])
+    return min(lower[0], high[0]), min(lower[1], high[1])
+
+
+def _total(x: Bounds) -> Bounds | None:
+    low, high = x
+    if _size(x) * ELEMENTS > _LARGEST:
+        return None
+    error = _SUMMED * ELEMENTS * _size(x) if low < 0 < high else 0.0
+    low = low * (1 - _SUMMED) if low > 0 else low * ELEMENTS * (1 + _SUMMED)
+    high = high * ELEMENTS * (1 + _SUMMED) if high > 0 else high * (1 - _SUMMED)
+    return low - error, high + error
+
+
+def _mean(x: Bounds) -> Bounds | None:
+    if _total(x) is None:
+        return None
+    low, high = x
+    error = _SUMMED * _size(x)
+    floor, ceiling = (0.0 if low >= 0 else -inf), (0.0 if high <= 0 else inf)
+    if low > 0:
+        return low * (1 - _SUMMED), high + error
+    return max(low - error, floor), min(high + error, ceiling)
+
+
+def _norm(x: Bounds) -> Bounds:
+    return _least(x) * (1 - _SUMMED), _size(x) * 2 * math.sqrt(ELEMENTS)
+
+
+def _unit(x: Bounds) -> Bounds | None:
+    if not _least(x):
+        return None
+    return (0.0 if x[0] > 0 else -1.0), (0.0 if x[1] < 0 else 1.0)
+
+
+def _log_softmax(x: Bounds) -> Bounds:
+    return x[0] - x[1] - math.log(ELEMENTS) - 1, 0.0
+
+
+def _beside(direction: float) -> Callable[[Bounds], Bounds]:
+    def of(x: Bounds) -> Bounds:
+        value = np.nextafter(np.float32(sum(x) / 2), np.float32(direction))
+        return float(value), float(value)
+
+    return of
+
+
+_VALUES: dict[str, Callable[..., Bounds | None]] = {
+    "add": _sum,
+    "neg": lambda x: (-x[1], -x[0]),
+    "mul": _product,
+    "div": _quotient,
+    "pow": _power,
+    "exp": _increasing(math.exp),
+    "expm1": _increasing(math.expm1),
+    "log": _from(0, math.log),
+    "log1p": _from(-1, math.log1p),
+    "sqrt": lambda x: (math.sqrt(x[0]), math.sqrt(x[1])) if x[0] >= 0 else None,
+    "square": _square,
+    "sin": lambda x: (-1.0, 1.0),
+    "cos": lambda x: (-1.0, 1.0),
+    "tanh": _increasing(math.tanh),
+    "sinh": _increasing(math.sinh),
+    "cosh": _cosh,
+    "atan": _increasing(math.atan),
+    "asinh": _increasing(math.asinh),
+    "sigmoid": _increasing(_sigmoid),
+    "log_sigmoid": lambda x: (-_softplus(-x[0]), -_softplus(-x[1])),
+    "softplus": _increasing(_softplus),
+    "log_cosh": _log_cosh,
+    "log1p_square": _log1p_square,
+    "logaddexp": _logaddexp,
+    "erf": _increasing(math.erf),
+    "erfc": lambda x: (math.erfc(x[1]), math.erfc(x[0])),
+    "normal_cdf": lambda x: (0.0, 1.0),
+    "normal_logcdf": _normal_logcdf,
+    "lgamma": _lgamma,
+    "digamma": _digamma,
+    "trigamma": _trigamma,
+    "i0e": _i0e,
+    "i1e": lambda x: (-1.0, 1.0),
+    "xlogy": _xlogy,
+    "xlog1py": _xlog1py,
+    "stop_gradient": lambda x: x,
+    "abs": _magnitude,
+    "max": lambda *args: (max(x[0] for x in args), max(x[1] for x in args)),
+    "min": lambda *args: (min(x[0] for x in args), min(x[1] for x in args)),
+    "relu": lambda x: (max(x[0], 0.0), max(x[1], 0.0)),
+    "clip": _clip,
+    "sign": lambda x: (float(np.sign(x[0])), float(np.sign(x[1]))),
+    "floor": lambda x: (float(math.floor(x[0])), float(math.floor(x[1]))),
+    "sum": _total,
+    "mean": _mean,
+    "amax": lambda x: x,
+    "amin": lambda x: x,
+    "logsumexp": lambda x: (x[0], x[1] + math.log(ELEMENTS) + 1),
+    "norm": _norm,
+    "softmax": lambda x: (0.0, 1.0),
+    "log_softmax": _log_softmax,
+    "log1m_softmax": _log_softmax,
+    "l2_normalize": _unit,
+    "cumsum": _total,
+    "flat": lambda x: x,
+    "take": lambda x, labels: x,
+    "ones_like": lambda x: (1.0, 1.0),
+    "count": lambda *kept: (1.0, float(ELEMENTS)),
+    "lowest": lambda: (-_LARGEST, -_LARGEST),
+    "highest": lambda: (_LARGEST, _LARGEST),
+    "above": _beside(inf),
+    "below": _beside(-inf),
+}
+"""The bounds of an operation; None where it may be undefined or infinite."""
+
+
+# Slopes -----------------------------------------------------------------------------
+
+
+def _slopes(
+    node: Apply, arguments: Sequence[Bounds], result: Bounds | None
+) -> Sequence[float]:
+    """How large the derivatives by the arguments are at most."""
+    assert result is not None
+    rule = _SLOPES.get(node.op)
+    if rule is None:
+        return (inf,) * len(arguments)
+    try:
+        return rule(*arguments)
+    except (OverflowError, ZeroDivisionError):
+        return (inf,) * len(arguments)
+
+
+def _one(*arguments: Bounds) -> tuple[float, ...]:
+    return (1.0,) * len(arguments)
+
+
+def _many(x: Bounds) -> tuple[float]:
+    return (float(ELEMENTS),)
+
+
+def _helper(x: Bounds) -> tuple[float]:
+    """A slope of 1, of which single operations are larger."""
+    return (_ROOM,)
+
+
+def _power_slopes(base: Bounds, exponent: Bounds) -> tuple[float, float]:
+    lowered = _power(base, (exponent[0] - 1, exponent[1] - 1))
+    by_base = inf if lowered is None else _size(exponent) * _size(lowered)
+    if exponent == (0.0, 0.0):
+        by_base = 0.0
+    value = _power(base, exponent)
+    if value is None or base[0] <= 0:
+        return by_base, inf
+    return by_base, _size(value) * max(abs(math.log(end)) for end in base)
+
+
+def _digamma_slope(x: Bounds) -> tuple[float]:
+    bounds = _trigamma(x)
+    return (inf if bounds is None else _size(bounds),)
+
+
+def _lgamma_slope(x: Bounds) -> tuple[float]:
+    bounds = _digamma(x)
+    return (inf if bounds is None else _size(bounds),)
+
+
+def _unit_slope(x: Bounds) -> tuple[float]:
+    return (2 * ELEMENTS / _least(x),)
+
+
+def _xlogy_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
+    if y[0] <= 0:
+        return inf, (0.0 if x == (0.0, 0.0) else inf)
+    return max(abs(math.log(end)) for end in y), _size(x) / y[0]
+
+
+def _xlog1py_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
+    if y[0] <= -1:
+        return inf, (0.0 if x == (0.0, 0.0) else inf)
+    return max(abs(math.log1p(end)) for end in y), _size(x) / (1 + y[0])
+
+
+_SLOPES: dict[str, Callable[..., Sequence[float]]] = {
+    **dict.fromkeys(["add", "neg", "abs", "max", "min", "relu", "clip", "flat"], _one),
+    **dict.fromkeys(["sin", "cos", "tanh", "atan", "asinh", "sigmoid"], _one),
+    **dict.fromkeys(["log_sigmoid", "softplus", "logaddexp", "sum", "mean"], _one),
+    **dict.fromkeys(["amax", "amin", "take"], _one),
+    **dict.fromkeys(["log_cosh", "log1p_square", "logsumexp", "norm"], _helper),
+    **dict.fromkeys(["softmax", "erf", "erfc", "normal_cdf", "i0e"], _helper),
+    **dict.fromkeys(["cumsum", "log_softmax", "log1m_softmax"], _many),
+    "div": lambda a, b: (1 / _least(b), _size(a) / _least(b) ** 2),
+    "pow": _power_slopes,
+    "exp": lambda x: (math.exp(x[1]),),
+    "expm1": lambda x: (math.exp(x[1]),),
+    "log": lambda x: (1 / x[0],),
+    "log1p": lambda x: (1 / (1 + x[0]),),
+    "sqrt": lambda x: (0.5 / math.sqrt(x[0]),),
+    "square": lambda x: (2 * _size(x),),
+    "sinh": lambda x: (math.cosh(_size(x)),),
+    "cosh": lambda x: (math.sinh(_size(x)),),
+    "normal_logcdf": lambda x: ((2 + _size(x)) * _ROOM,),
+    "lgamma": _lgamma_slope,
+    "digamma": _digamma_slope,
+    "xlogy": _xlogy_slopes,
+    "xlog1py": _xlog1py_slopes,
+    "l2_normalize": _unit_slope,
+    "ones_like": lambda x: (0.0,),
+}
+"""The largest magnitude of each derivative, and of what is computed on its way."""
