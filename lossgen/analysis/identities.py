@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
+from math import isqrt
 
 from lossgen.analysis import polynomials
 from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
@@ -209,6 +210,8 @@ class Quotients:
             return self._whole_power(self.of(base), int(exponent.value))
         if exponent == _HALF:
             return self._root(base)
+        if not self.of(base)[0] and is_positive(exponent, self._ranges):
+            return {}, _ONE
         top, bottom = self.of(exponent)
         below = bottom.get(polynomials.ONE)
         if len(bottom) != 1 or below is None or not is_positive(base, self._ranges):
@@ -245,6 +248,12 @@ class Quotients:
 
     def _root(self, arg: Expr) -> Ratio:
         top, bottom = self.of(arg)
+        if not top:
+            return {}, _ONE
+        if bottom == _ONE and set(top) == {polynomials.ONE}:
+            exact = _rational_root(top[polynomials.ONE])
+            if exact is not None:
+                return {polynomials.ONE: exact}, _ONE
         below = self._ranges.expression(bottom)
         if bottom != _ONE and not is_positive(below, self._ranges):
             return self._atom(Apply("sqrt", (self._spelt((top, bottom)),)))
@@ -338,6 +347,12 @@ class Quotients:
         if top and top[min(top)] < 0:
             top = polynomials.plus({}, top, -1)
         return self._atom(Apply(expr.op, (self._spelt((top, bottom)),), expr.axis))
+
+
+def _rational_root(square: Fraction) -> Fraction | None:
+    """The square root of a number, if it is a fraction."""
+    root = Fraction(isqrt(abs(square.numerator)), isqrt(square.denominator))
+    return root if root**2 == square else None
 
 
 def _shortened(top: Polynomial, bottom: Polynomial) -> Ratio:

@@ -179,7 +179,11 @@ def _least_at(
         return True
     above = ranges.given(Apply("gt", (predicted, target)), True)
     below = ranges.given(Apply("lt", (predicted, target)), True)
-    return never_negative(slope, above) and never_negative(neg(slope), below)
+    # Written as one quotient, p**(1 - k) - y*p**-k shows its sign.
+    return any(
+        never_negative(form, above) and never_negative(neg(form), below)
+        for form in (slope, simplified(slope, ranges))
+    )
 
 
 def _is_convex(

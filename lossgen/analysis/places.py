@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mpmath import mp
 
@@ -20,16 +21,20 @@ from lossgen.analysis.samples import (
     at_closed_ends,
     distant,
     generic,
+    satisfying,
     shortest,
+    special,
     typical_length,
 )
 from lossgen.analysis.search import points_inside
 from lossgen.calculus.evaluate import Evaluation, Undefined
-from lossgen.ir.expr import Apply, Role, walk
+from lossgen.ir.expr import Apply, Expr, Role, depends_on, walk
+from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss, Variable
 
 _ROWS = 10
 _DISTANT_ROWS = 8
+_SPECIAL_ROWS = 48
 _SALTS = (1, 2, 3, 4, 5)  # further points where the first ones miss some
 _FURTHER_SALTS = (6, 7)
 _MANY = 40  # rows of those
@@ -76,20 +81,51 @@ def _rare(loss: Loss, guard: Guard, variable: Variable) -> dict[str, Locus]:
     """Pieces where none is inside the domain at the first points: others may have."""
     found: dict[str, Locus] = {}
     drawn = samples_of(loss)
-    for sample in drawn:
-        moved = _moved_to_ends(loss, sample)
-        for place in (loci(guard, variable, moved) if moved else None) or ():
+    rare = (*(_moved_to_ends(loss, sample) for sample in drawn), *_special(loss))
+    for sample in rare:
+        for place in (loci(guard, variable, sample) if sample else None) or ():
             found.setdefault(place.name, place)
-    at_ends = set(found)
+    known = set(found)
     for sample in (*drawn, *_further(loss)):
         inside = loci(guard, variable, sample)
         for place in inside or loci_anywhere(guard, variable, sample):
-            if place.name not in at_ends:
+            if place.name not in known:
                 within = None if inside else points_inside(loss, guard, place, drawn)
                 found.setdefault(place.name, within or place)
-        if found.keys() - at_ends:
+        if found.keys() - known:
             break
     return found
+
+
+def _special(loss: Loss) -> Iterator[Sample]:
+    """Points with round numbers for labels, for parameters or for both.
+
+    A condition on these may hold at single values only.
+    """
+    if not any(_compares_data(node) for node in walk(loss.expression)):
+        return
+    last = last_lengths(loss)[-1]
+    base = generic(loss, last=last, rows=_SPECIAL_ROWS)
+    other = special(loss, last=last, rows=_SPECIAL_ROWS)
+    if base is None or other is None or base.rows != other.rows:
+        return
+    for roles in (
+        (Role.Y_TRUE,),
+        (Role.PARAMETER,),
+        (Role.Y_TRUE, Role.PARAMETER),
+    ):
+        names = [item.name for item in loss.of_role(*roles)]
+        moved = {name: other.environment[name] for name in names}
+        sample = replace(base, environment={**base.environment, **moved})
+        yield satisfying(loss, sample)
+
+
+def _compares_data(node: Expr) -> bool:
+    return (
+        isinstance(node, Apply)
+        and FUNCTIONS[node.op].kind is Kind.COMPARISON
+        and not depends_on(node, Role.Y_PRED)
+    )
 
 
 def _missed(

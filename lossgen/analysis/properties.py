@@ -121,7 +121,7 @@ _ADJECTIVES = {
 # Nonnegative --------------------------------------------------------------------------
 
 
-def _nonnegative(loss: Loss, smoothness: Smoothness) -> Property:
+def _nonnegative(loss: Loss, _: Smoothness) -> Property:
     name = "nonnegative"
     if is_nonnegative(loss.expression, Ranges.of_loss(loss)):
         return Property(name, "proved")
@@ -133,9 +133,13 @@ def _nonnegative(loss: Loss, smoothness: Smoothness) -> Property:
                 return Property(
                     name, "refuted", f"at {place} it is {mp.nstr(value, 6)}"
                 )
-    if is_never_negative(loss, continuous=_is_continuous(smoothness)):
-        return Property(name, "proved")
     return Property(name, "unknown", "no counterexample at random points")
+
+
+def _nonnegative_at_minima(loss: Loss, smoothness: Smoothness) -> Property | None:
+    if is_never_negative(loss, continuous=_is_continuous(smoothness)):
+        return Property("nonnegative", "proved")
+    return None
 
 
 # Zero at the target -------------------------------------------------------------------
@@ -146,12 +150,14 @@ def _zero_at_target(loss: Loss, _: Smoothness) -> Property:
     pairs = _pairs(loss)
     if pairs is None:
         return Property(name, "unknown", "y_true and y_pred do not correspond")
-    merged = substitute(
-        loss.expression,
-        {loss.variable(p).symbol: loss.variable(t).symbol for p, t in pairs},
+    both = [(loss.variable(p).symbol, loss.variable(t).symbol) for p, t in pairs]
+    merged = (
+        substitute(loss.expression, dict(both)),
+        substitute(loss.expression, {true: predicted for predicted, true in both}),
     )
     ranges = Ranges.of_loss(loss)
-    if is_zero(merged, ranges) or _is_zero_at_labels(loss):
+    # What both are lies in both domains; either may tell more.
+    if any(is_zero(item, ranges) for item in merged) or _is_zero_at_labels(loss):
         return Property(name, "proved")
     for sample in _samples(loss):
         moved = {**sample.environment}
@@ -350,7 +356,7 @@ def _if_continuous(prove: Callable[..., Property | None]) -> _Attempt:
 
 
 _ATTEMPTS: dict[str, tuple[_Attempt, ...]] = {
-    "nonnegative": (_nonnegative,),
+    "nonnegative": (_nonnegative, _nonnegative_at_minima),
     "zero_at_target": (_zero_at_target,),
     "convex": (_convex,),
     "symmetric": (_symmetric,),

@@ -14,6 +14,7 @@ from math import inf, lcm
 from typing import Any
 
 import numpy as np
+from mpmath import mp
 
 from lossgen.analysis.intervals import Interval
 from lossgen.analysis.ranges import domain_interval
@@ -28,11 +29,13 @@ Pick = Callable[[random.Random, Variable], Draw]
 
 _SEED = 20240229
 _NAMED_SIZE = 2
+_SPECIAL_ROWS = 32
 _CONSTANT_ROWS = 48
 _MOST_DROPPED = 3
 _ELEMENTS = 512  # of a sample, where rows are long
 _FEW_ROWS = 4
 _MOST_SHOWN = 12
+_LARGE = 10**16  # from here on a number has an exponent
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Sample:
 def witnesses(loss: Loss) -> Iterator[Sample]:
     """Points where definedness fails if it does: ends, zeros, the diagonal, others."""
     for last in (1, 2, 3, 6):
-        sample = _sample(loss, last, 32, _special)
+        sample = special(loss, last=last, rows=_SPECIAL_ROWS)
         if sample is not None:
             yield sample
             if uses_axis(loss.expression, Axis.BATCH):
@@ -153,6 +156,11 @@ def constant_rows(loss: Loss, length: int) -> Sample | None:
 def generic(loss: Loss, *, last: int, rows: int, salt: int = 0) -> Sample | None:
     """Random interior points at which nothing coincides by accident."""
     return _sample(loss, last, rows, _interior, salt)
+
+
+def special(loss: Loss, *, last: int, rows: int) -> Sample | None:
+    """Points where something may go wrong: ends, zeros, round numbers, the diagonal."""
+    return _sample(loss, last, rows, _special)
 
 
 def distant(loss: Loss, *, last: int, rows: int) -> Sample | None:
@@ -219,6 +227,8 @@ def typical_length(loss: Loss) -> int:
 
 def number_text(value: Any) -> str:
     """A number as a reader would write it."""
+    if abs(value) >= _LARGE:
+        return str(mp.nstr(mp.mpmathify(value), 6))
     if value == int(value):
         return str(int(value))
     return f"{float(value):.6g}"

@@ -19,6 +19,7 @@ from lossgen.ir.expr import Apply, Expr, Role
 from lossgen.ir.loss import Loss
 
 _TO = " … "
+_MAGNITUDE = 100  # binary; beyond, a fraction would have needlessly many digits
 
 
 def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
@@ -77,4 +78,5 @@ def rounded(value: Any) -> str:
     """A computed number as a reader would write it."""
     if abs(value) < EQUAL:
         return "0"
-    return number_text(Fraction(mp.nstr(value, 8)))
+    large = mp.mag(value) > _MAGNITUDE
+    return number_text(value if large else Fraction(mp.nstr(value, 8)))

@@ -95,8 +95,6 @@ TRUTH = {
 }
 
 OPEN = {
-    ("tweedie_deviance", "nonnegative"),
-    ("tweedie_deviance", "zero_at_target"),
     ("exponential_nll", "nonnegative"),
     ("kl_divergence", "symmetric"),
     ("berhu", "convex"),
@@ -129,6 +127,27 @@ def test_the_check_agrees_with_theory(name):
             assert contradiction(loss, item) is None
         if item.status == "refuted":
             assert item.detail
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "abs(d)**1.5",
+        "abs(d)**a",
+        "sqrt(d**2 + 4)*3 - 6",
+        "sqrt(a*abs(d)**3 + 1/4) - 1/2",
+    ],
+)
+def test_powers_and_roots_at_the_target(loss):
+    params = (
+        {"a": {"default": 1.5, "domain": "[1, 2]"}}
+        if "a*" in loss or "**a" in loss
+        else {}
+    )
+    keys = {"where": {"d": "y_pred - y_true"}, "params": params}
+    found = check(write(loss, **keys), Report())
+    statuses = {item.name: item.status for item in found.certificate.properties}
+    assert statuses["zero_at_target"] == "proved"
 
 
 MASKED = {

@@ -407,6 +407,26 @@ def test_a_kink_behind_factors_that_are_rarely_positive_together():
     assert "y_pred = 0" in kinks(result)
 
 
+def test_jumps_of_astronomic_size_are_written_with_an_exponent():
+    loss = "where(y_pred < 300, 1.5, exp(square(y_pred))) + y_pred*y_true"
+    _, found = checked(loss)
+    (jump,) = [item for item in found if item.code.id == "LG401"]
+    # exp(90000) = 10**(90000/log(10))
+    assert jump.notes[0].endswith("on the right")
+    assert "e+39086" in jump.notes[0]
+
+
+def test_a_kink_for_a_single_label():
+    """Where y_true is 0 it is abs(y_pred), elsewhere 1; a*d adds a to the slopes."""
+    result, _ = checked(
+        "abs(where(square(y_true) > 0, 1, d)) + 0.25*a*d",
+        where={"d": "y_pred - y_true"},
+        params={"a": {"default": 1.0, "domain": "(0, 4)"}},
+    )
+    left, right = kinks(result)["y_pred = y_true"]
+    assert -1 < float(left.split(" … ")[0]) < 0 < 1 < float(right.split(" … ")[1]) < 2
+
+
 @pytest.mark.parametrize(
     ("loss", "locus", "sides"),
     [
