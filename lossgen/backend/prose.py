@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from lossgen.analysis.overflow import ELEMENTS
 from lossgen.analysis.slopes import is_range
 from lossgen.backend.shape import Shape
 from lossgen.ir.domain import Bound
@@ -171,10 +172,25 @@ def _remarks(program: LossProgram) -> Iterable[str]:
                 f"{safe(kink.left)} on the left and {safe(kink.right)} on the right, "
                 f"{_gradient(kink, program)}."
             )
+    yield from _reach(program)
     if loss.assume:
         texts = [_code(text.value) for text in loss.spec.assume]
         yield f"Assumes, without a check, that {_listed(texts)}."
     yield from _properties(loss, certificate)
+
+
+def _reach(program: LossProgram) -> Iterable[str]:
+    """Up to which size of the inputs nothing overflows, where that was shown."""
+    blocks = [block for block in (program.body, program.logits) if block is not None]
+    reaches = [block.reach for block in blocks if block.reach is not None]
+    if len(reaches) < len(blocks):
+        return
+    size = f"{min(reaches):g}".replace("e+", "e")
+    held = " with the default parameters" if program.checked.loss.parameters else ""
+    yield (
+        f"In float32 nothing overflows{held} for inputs up to {size} in size and "
+        f"reductions of up to {ELEMENTS:,} elements."
+    )
 
 
 def _properties(loss: Loss, certificate: Certificate) -> Iterable[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lossgen.analysis.overflow import ELEMENTS
 from lossgen.analysis.ranges import range_of
 from lossgen.analysis.spelling import spell, spell_symbol
 from lossgen.calculus.differentiate import directional_derivative
@@ -103,6 +104,7 @@ def _rewriting_lines(loss: Loss, program: LossProgram) -> Iterator[str]:
         yield "  rules that were declined:"
     for item in program.declined:
         yield f"    {item.rule}: with it {item.used}; without {item.unused}"
+    yield from _reach_lines(program)
     yield "  largest errors in float32, on points of the whole domain:"
     measure = measured(loss, logits=False)
     yield f"    as written: {measure(loss.expression)}"
@@ -111,6 +113,20 @@ def _rewriting_lines(loss: Loss, program: LossProgram) -> Iterator[str]:
         measure = measured(loss, logits=True)
         yield f"    as written, from logits: {measure(on_logits(loss))}"
         yield f"    as computed, from logits: {measure(program.stable_logits)}"
+
+
+def _reach_lines(program: LossProgram) -> Iterator[str]:
+    """Up to which size of the inputs nothing overflows."""
+    for block, of in ((program.body, ""), (program.logits, ", from logits")):
+        if block is None:
+            continue
+        if block.reach is None:
+            yield f"  an operation of float32 may overflow{of}"
+        else:
+            yield (
+                f"  nothing overflows in float32 for inputs up to {block.reach:g}{of} "
+                f"(default parameters, up to {ELEMENTS} elements in a reduction)"
+            )
 
 
 def _derivative(loss: Loss, variable: Variable) -> str:

@@ -27,7 +27,8 @@ class Block:
     it does not vary along are gone, instead of being of length 1. ``filled`` is the
     axis along which it takes something to be kept everywhere: if nothing is, all is to
     be computed on placeholders, and then dropped. ``one_sided`` names the kinks
-    at which the gradient is the slope of one side, not the least one.
+    at which the gradient is the slope of one side, not the least one. ``reach`` is the
+    size of inputs up to which no operation overflows in float32, if that is shown.
     """
 
     assignments: tuple[Assign, ...]
@@ -36,6 +37,7 @@ class Block:
     flat: bool
     filled: Axis | None
     one_sided: tuple[str, ...] = ()
+    reach: float | None = None
 
 
 @dataclass(frozen=True)

@@ -183,10 +183,12 @@ def _bring_together(
     logits: bool,
 ) -> None:
     """Let some predictions equal their label, or miss it by a few units."""
-    (true, *more), preds = loss.of_role(Role.Y_TRUE), loss.of_role(Role.Y_PRED)
-    if more or logits or preds[0].domain.along_last_axis or true.domain.labels:
+    targets, pred = loss.of_role(Role.Y_TRUE), loss.of_role(Role.Y_PRED)[0]
+    if len(targets) != 1 or logits or pred.domain.along_last_axis:
         return
-    pred = preds[0]
+    (true,) = targets
+    if true.domain.labels:
+        return
     target, prediction = inputs[true.name], inputs[pred.name]
     if target.shape != prediction.shape:
         return

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
+from lossgen.analysis.overflow import reach
 from lossgen.ir.accuracy import Measure
 from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import (
@@ -127,7 +128,8 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
     taken = {*inputs, *(item.target.name for item in assignments)}
     shared, result = name_shared(expr, names, hints, taken)
     steps_first = (*assignments, *shared)
-    return Block(steps_first, result, extent, bool(leaves), filled, at_kinks.open)
+    block = Block(steps_first, result, extent, bool(leaves), filled, at_kinks.open)
+    return replace(block, reach=reach(block, loss if guarded else _on_logits(loss)))
 
 
 def _on_logits(loss: Loss) -> Loss:

@@ -4,11 +4,13 @@ Expected bounds are worked out by hand from 2**128, the first number that float3
 """
 
 import random
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from losses import lowered, resolved
+from losses import catalogue, lowered, resolved, unproved
+from mpmath import mp
 
 from lossgen.analysis import overflow
 from lossgen.analysis.overflow import ELEMENTS, reach, stays_finite
@@ -17,6 +19,11 @@ from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import ONE, Apply, Axis, Number, Role, Symbol, div
 from lossgen.ir.functions import CONDITIONS, FUNCTIONS, LOWERED, Kind
 from lossgen.oracle.accuracy import FLOAT32
+from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.points import batches
+from lossgen.transform.lower import lower
+
+CATALOGUE = catalogue()
 
 
 def reach_of(formula, y_true="real", y_pred="real", **keys):
@@ -82,6 +89,28 @@ def test_what_stops_a_gradient_needs_no_slope():
     held = div(ONE, Apply("square", (Apply("stop_gradient", (guarded,)),)))
     assert not stays_finite(free, loss, guards, 1e18)
     assert stays_finite(held, loss, guards, 1e18)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_nothing_overflows_within_reach(name):
+    """In emulated float32, for inputs of any size up to what is stated."""
+    loss = CATALOGUE[name]
+    program = lower(unproved(loss))
+    forms = [(program.body, program.stable, False)]
+    if program.logits is not None:
+        forms.append((program.logits, program.stable_logits, True))
+    for block, expression, logits in forms:
+        if block.reach is None:
+            continue
+        formula = Formula(loss, expression)
+        for batch in batches(loss, 30, "float32", logits=logits, seed=5):
+            inputs = {
+                key: np.clip(value, -block.reach, block.reach)
+                for key, value in batch.inputs.items()
+            }
+            near = replace(batch, inputs=inputs)
+            found, slopes = formula.evaluated(near, 40, rounding=FLOAT32)
+            assert all(mp.isfinite(item) for item in (*found.flat, *slopes.flat))
 
 
 # Every operation, at random --------------------------------------------------------

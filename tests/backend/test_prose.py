@@ -185,3 +185,20 @@ def test_the_gradient_at_a_kink(text, words):
     checked = check(resolved(text), Report())
     source = emit_module(lower(checked), Placeholders(0.0, 1.0), OPTIONS)
     assert f"and the gradient {words}." in " ".join(source.split())
+
+
+def test_how_large_inputs_may_be():
+    """(2*R)**2 * 2**20 < 2**128 up to R = 9e15; exp(100) is beyond."""
+    plain = docstring("(y_pred - y_true)**2")
+    assert "nothing overflows for inputs up to 1e15 in size" in plain
+    scaled = docstring("exp(y_pred) + a*y_true", "params: {a: 2.0}")
+    assert "overflows with the default parameters for inputs up to 30 in" in scaled
+    assert "overflows" not in docstring("sqrt(abs(y_pred - y_true))")
+
+
+def docstring(formula, *lines):
+    """The docstring of a generated function, on one line."""
+    loss = resolved("\n".join([f"loss: {formula}", *lines]) + "\n")
+    source = emit_module(lower(unproved(loss)), Placeholders(0.0, 0.5), OPTIONS)
+    functions = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+    return " ".join((ast.get_docstring(functions[0]) or "").split())

@@ -65,3 +65,9 @@ def test_logits_are_real():
 def test_a_loss_of_a_batch_gets_several():
     loss = resolved("loss: (mean(y_pred, axis=batch) - y_true)**2")
     assert len(list(batches(loss, 30, "float32", logits=False))) == 5
+
+
+def test_a_loss_without_target_gets_points():
+    loss = resolved("loss: y_pred**2\ny_true: unused\n")
+    (batch,) = batches(loss, 20, "float32", logits=False)
+    assert list(batch.inputs) == ["y_pred"]
