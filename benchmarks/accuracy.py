@@ -134,7 +134,7 @@ def _measured(
                 "naive": naive(loss, expression, parameters, dtype),
             }
             if loss.spec.y_true.unused:
-                subjects["lossgen"] = lambda t, p, k=keywords: generated(p, **k)
+                subjects["lossgen"] = lambda t, p, k=keywords: generated(None, p, **k)
             if name in BUILT_IN:
                 subjects["keras"] = BUILT_IN[name]
             for subject in options.subjects.split(","):

@@ -246,3 +246,15 @@ def test_beyond_the_guard_all_slopes_are_those_of_the_linear_continuation(
     np.testing.assert_allclose(by_target, [[-by_mean]], rtol=1e-5)
     np.testing.assert_allclose(by_weight, value, rtol=1e-5)
     np.testing.assert_allclose(twice, [[-w * gap / g**2, 0.0]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("log_scale", [-50.0, -85.0, -1000.0])
+def test_a_component_out_of_reach_has_the_slope_0(log_scale: float, xla: bool) -> None:
+    """The other, of weight 1, has the slopes d by mean and 1 - d**2 by log_scale."""
+    row = [[0.0, 0.0, 0.5, 0.0, 0.0, log_scale]]
+    values, slopes = computed("mixture_density_nll", [[0.25]], row, xla)
+    expected = math.log(2 * math.pi) / 2 + math.log(2) + 0.25**2 / 2
+    np.testing.assert_allclose(values, [expected], rtol=1e-6)
+    expected_slopes = [[-0.5, 0.5, 0.25, 0.0, 1 - 0.25**2, 0.0]]
+    np.testing.assert_allclose(slopes, expected_slopes, rtol=1e-6)

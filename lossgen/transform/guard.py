@@ -31,6 +31,7 @@ from lossgen.ir.expr import (
 from lossgen.ir.local_names import fresh
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Assign
+from lossgen.transform.inner_points import inner_point
 from lossgen.transform.naming import local_name
 from lossgen.transform.parts import elementwise_parts
 
@@ -262,22 +263,10 @@ class _Linear:
             owner = known.get(symbol)
             if owner is None or owner.size != item.variable.size:
                 continue
-            value = Apply("where", (beyond, symbol, _inner_point(owner)))
+            value = Apply("where", (beyond, symbol, inner_point(owner)))
             self.hints[value] = f"safe_{local_name(owner.symbol)}"
             held[symbol] = value
             if symbol == item.clipped:
                 held[symbol] = Apply("stop_gradient", (value,))
                 self.hints[held[symbol]] = f"fixed{item.suffix}"
         return substitute(slope, held), Apply("where", (beyond, item.excess, ZERO))
-
-
-def _inner_point(variable: Variable) -> Expr:
-    """A number of moderate size inside of a domain."""
-    if variable.domain.labels:
-        return Number(variable.domain.labels[0])
-    low, high = variable.domain.lower, variable.domain.upper
-    if low.value is not None and high.value is not None:
-        return Number(Fraction(repr((low.approx + high.approx) / 2)))
-    if low.value is not None:
-        return Number(Fraction(repr(low.approx + 1)))
-    return ZERO if high.value is None else Number(Fraction(repr(high.approx - 1)))

@@ -27,6 +27,7 @@ from lossgen.ir.extent import COLLAPSING, FULL, Extent, extents
 from lossgen.ir.local_names import local_names
 from lossgen.ir.loss import CheckedLoss, Loss
 from lossgen.ir.program import Assign, Block, LossProgram
+from lossgen.transform.components import protect_components
 from lossgen.transform.guard import guard
 from lossgen.transform.masking import mask_reductions
 from lossgen.transform.naming import name_hints, name_shared
@@ -104,7 +105,11 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
         assignments, expr = with_guard.assignments, with_guard.expression
         names = {**_renamed(names, with_guard.renamed), **with_guard.slopes}
         hints = {**_renamed(hints, with_guard.renamed), **with_guard.hints}
-    steps: list[Callable[[Expr], Expr]] = [protect_branches]
+    components: dict[Expr, str] = {}
+    steps: list[Callable[[Expr], Expr]] = [
+        protect_branches,
+        lambda e: protect_components(e, loss, components),
+    ]
     if loss.spec.y_true.sparse and loss.mask is None:
         # A mask may drop the entry that a label names.
         steps.append(take_labels)
@@ -116,7 +121,7 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
         steps.append(lambda e: mask_reductions(e, KEPT, loss, axes, filled))
     for step in steps:
         expr = step(expr)
-        names = {step(key): name for key, name in names.items()}
+        names = {step(key): name for key, name in {**names, **components}.items()}
         hints = {step(key): name for key, name in hints.items()}
     extent = extents(loss, expr)[expr]
     leaves = flat_leaves(expr, extent, loss)
