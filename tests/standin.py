@@ -157,6 +157,12 @@ _HELPERS = {
     "_log1m_softmax": lambda x: log(1 - _softmax(x, -1)),
     "_tanh": elementwise(mp.tanh),
     "_log1p_square": elementwise(lambda x: mp.log1p(x * x)),
+    "_log1pmx": elementwise(lambda x: mp.log1p(x) - x),
+    "_expm1mx": elementwise(lambda x: mp.expm1(x) - x),
+    "_pow1pm1": elementwise(lambda x, p: (1 + x) ** p - 1, 2),
+    "_geman_mcclure": elementwise(lambda x: x * x / (1 + x * x)),
+    "_kl_div": elementwise(lambda x, y: _xlogy(x, x / y) - x + y, 2),
+    "_itakura_saito": elementwise(lambda x, y: x / y - _log(x / y) - 1, 2),
     "_log_cosh": elementwise(lambda x: mp.log(mp.cosh(x))),
     "_logaddexp": elementwise(lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), 2),
     "_normal_cdf": elementwise(lambda x: mp.erfc(-x / mp.sqrt(2)) / 2),
@@ -182,7 +188,7 @@ def run(source: str, inputs: dict[str, Any]) -> Any:
     rank = max((np.ndim(value) for value in inputs.values()), default=0)
     names = {
         "tf": TF,
-        "math": math,
+        "math": mp,
         "DTYPE": _DTYPE,
         "sample_axes": list(range(1, rank)),
         "spatial_axes": list(range(1, rank - 1)),

@@ -389,6 +389,7 @@ _WITHIN: dict[str, Bounds] = {
     "log_sigmoid": (-inf, 0.0),
     "norm": (0.0, inf),
     "log_cosh": (0.0, inf),
+    "geman_mcclure": (0.0, 1.0),
 }
 """What no result exceeds, rounded or not."""
 
@@ -485,6 +486,41 @@ def _log1p_square(x: Bounds) -> Bounds:
         return 2 * math.log(math.hypot(1, size))
 
     return of(_least(x)), of(_size(x))
+
+
+def _extreme_at_zero(function: Callable[[float], float]) -> Callable[[Bounds], Bounds]:
+    def of(x: Bounds) -> Bounds:
+        places = (*x, min(max(0.0, x[0]), x[1]))
+        found = [function(place) for place in places]
+        return min(found), max(found)
+
+    return of
+
+
+def _log1pmx(x: Bounds) -> Bounds | None:
+    if x[0] <= -1:
+        return None
+    return _extreme_at_zero(lambda place: math.log1p(place) - place)(x)
+
+
+def _pow1pm1(x: Bounds, exponent: Bounds) -> Bounds | None:
+    found = _power((1 + x[0], 1 + x[1]), exponent)
+    return None if found is None else (found[0] - 1, found[1] - 1)
+
+
+def _kl_div(x: Bounds, y: Bounds) -> Bounds | None:
+    """At most y where x is less."""
+    if x[0] < 0 or y[0] <= 0 or x[1] / y[0] > _LARGEST:
+        return None
+    ratio = max(x[1] / y[0], 1.0)
+    return 0.0, x[1] * math.log(ratio) + y[1]
+
+
+def _itakura_saito(x: Bounds, y: Bounds) -> Bounds | None:
+    if x[0] <= 0 or y[0] <= 0 or not _TINY < x[0] / y[1] <= x[1] / y[0] < _LARGEST:
+        return None
+    ends = (x[0] / y[1], x[1] / y[0])
+    return 0.0, max(end - math.log(end) - 1 for end in ends)
 
 
 def _logaddexp(x: Bounds, y: Bounds) -> Bounds:
@@ -606,6 +642,12 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "softplus": _increasing(_softplus),
     "log_cosh": _log_cosh,
     "log1p_square": _log1p_square,
+    "log1pmx": _log1pmx,
+    "expm1mx": _extreme_at_zero(lambda x: math.expm1(x) - x),
+    "pow1pm1": _pow1pm1,
+    "geman_mcclure": lambda x: (0.0, 1.0),
+    "kl_div": _kl_div,
+    "itakura_saito": _itakura_saito,
     "logaddexp": _logaddexp,
     "erf": _increasing(math.erf),
     "erfc": lambda x: (math.erfc(x[1]), math.erfc(x[0])),
@@ -690,6 +732,26 @@ def _power_slopes(base: Bounds, exponent: Bounds) -> tuple[float, float]:
     return by_base, _size(value) * max(abs(math.log(end)) for end in base)
 
 
+def _log1pmx_slope(x: Bounds) -> tuple[float]:
+    return (inf if x[0] <= -1 else _size(x) / min(1.0, 1 + x[0]),)
+
+
+def _pow1pm1_slopes(x: Bounds, exponent: Bounds) -> tuple[float, float]:
+    return _power_slopes((1 + x[0], 1 + x[1]), exponent)
+
+
+def _kl_div_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
+    by_x = inf
+    if x[0] > 0:
+        by_x = max(abs(math.log(x[0] / y[1])), abs(math.log(x[1] / y[0])))
+    return by_x, (_size(x) + _size(y)) / y[0]
+
+
+def _itakura_saito_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
+    size = _size(x) + _size(y)
+    return size / x[0] / y[0], size / y[0] / y[0]
+
+
 def _digamma_slope(x: Bounds) -> tuple[float]:
     bounds = _trigamma(x)
     return (inf if bounds is None else _size(bounds),)
@@ -734,6 +796,12 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "square": lambda x: (2 * _size(x),),
     "sinh": lambda x: (math.cosh(_size(x)),),
     "cosh": lambda x: (math.sinh(_size(x)),),
+    "log1pmx": _log1pmx_slope,
+    "expm1mx": lambda x: (math.exp(x[1]) + 1,),
+    "pow1pm1": _pow1pm1_slopes,
+    "geman_mcclure": _helper,
+    "kl_div": _kl_div_slopes,
+    "itakura_saito": _itakura_saito_slopes,
     "normal_logcdf": lambda x: ((2 + _size(x)) * _ROOM,),
     "lgamma": _lgamma_slope,
     "digamma": _digamma_slope,

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
-from lossgen.ir.expr import Apply, Constant, Expr, Number, Symbol, symbols
+from lossgen.ir.expr import (
+    ONE,
+    Apply,
+    Constant,
+    Expr,
+    Number,
+    Symbol,
+    add,
+    apply,
+    div,
+    neg,
+    sub,
+    symbols,
+)
 from lossgen.ir.functions import FUNCTIONS
 
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(5)
@@ -114,9 +128,23 @@ def _spell_apply(expr: Apply) -> tuple[str, int]:
     axis = f", axis={expr.axis.value}" if expr.axis else ""
     if expr.op == "log1m_softmax":
         return f"log(1 - softmax({inner}{axis}))", _ATOM
-    if expr.op == "log1p_square":
-        return f"log1p(square({inner}))", _ATOM
+    if expr.op in _LOWERED:
+        return _spell(_LOWERED[expr.op](*expr.args))
     return f"{FUNCTIONS[expr.op].surface}({inner}{axis})", _ATOM
+
+
+_LOWERED: dict[str, Callable[..., Expr]] = {
+    "log1p_square": lambda u: apply("log1p", apply("square", u)),
+    "log1pmx": lambda u: Apply("add", (apply("log1p", u), neg(u))),
+    "expm1mx": lambda u: Apply("add", (apply("expm1", u), neg(u))),
+    "pow1pm1": lambda u, v: sub(Apply("pow", (add(ONE, u), v)), ONE),
+    "geman_mcclure": lambda u: div(apply("square", u), add(ONE, apply("square", u))),
+    "kl_div": lambda u, v: Apply("add", (apply("xlogy", u, div(u, v)), neg(u), v)),
+    "itakura_saito": lambda u, v: Apply(
+        "add", (div(u, v), neg(apply("log", div(u, v))), neg(ONE))
+    ),
+}
+"""What operations that only rewriting makes stand for."""
 
 
 def _spell_sum(terms: tuple[Expr, ...]) -> str:

@@ -31,7 +31,8 @@ _HELPERS = (
     *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
     *("_one_hot", "_picked", "_filled", "_per_class", "_check", "_plain"),
     *("_above", "_below", "_sigmoid", "_tanh", "_log_cosh", "_log1p_square"),
-    *("_logaddexp", "_normal_cdf"),
+    *("_log1pmx", "_expm1mx", "_pow1pm1", "_geman_mcclure", "_kl_div"),
+    *("_itakura_saito", "_logaddexp", "_normal_cdf"),
     *("_normal_logcdf", "_trigamma", "_norm", "_softmax", "_log_softmax"),
     *("_log1m_softmax", "_l2_normalize"),
     *("_softmax_over", "_log_softmax_over", "_cumsum_over"),
@@ -40,6 +41,14 @@ _HELPERS = (
 
 _NEED_MATH = {"math", "_normal_cdf", "_normal_logcdf"}
 """Helpers, and what else the printer asks for, that use Python's ``math``."""
+
+_CALLED = {
+    "_softmax": ("_log_softmax",),
+    "_log_cosh": ("_tanh",),
+    "_kl_div": ("_log1pmx",),
+    "_itakura_saito": ("_log1pmx",),
+}
+"""The helpers that helpers call."""
 
 HELPER_TEMPLATES = tuple(f"helpers/{name}.py.jinja" for name in _HELPERS)
 """The templates that `TEMPLATE` includes."""
@@ -67,8 +76,8 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
     labelled, labelled_helpers = labelled_body(emission)
     called = body.helpers | (labelled_helpers if emission.masks_labels else set())
     helpers = called | _standing_helpers(emission)
-    if "_softmax" in helpers:
-        helpers.add("_log_softmax")
+    for name in tuple(helpers):
+        helpers.update(_CALLED.get(name, ()))
     return {
         "name": loss.name,
         "class_name": loss.class_name,

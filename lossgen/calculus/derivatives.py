@@ -215,6 +215,37 @@ def _log1p_square(x: Any) -> Derivatives:
         before = slope
 
 
+def _log1pmx(x: Any) -> Derivatives:
+    if x <= -1:
+        raise OutOfDomainError
+    with mp.extraprec(_lost(x)):
+        value = mp.log1p(x) - x
+    yield +value
+    yield -x / (1 + x)
+    yield from islice(_reciprocal(1 + x), 1, None)
+
+
+def _expm1mx(x: Any) -> Derivatives:
+    power = exponential(x)
+    with mp.extraprec(_lost(x)):
+        value = (mp.expm1(x) if abs(x) < 1 else power - 1) - x
+    yield +value
+    yield mp.expm1(x) if abs(x) < 1 else power - 1
+    while True:
+        yield power
+
+
+def _lost(x: Any) -> int:
+    """The bits that a difference of order x**2 of numbers of order x loses."""
+    return max(0, -int(mp.mag(x))) if x else 0
+
+
+def _geman_mcclure(x: Any) -> Derivatives:
+    yield x * x / (1 + x * x)
+    # 1 - f is the slope of atan.
+    yield from (-item for item in islice(_atan(x), 2, None))
+
+
 def _log_cosh(x: Any) -> Derivatives:
     if abs(x) < 1:  # no cancellation near 0
         yield mp.log1p(2 * mp.sinh(x / 2) ** 2)
@@ -356,6 +387,9 @@ SMOOTH: dict[str, Callable[[Any], Derivatives]] = {
     "softplus": _softplus,
     "log_cosh": _log_cosh,
     "log1p_square": _log1p_square,
+    "log1pmx": _log1pmx,
+    "expm1mx": _expm1mx,
+    "geman_mcclure": _geman_mcclure,
     "erf": _erf,
     "erfc": _erfc,
     "normal_cdf": _normal_cdf,

@@ -199,6 +199,18 @@ def _log1p_square_slope(arg: Expr) -> Expr:
     return div(mul(TWO, div(arg, hypotenuse)), hypotenuse)
 
 
+def _geman_mcclure_slope(arg: Expr) -> Expr:
+    """``2*u/(1 + u**2)**2``."""
+    divisor = add(ONE, apply("square", arg))
+    return div(div(mul(TWO, arg), divisor), divisor)
+
+
+def _pow1pm1(arg: Expr, exponent: Expr) -> tuple[Expr, ...]:
+    base = add(ONE, arg)
+    by_base = mul(exponent, power(base, sub(exponent, ONE)))
+    return by_base, mul(power(base, exponent), apply("log1p", arg))
+
+
 _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "neg": lambda u: (neg(ONE),),
     "div": lambda u, v: (div(ONE, v), neg(div(u, apply("square", v)))),
@@ -221,6 +233,15 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "softplus": lambda u: (apply("sigmoid", u),),
     "log_cosh": lambda u: (apply("tanh", u),),
     "log1p_square": lambda u: (_log1p_square_slope(u),),
+    "log1pmx": lambda u: (neg(div(u, add(ONE, u))),),
+    "expm1mx": lambda u: (apply("expm1", u),),
+    "pow1pm1": _pow1pm1,
+    "geman_mcclure": lambda u: (_geman_mcclure_slope(u),),
+    "kl_div": lambda u, v: (apply("log", div(u, v)), div(sub(v, u), v)),
+    "itakura_saito": lambda u, v: (
+        div(div(sub(u, v), u), v),
+        div(div(sub(v, u), v), v),
+    ),
     "logaddexp": lambda u, v: (
         apply("sigmoid", sub(u, v)),
         apply("sigmoid", sub(v, u)),

@@ -203,6 +203,8 @@ class Evaluation:
     def elementwise(self, node: Apply) -> Callable[..., Element]:
         """An operation as a function of elements."""
         function, ties = _ELEMENTWISE[node.op], self._ties
+        if self._rounding is not None and node.op in ("add", "mul"):
+            function = _one_by_one(node.op, self._rounding)
 
         def guarded(*elements: Element) -> Element:
             for item in elements:
@@ -318,6 +320,19 @@ def _fold(function: Callable[[Element, Element], Element]) -> _Operation:
     return folded
 
 
+def _one_by_one(op: str, rounding: Rounding) -> _Operation:
+    """A sum or product whose partial results are rounded; the last one is not."""
+    operation = jets.add if op == "add" else jets.mul
+
+    def folded(elements: Sequence[Element], ties: Ties) -> Element:
+        result = elements[0]
+        for index, item in enumerate(elements[1:]):
+            result = operation(rounding(op, result) if index else result, item)
+        return result
+
+    return folded
+
+
 def _plain(function: Callable[..., Element]) -> _Operation:
     return lambda elements, ties: function(*elements)
 
@@ -354,7 +369,13 @@ _ELEMENTWISE: dict[str, _Operation] = {
         if row.kind is Kind.SMOOTH
         and op not in ("logaddexp", "xlogy", "xlog1py", "i0e", "stop_gradient")
     },
-    "log1p_square": _smooth("log1p_square"),
+    **{
+        op: _smooth(op)
+        for op in ("log1p_square", "log1pmx", "expm1mx", "geman_mcclure")
+    },
+    "pow1pm1": _plain(jets.pow1pm1),
+    "kl_div": _plain(jets.kl_div),
+    "itakura_saito": _plain(jets.itakura_saito),
     "logaddexp": _plain(jets.logaddexp),
     "xlogy": _plain(jets.xlogy),
     "xlog1py": lambda elements, ties: jets.xlogy(elements[0], elements[1], "log1p"),

@@ -214,6 +214,25 @@ def xlogy(factor: Element, argument: Element, op: str = "log") -> Element:
     return mul(factor, smooth(op, argument))
 
 
+def pow1pm1(increment: Element, exponent: Element) -> Element:
+    """``(1 + increment)**exponent - 1``, to all digits of a small one."""
+    start = constant_term(increment)
+    if start > -1 and abs(constant_term(exponent) * mp.log1p(start)) < 1:
+        return smooth("expm1", mul(exponent, smooth("log1p", increment)))
+    return sub(power(add(increment, mpf(1)), exponent), mpf(1))
+
+
+def kl_div(left: Element, right: Element) -> Element:
+    """``left*log(left/right) - left + right``."""
+    return add(xlogy(left, div(left, right)), sub(right, left))
+
+
+def itakura_saito(left: Element, right: Element) -> Element:
+    """``left/right - log(left/right) - 1``."""
+    ratio = div(left, right)
+    return sub(sub(ratio, smooth("log", ratio)), mpf(1))
+
+
 def stop(element: Element) -> Element:
     """The value without its derivatives."""
     return constant_term(element)

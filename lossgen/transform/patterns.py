@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lossgen.ir.expr import Apply, Expr, Role, Symbol, apply, neg, substitute
+from lossgen.ir.expr import ZERO, Apply, Expr, Role, Symbol, apply, neg, substitute
 
 Bindings = Mapping[Expr, Expr]
 
@@ -12,6 +12,10 @@ Bindings = Mapping[Expr, Expr]
 def wildcard(name: str) -> Symbol:
     """A pattern variable, which stands for any one expression."""
     return Symbol(f"?{name}", Role.DERIVED)
+
+
+REST = wildcard("rest")
+"""At the end of a sum: the terms that are left, 0 if none is."""
 
 
 def match(pattern: Expr, expr: Expr) -> Bindings | None:
@@ -63,6 +67,8 @@ def _match_some(
     """Match the operands in any order; a last variable takes all that is left."""
     first, rest = patterns[0], patterns[1:]
     if not rest:
+        if not exprs and first == REST:
+            yield {**bound, REST: ZERO}
         if len(exprs) == 1:
             yield from _matches(first, exprs[0], bound)
         elif exprs and (_is_wild(first) or _is_negated_wild(first)):
@@ -71,6 +77,22 @@ def _match_some(
     for index, expr in enumerate(exprs):
         for found in _matches(first, expr, bound):
             yield from _match_some(op, rest, exprs[:index] + exprs[index + 1 :], found)
+    terms = _known_terms(first, bound) if op == "add" else ()
+    if terms and all(term in exprs for term in terms):
+        left = tuple(expr for expr in exprs if expr not in terms)
+        yield from _match_some(op, rest, left, bound)
+
+
+def _known_terms(pattern: Expr, bound: Bindings) -> tuple[Expr, ...]:
+    """The terms of a variable, or its negative, that is known to be a sum."""
+    negated = _is_negated_wild(pattern)
+    variable = pattern.children[0] if negated else pattern
+    value = bound.get(variable)
+    if isinstance(value, Apply) and value.op == "neg":
+        value, negated = value.args[0], not negated
+    if not isinstance(value, Apply) or value.op != "add":
+        return ()
+    return tuple(neg(term) for term in value.args) if negated else value.args
 
 
 def _is_negated_wild(pattern: Expr) -> bool:

@@ -26,7 +26,7 @@ from lossgen.ir.expr import (
     power,
     sub,
 )
-from lossgen.transform.patterns import wildcard
+from lossgen.transform.patterns import REST, wildcard
 
 U, V, W, Y = wildcard("u"), wildcard("v"), wildcard("w"), wildcard("y")
 
@@ -38,6 +38,7 @@ class Condition(Enum):
     Y_BINARY = "y takes the values 0 and 1 only"
     Y_ONE_HOT = "y is 1 at one place of the last axis and 0 elsewhere"
     W_POSITIVE = "w is a positive parameter or number"
+    SHARED_TERM = "u and v are sums with a term in common"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def _picked(y: Expr, expr: Expr) -> Expr:
 
 
 _HALF = Number(Fraction(1, 2))
+_MEAN = div(add(U, V), TWO)
+_HALF_SUM = mul(_HALF, add(U, V))
 _SIGNED = sub(mul(TWO, Y), ONE)
 
 RULES: tuple[Rule, ...] = (
@@ -136,6 +139,12 @@ RULES: tuple[Rule, ...] = (
         _f("log", _SOFTMAX),
         _LOG_SOFTMAX,
         "softmax underflows",
+    ),
+    Rule(
+        "softmax-last",
+        div(_f("exp", U), _f("sum", _f("exp", U), axis=Axis.LAST)),
+        _SOFTMAX,
+        "exp overflows",
     ),
     Rule(
         "softmax-complement",
@@ -286,6 +295,145 @@ RULES: tuple[Rule, ...] = (
         _f("log1p_square", div(div(U, V), _f("sqrt", W))),
         "the square of a quotient overflows where the divisor is small",
         Condition.W_POSITIVE,
+    ),
+    # Differences that vanish to a higher order than their terms.
+    Rule(
+        "log1pmx",
+        add(_f("log1p", U), neg(U), REST),
+        add(_f("log1pmx", U), REST),
+        "log(1 + u) - u loses the digits of a small u",
+    ),
+    Rule(
+        "log1pmx-negated",
+        add(neg(_f("log1p", U)), U, REST),
+        sub(REST, _f("log1pmx", U)),
+        "u - log(1 + u) loses the digits of a small u",
+    ),
+    Rule(
+        "expm1mx",
+        add(_f("exp", U), neg(U), REST),
+        add(_f("expm1mx", U), ONE, REST),
+        "exp(u) - u has the slope 0 at 0, where the slopes of its terms cancel",
+    ),
+    Rule(
+        "softplus-tilted",
+        add(mul(TWO, _f("softplus", neg(U))), U, REST),
+        add(mul(TWO, _f("log_cosh", div(U, TWO))), mul(TWO, _f("log", TWO)), REST),
+        "the slopes of 2*softplus(-u) and u cancel at 0",
+    ),
+    Rule(
+        "one-minus-cos",
+        add(ONE, neg(_f("cos", U)), REST),
+        add(mul(TWO, _f("square", _f("sin", div(U, TWO)))), REST),
+        "1 - cos(u) loses the digits of a small u",
+    ),
+    Rule(
+        "one-minus-cos-scaled",
+        add(neg(mul(_f("cos", U), V)), V, REST),
+        add(mul(TWO, V, _f("square", _f("sin", div(U, TWO)))), REST),
+        "1 - cos(u) loses the digits of a small u",
+    ),
+    Rule(
+        "sqrt1pm1",
+        add(_f("sqrt", add(ONE, U)), neg(ONE), REST),
+        add(div(U, add(_f("sqrt", add(ONE, U)), ONE)), REST),
+        "sqrt(1 + u) - 1 loses the digits of a small u",
+    ),
+    Rule(
+        "hypotenuse-excess",
+        add(_f("sqrt", add(_f("square", U), _f("square", W))), neg(W), REST),
+        add(
+            div(
+                _f("square", U),
+                add(_f("sqrt", add(_f("square", U), _f("square", W))), W),
+            ),
+            REST,
+        ),
+        "sqrt(u**2 + w**2) - w loses the digits of a small u",
+        Condition.W_POSITIVE,
+    ),
+    Rule(
+        "pow1pm1",
+        add(power(add(ONE, U), V), neg(ONE)),
+        _f("pow1pm1", U, V),
+        "(1 + u)**v - 1 loses the digits of a small u",
+    ),
+    Rule(
+        "pow1pm1-negated",
+        sub(ONE, power(add(ONE, U), V)),
+        neg(_f("pow1pm1", U, V)),
+        "1 - (1 + u)**v loses the digits of a small u",
+    ),
+    Rule(
+        "geman-mcclure",
+        div(_f("square", U), add(_f("square", U), _f("square", W))),
+        _f("geman_mcclure", div(U, W)),
+        "the slopes of dividend and divisor cancel where u is large",
+        Condition.W_POSITIVE,
+    ),
+    Rule(
+        "geman-mcclure-unscaled",
+        div(_f("square", U), add(_f("square", U), ONE)),
+        _f("geman_mcclure", U),
+        "the slopes of dividend and divisor cancel where u is large",
+    ),
+    Rule(
+        "kl-div",
+        add(_f("xlogy", U, div(U, V)), neg(U), V, REST),
+        add(_f("kl_div", U, V), REST),
+        "u*log(u/v) - u + v loses its digits where u is close to v",
+    ),
+    Rule(
+        "kl-div-log",
+        add(mul(_f("log", div(U, V)), U), neg(U), V, REST),
+        add(_f("kl_div", U, V), REST),
+        "u*log(u/v) - u + v loses its digits where u is close to v",
+    ),
+    Rule(
+        "kl-div-to-the-mean",
+        add(_f("xlogy", U, div(U, _MEAN)), _f("xlogy", V, div(V, _MEAN)), REST),
+        add(_f("kl_div", U, _MEAN), _f("kl_div", V, _MEAN), REST),
+        "the two terms cancel where u is close to v",
+    ),
+    Rule(
+        "kl-div-to-the-half-sum",
+        add(_f("xlogy", U, div(U, _HALF_SUM)), _f("xlogy", V, div(V, _HALF_SUM)), REST),
+        add(_f("kl_div", U, _HALF_SUM), _f("kl_div", V, _HALF_SUM), REST),
+        "the two terms cancel where u is close to v",
+    ),
+    Rule(
+        "itakura-saito",
+        add(div(U, V), neg(_f("log", div(U, V))), REST),
+        add(_f("itakura_saito", U, V), ONE, REST),
+        "u/v - log(u/v) has the slope 0 at 1, where the slopes of its terms cancel",
+    ),
+    Rule(
+        "itakura-saito-inverse",
+        add(div(U, V), _f("log", div(V, U)), REST),
+        add(_f("itakura_saito", U, V), ONE, REST),
+        "u/v + log(v/u) has the slope 0 at 1, where the slopes of its terms cancel",
+    ),
+    Rule(
+        "itakura-saito-difference",
+        add(div(U, V), _f("log", V), neg(_f("log", U)), REST),
+        add(_f("itakura_saito", U, V), ONE, REST),
+        "u/v + log(v) - log(u) has the slope 0 at 1, where those of its terms cancel",
+    ),
+    Rule(
+        "log-of-share",
+        _f("log", div(U, add(U, V))),
+        neg(_f("log1p", div(V, U))),
+        "u/(u + v) loses the digits of a small v",
+    ),
+    # 1 - 2*cov(u, v)/(var(u) + var(v) + (mean(u) - mean(v))**2 + w) as the quotient of
+    # mean((u - v)**2) + w: right in value, but where one element outweighs all others
+    # the quotient is close to 1, and the slopes of its two sides cancel.
+    Rule(
+        "quotient-complement",
+        sub(ONE, div(U, V)),
+        div(sub(V, U), V),
+        "the quotient is close to 1 where the other terms are small",
+        Condition.SHARED_TERM,
     ),
     Rule(
         "xlog1py",

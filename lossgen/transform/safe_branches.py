@@ -17,6 +17,10 @@ _SAFE: dict[str, Expr] = {
     "sinh": ZERO,
     "cosh": ZERO,
     "log1p": ZERO,
+    "log1pmx": ZERO,
+    "expm1mx": ZERO,
+    "pow1pm1": ZERO,
+    "itakura_saito": ONE,
     "log": ONE,
     "sqrt": ONE,
     "lgamma": ONE,
@@ -26,7 +30,13 @@ _SAFE: dict[str, Expr] = {
 }
 """Operations whose first argument can make them infinite or undefined."""
 
-_SAFE_SECOND: dict[str, Expr] = {"div": ONE, "xlogy": ONE, "xlog1py": ZERO}
+_SAFE_SECOND: dict[str, Expr] = {
+    "div": ONE,
+    "xlogy": ONE,
+    "xlog1py": ZERO,
+    "kl_div": ONE,
+    "itakura_saito": ONE,
+}
 """The same for the second argument."""
 
 

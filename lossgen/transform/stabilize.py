@@ -24,7 +24,7 @@ from lossgen.ir.expr import (
 )
 from lossgen.ir.loss import Loss
 from lossgen.transform.patterns import Bindings, instantiate, match
-from lossgen.transform.rules import RULES, Condition, Rule, W, Y
+from lossgen.transform.rules import RULES, Condition, Rule, U, V, W, Y
 
 Rewriter = Callable[[Expr], Expr]
 
@@ -48,7 +48,7 @@ def stabilizer(
         for _ in range(_LIMIT):
             found = _first(node, rules, loss)
             if found is None:
-                return node
+                return _collected(node)
             rule, node = found
             fired.setdefault(rule.name)
             node = rebuild(node, visit)
@@ -92,6 +92,8 @@ def _holds(condition: Condition, bindings: Bindings, loss: Loss) -> bool:
         return True
     if condition is Condition.W_POSITIVE:
         return _is_positive(bindings[W], loss)
+    if condition is Condition.SHARED_TERM:
+        return _share_terms(bindings[U], bindings[V])
     label = bindings[Y]
     if not isinstance(label, Symbol):
         return False
@@ -109,6 +111,27 @@ def _is_positive(expr: Expr, loss: Loss) -> bool:
         return False
     lower = loss.variable(expr.name).domain.lower
     return lower.approx > 0 or (lower.approx == 0 and lower.open)
+
+
+def _share_terms(left: Expr, right: Expr) -> bool:
+    count = _term_count(left) + _term_count(right)
+    return right != left and _term_count(sub(right, left)) < count
+
+
+def _term_count(expr: Expr) -> int:
+    return len(expr.args) if isinstance(expr, Apply) and expr.op == "add" else 1
+
+
+def _collected(node: Expr) -> Expr:
+    """A sum without the terms that it has with both signs: ``u + w - (v + w)``."""
+    if not isinstance(node, Apply) or node.op != "add":
+        return node
+    for index, term in enumerate(node.args):
+        if isinstance(term, Apply) and term.op == "neg":
+            rest = add(*node.args[:index], *node.args[index + 1 :])
+            if _share_terms(term.args[0], rest):
+                return sub(rest, term.args[0])
+    return node
 
 
 def _folded(node: Expr) -> Expr:

@@ -52,6 +52,9 @@ def test_both_sides_are_equal(name):
 
 
 def _drawn(symbol, rule, generator):
+    if rule.condition is Condition.SHARED_TERM:
+        # The sides of the equality are those of any two numbers.
+        return array([[generator.gauss(0, 8) for _ in range(3)]])
     if symbol == Y and rule.condition is Condition.Y_ONE_HOT:
         chosen = generator.randrange(3)
         return array([[int(index == chosen) for index in range(3)]])
@@ -156,6 +159,57 @@ FORMULAS = {
     "square": ("(y_true - y_pred)**2", ""),
     "sqrt": ("y_true*y_pred**0.5", "y_pred: positive\n"),
     "reciprocal": ("y_true*y_pred**-1", "y_pred: positive\n"),
+    "softmax-last": ("exp(y_pred)/sum(exp(y_pred), axis=last) - y_true", ""),
+    "log1pmx": ("log1p(abs(y_pred)) - abs(y_pred) + y_true", ""),
+    "log1pmx-negated": ("abs(y_pred) - log1p(abs(y_pred)) - y_true", ""),
+    "expm1mx": ("exp(y_pred - y_true) + y_true - y_pred - 1", ""),
+    "softplus-tilted": ("y_pred - y_true + 2*softplus(y_true - y_pred)", ""),
+    "one-minus-cos": ("1 - cos(y_pred - y_true)", ""),
+    "one-minus-cos-scaled": ("y_true - y_true*cos(y_pred)", ""),
+    "sqrt1pm1": ("sqrt(1 + (y_pred - y_true)**2) - 1", ""),
+    "hypotenuse-excess": ("sqrt((y_pred - y_true)**2 + 4**2) - 4", ""),
+    "pow1pm1": ("(1 + y_pred)**0.3 - 1 + 0*y_true", "y_pred: nonnegative\n"),
+    "pow1pm1-negated": ("y_true*(1 - (1 - y_pred)**3)", "y_pred: probability\n"),
+    "geman-mcclure": (
+        "y_pred**2/(y_pred**2 + c**2)*y_true",
+        "params: {c: {domain: positive}}\n",
+    ),
+    "geman-mcclure-unscaled": ("y_pred**2/(1 + y_pred**2)*y_true", ""),
+    "kl-div": (
+        "y_pred - y_true + xlogy(y_true, y_true/y_pred)",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "kl-div-log": (
+        "y_true*log(y_true/y_pred) - y_true + y_pred",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "kl-div-to-the-mean": (
+        "xlogy(y_true, y_true/((y_true + y_pred)/2))"
+        " + xlogy(y_pred, y_pred/((y_true + y_pred)/2))",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "kl-div-to-the-half-sum": (
+        "xlogy(y_true, y_true/(0.5*(y_true + y_pred)))"
+        " + xlogy(y_pred, y_pred/(0.5*(y_true + y_pred)))",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "itakura-saito": (
+        "y_true/y_pred - log(y_true/y_pred) - 1",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "itakura-saito-inverse": (
+        "log(y_pred/y_true) + y_true/y_pred",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "itakura-saito-difference": (
+        "log(y_pred) - log(y_true) + y_true/y_pred",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "log-of-share": (
+        "log(y_pred/(y_true + y_pred))",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "quotient-complement": ("1 - (y_true*y_pred + 1)/(y_true + y_pred + 1)", BINARY),
     "sqrt-of-square": ("sqrt((y_true - y_pred)**2)", ""),
 }
 
