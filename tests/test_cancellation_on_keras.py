@@ -154,3 +154,22 @@ def test_an_exponent_has_a_gradient(xla: bool) -> None:
     slopes = np.reshape(run(tf.constant(0.25)), -1)
     expected = [b**0.25 * np.log1p(b - 1) for b in (1 + 1e-4, 10.0)]
     np.testing.assert_allclose(slopes, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize(
+    ("name", "label", "prediction"),
+    [
+        ("spectral_deviance", 4e-30, 1e18),
+        ("count_deviance", 4e-30, 1e18),
+    ],
+)
+def test_a_ratio_that_underflows_spoils_nothing(
+    name: str, label: float, prediction: float, xla: bool
+) -> None:
+    target, rows = np.float32([[label]]), np.float32([[prediction]])
+    value, slope, _ = computed(name, target, rows, xla)
+    with mp.workdps(200):
+        exact = CASES[name][0](mpf(float(target[0, 0])), mpf(float(rows[0, 0])))
+        np.testing.assert_allclose(value, float(exact[0]), rtol=1e-5)
+        np.testing.assert_allclose(slope, float(exact[1]), rtol=1e-5, atol=1e-37)

@@ -44,6 +44,7 @@ _ZERO = mpf(10) ** -20
 _ROWS = 12
 _SALTS = (0, 1, 2)
 _STEPS = 15_000
+_EXHAUSTED_ATTEMPTS = 3  # a loss too involved for these is so for the others, too
 _STEPS_OF_A_CLAIM = 120_000
 
 
@@ -70,12 +71,15 @@ def _decided(name: str, loss: Loss, smoothness: Smoothness, limit: int) -> Prope
     """The result of the first attempt that ends with one, or what was left open."""
     exhausted = Property(name, "unknown", f"it is not decided in {limit:,} steps")
     result = None
+    left = _EXHAUSTED_ATTEMPTS
     for attempt in _ATTEMPTS[name]:
         try:
             with limited(Steps(limit)):
                 result = attempt(loss, smoothness)
         except OutOfStepsError:
-            result = exhausted
+            result, left = exhausted, left - 1
+            if not left:
+                break
         if result is not None and result.status != "unknown":
             return result
     return result or exhausted
