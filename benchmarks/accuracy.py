@@ -27,7 +27,7 @@ from lossgen.diagnostics.source import SourceFile
 from lossgen.ir.expr import Role
 from lossgen.ir.loss import Loss
 from lossgen.ir.options import Options
-from lossgen.oracle.accuracy import FLOAT32, FLOAT64, errors_of
+from lossgen.oracle.accuracy import FLOAT16, FLOAT32, FLOAT64, errors_of
 from lossgen.oracle.evaluation import Formula
 from lossgen.oracle.exact import Exact, exact
 from lossgen.oracle.points import batches
@@ -123,7 +123,7 @@ def _measured(
             parameters = references[0].batch.parameters
             sizes = {v.name for v in loss.variables if v.role is Role.SIZE}
             keywords = {
-                key: value.astype(dtype)
+                key: value.astype("float64" if dtype == "float64" else "float32")
                 for key, value in parameters.items()
                 if key not in sizes
             }
@@ -155,12 +155,13 @@ def _rows(
     mode: str,
     references: list[Exact],
 ) -> Iterator[Row]:
-    # What comes in as float16 is computed in float32.
+    # What comes in as float16 is computed in float32; its gradient is float16 again.
     like = FLOAT64 if dtype == "float64" else FLOAT32
+    like_gradient = FLOAT16 if dtype == "float16" else like
     inputs = [tensors(loss, item.batch, dtype) for item in references]
     results = [computed(function, *pair, xla=mode == "xla") for pair in inputs]
     pairs = [
-        errors_of(result, item, like)
+        errors_of(result, item, like, like_gradient)
         for result, item in zip(results, references, strict=True)
     ]
     for quantity, errors in (

@@ -69,6 +69,7 @@ class Format:
         return rounded if magnitude > self.lowest else mpf(0)
 
 
+FLOAT16 = Format("float16", 11, -14, 16)
 FLOAT32 = Format("float32", 24, -126, 128)
 FLOAT64 = Format("float64", 53, -1022, 1024)
 
@@ -129,7 +130,10 @@ class Errors:
 
 
 def errors_of(
-    found: tuple[Array, Array], reference: Exact, like: Format
+    found: tuple[Array, Array],
+    reference: Exact,
+    like: Format,
+    like_gradient: Format | None = None,
 ) -> tuple[Errors, Errors]:
     """The errors of value and gradient.
 
@@ -137,6 +141,7 @@ def errors_of(
         found: What was computed.
         reference: What is exact.
         like: The format that it was computed in.
+        like_gradient: That of the gradient, which is the one of y_pred, if another.
     """
     value, gradient = found
     exact_value = reference.value
@@ -147,7 +152,7 @@ def errors_of(
             reference.low,
             reference.high,
             reference.gradient_condition,
-            like,
+            like_gradient or like,
         ),
     )
 

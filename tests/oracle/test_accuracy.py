@@ -4,11 +4,25 @@ from losses import A, P, T, call, resolved
 from mpmath import mp, mpf
 
 from lossgen.calculus.jets import Jet
-from lossgen.oracle.accuracy import FLOAT32, FLOAT64, errors_of, measured
+from lossgen.oracle.accuracy import FLOAT16, FLOAT32, FLOAT64, errors_of, measured
 from lossgen.oracle.exact import Exact
 from lossgen.oracle.samples import Batch
 
 UNIT = 2.0**-23
+
+
+@pytest.mark.parametrize(
+    ("like", "dtype"),
+    [(FLOAT16, np.float16), (FLOAT32, np.float32), (FLOAT64, np.float64)],
+)
+def test_formats_are_those_of_numpy(like, dtype):
+    assert like.unit == np.finfo(dtype).eps
+    assert like.tiny == np.finfo(dtype).tiny
+    assert (
+        float(like.huge)
+        == float(np.finfo(dtype).max) + like.unit * 2.0 ** (like.highest - 2)
+        or like is FLOAT64
+    )
 
 
 @pytest.mark.parametrize(
