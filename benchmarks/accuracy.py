@@ -2,6 +2,11 @@
 
 python benchmarks/accuracy.py [SPEC ...] [--points N] [--types float32,float64,float16]
 
+Inputs are as large as the certificate says that they may be, or 1e18 where it says
+nothing; with ``--beyond`` they are as large everywhere. The exit status is 1 if a
+generated loss is over a bar without being a known exception, or less accurate than
+Keras.
+
 The error of a result is ``|result - exact|/(ulp(exact) + unit*sum(|x_i*df/dx_i|))``
 over the inputs that are not labels: what a rounding of the inputs alone would change
 counts as one. Below the normal range 0 is right, and where the exact result overflows,
@@ -13,6 +18,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +30,7 @@ from subjects import BUILT_IN, Subject, computed, naive, tensors
 
 from lossgen.compiler import Compilation, compile_source
 from lossgen.diagnostics.source import SourceFile
+from lossgen.ir.accuracy import GRADIENT_BAR, VALUE_BAR
 from lossgen.ir.expr import Role
 from lossgen.ir.loss import Loss
 from lossgen.ir.options import Options
@@ -61,6 +68,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=400)
     parser.add_argument("--types", default="float32,float64,float16")
     parser.add_argument("--subjects", default="lossgen,keras,naive")
+    parser.add_argument("--beyond", action="store_true")
     parser.add_argument("--json", type=Path, help="write all rows to this file")
     options = parser.parse_args()
     rows: list[Row] = []
@@ -73,6 +81,37 @@ def main() -> None:
                 print(_line(row), flush=True)
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    faults = list(_judged(rows))
+    print("\n".join(("", *faults)) if faults else "\nevery loss is within the bars")
+    if any(line.startswith("FAULT") for line in faults):
+        sys.exit(1)
+
+
+EXCEPTIONS: dict[str, str] = {}
+"""What limits the losses that are over the bars, and what was tried."""
+
+
+def _judged(rows: list[Row]) -> Iterator[str]:
+    """A line for each result that is over a bar or less accurate than Keras."""
+    builtin = {
+        (row.loss, row.dtype, row.mode, row.quantity): row.largest
+        for row in rows
+        if row.subject == "keras"
+    }
+    for row in rows:
+        if row.subject != "lossgen":
+            continue
+        bar = VALUE_BAR if row.quantity == "value" else GRADIENT_BAR
+        what = f"{row.loss}, {row.dtype}, {row.mode}, {row.quantity}"
+        figures = f"{row.largest:.3g} ulp, {row.not_finite} not finite, "
+        figures += f"{row.wrong_zeros} wrong zeros"
+        if row.largest > bar or row.not_finite or row.wrong_zeros:
+            reason = EXCEPTIONS.get(row.loss)
+            word = "exception" if reason else "FAULT"
+            yield f"{word}: {what}: {figures}{f': {reason}' if reason else ''}"
+        known = builtin.get((row.loss, row.dtype, row.mode, row.quantity), math.inf)
+        if row.largest > known + 1:
+            yield f"FAULT: {what}: {row.largest:.3g} ulp, and Keras {known:.3g}"
 
 
 _HEAD = (
@@ -104,6 +143,7 @@ def _measured(
     compiled: Compilation, folder: str, options: argparse.Namespace
 ) -> Iterator[Row]:
     assert compiled.checked is not None
+    assert compiled.program is not None
     loss = compiled.checked.loss
     Path(folder, f"{loss.name}.py").write_text(
         compiled.artifacts[0].text, encoding="utf-8"
@@ -115,8 +155,12 @@ def _measured(
         formula = Formula(loss, expression)
         name = f"{loss.name} from logits" if logits else loss.name
         for dtype in options.types.split(","):
-            parts = batches(loss, options.points, dtype, logits=logits)
-            references = [found for part in parts if (found := exact(formula, part))]
+            sizes = () if options.beyond else compiled.program.reach or ()
+            parts = batches(loss, options.points, dtype, logits=logits, sizes=sizes)
+            unit = (FLOAT64 if dtype == "float64" else FLOAT32).unit
+            references = [
+                found for part in parts if (found := exact(formula, part, unit))
+            ]
             if not references:
                 print(f"{name}: no point has a reference")
                 continue

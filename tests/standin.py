@@ -161,6 +161,7 @@ _HELPERS = {
     "_expm1mx": elementwise(lambda x: mp.expm1(x) - x),
     "_pow1pm1": elementwise(lambda x, p: (1 + x) ** p - 1, 2),
     "_geman_mcclure": elementwise(lambda x: x * x / (1 + x * x)),
+    "_exp_tilted": elementwise(lambda x, y: mp.exp(x) - y * x, 2),
     "_kl_div": elementwise(lambda x, y: _xlogy(x, x / y) - x + y, 2),
     "_itakura_saito": elementwise(lambda x, y: x / y - _log(x / y) - 1, 2),
     "_log_cosh": elementwise(lambda x: mp.log(mp.cosh(x))),

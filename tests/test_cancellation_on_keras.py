@@ -69,6 +69,10 @@ def turned(t: mpf, p: mpf) -> tuple[mpf, mpf, mpf]:
     return 1 - mp.cos(p - t), mp.sin(p - t), mp.cos(p - t)
 
 
+def log_rate(t: mpf, p: mpf) -> tuple[mpf, mpf, mpf]:
+    return mp.exp(p) - t * p, mp.exp(p) - t, mp.exp(p)
+
+
 RESIDUALS = [1e-12, -1e-7, 1e-4, 0.02, -0.3, 0.45, 0.55, 0.9, -1.1, 2.5, -7.0, 12.0]
 SHARES = [1e-12, 1e-4, 0.02, 0.3, 0.45, 0.55, 0.9, 0.999]
 FAR = [1e3, -1e5, 1e9, 1e12]
@@ -85,6 +89,7 @@ CASES: dict[str, tuple[Formula, float, list[float]]] = {
     "smooth_absolute": (log_cosh, 0.0, RESIDUALS),
     "hyperbola": (hyperbola, 0.0, RESIDUALS + FAR),
     "turned": (turned, 0.0, RESIDUALS),
+    "log_rate": (log_rate, 1.0, [*RESIDUALS, -40.0, 60.0]),
 }
 
 

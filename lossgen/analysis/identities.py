@@ -34,6 +34,7 @@ from lossgen.ir.expr import (
     mul,
     neg,
     number,
+    power,
     sub,
 )
 
@@ -69,6 +70,14 @@ def simplified(expr: Expr, ranges: Ranges) -> Expr:
         return expr
 
 
+def terms(expr: Expr, ranges: Ranges) -> Expr:
+    """As `simplified`; a quotient by a single term is one term by term."""
+    try:
+        return Quotients(ranges).terms(expr)
+    except TooManyTermsError:
+        return expr
+
+
 class Quotients:
     """Expressions as quotients of polynomials, under the facts of some ranges."""
 
@@ -95,6 +104,51 @@ class Quotients:
             TooManyTermsError: If it is too involved.
         """
         return self._spelt(self.of(expr))
+
+    def terms(self, expr: Expr) -> Expr:
+        """The quotient as a sum of quotients, if its divisor is one term.
+
+        Raises:
+            TooManyTermsError: If it is too involved.
+        """
+        top, bottom = self.of(expr)
+        if len(bottom) != 1:
+            return self._spelt((top, bottom))
+        ((divisor, scale),) = bottom.items()
+        shared = reduce(_common, top, next(iter(top), polynomials.ONE))
+        rest = add(
+            *(
+                self._term(monomial, value / scale, divisor)
+                for monomial, value in sorted(_divided(top, shared, scale=1).items())
+            )
+        )
+        return mul(self._term(shared, Fraction(1), polynomials.ONE), rest)
+
+    def _term(
+        self,
+        monomial: polynomials.Monomial,
+        coefficient: Fraction,
+        divisor: polynomials.Monomial,
+    ) -> Expr:
+        """One term; exponentials are joined, as those of parts may overflow."""
+        exponents = dict(monomial)
+        for index, exponent in divisor:
+            exponents[index] = exponents.get(index, 0) - exponent
+        above: list[Expr] = [number(coefficient)]
+        below: list[Expr] = []
+        exponential: list[Expr] = []
+        for index, exponent in sorted(exponents.items()):
+            node = self._ranges.atom(index)
+            if not exponent:
+                continue
+            if isinstance(node, Apply) and node.op == "exp":
+                exponential.append(mul(number(exponent), node.args[0]))
+            else:
+                side = above if exponent > 0 else below
+                side.append(power(node, number(abs(exponent))))
+        if exponential:
+            above.append(apply("exp", add(*exponential)))
+        return div(mul(*above), mul(*below))
 
     def _spelt(self, ratio: Ratio) -> Expr:
         top, bottom = (self._ranges.expression(part) for part in ratio)
@@ -380,7 +434,7 @@ def _common(
 
 
 def _divided(
-    polynomial: Polynomial, common: polynomials.Monomial, scale: Fraction
+    polynomial: Polynomial, common: polynomials.Monomial, scale: Fraction | int
 ) -> Polynomial:
     shared = dict(common)
     return {

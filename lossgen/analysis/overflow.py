@@ -33,7 +33,7 @@ from lossgen.ir.expr import (
 from lossgen.ir.extent import extents
 from lossgen.ir.functions import CONDITIONS
 from lossgen.ir.loss import Loss, Variable
-from lossgen.ir.program import Assign, Block
+from lossgen.ir.program import Assign, Block, Reach
 
 ELEMENTS = 2**20
 """How many elements a reduction is taken to have at most."""
@@ -51,25 +51,78 @@ Bounds = tuple[float, float]
 """The least and the largest value. What may be NaN or infinite has none: None."""
 
 
-def reach(block: Block, loss: Loss) -> float | None:
-    """The largest of `REACHES` up to which no operation of a block overflows.
+def reach(block: Block, loss: Loss) -> Reach | None:
+    """How large each input may be before an operation of a block overflows.
 
     Predictions are in their domain, no closer to an open end than the guard; parameters
-    have their defaults, and reductions at most `ELEMENTS` elements.
+    have their defaults, and reductions at most `ELEMENTS` elements. All inputs are
+    taken to be of one size first; those that are not in the way may then be larger.
 
     Returns:
-        None if that can be shown for none.
+        For each input that its domain does not bound, one of `REACHES`; None if nothing
+        can be shown for any size.
     """
     result, guards = _inlined(block)
     averaged = "last" in block.extent
+    free = [variable.name for variable in loss.variables if _is_unbounded(variable)]
+
+    def finite(sizes: Mapping[str, float]) -> bool:
+        return _is_finite(result, loss, guards, sizes, averaged=averaged)
+
+    found = _furthest({}, free, finite)
+    if found is None:
+        return None
+    while free and found[free[0]] < REACHES[0]:
+        larger = REACHES[REACHES.index(found[free[0]]) - 1]
+        free = _not_in_the_way(found, free, larger, finite)
+        found = _furthest(found, free, finite) or found
+    return tuple(found.items())
+
+
+def _is_unbounded(variable: Variable) -> bool:
+    if variable.role is Role.SIZE or _default(variable) is not None:
+        return False
+    low, high = _domain(variable.domain)
+    return math.isinf(low) or math.isinf(high)
+
+
+_Finite = Callable[[Mapping[str, float]], bool]
+"""Whether nothing overflows for inputs up to some sizes."""
+
+
+def _not_in_the_way(
+    found: Mapping[str, float], names: list[str], larger: float, finite: _Finite
+) -> list[str]:
+    """The inputs that may be larger, together."""
+    alone = [name for name in names if finite({**found, name: larger})]
+    if finite({**found, **dict.fromkeys(alone, larger)}):
+        return alone
+    # Where it takes several of them to overflow, without any of these it does not.
+    return [
+        name
+        for name in alone
+        if not finite({**found, **{n: larger for n in alone if n != name}})
+    ]
+
+
+def _furthest(
+    found: Mapping[str, float],
+    names: Sequence[str],
+    finite: _Finite,
+) -> dict[str, float] | None:
+    """With the largest size that some of the inputs may have together."""
+
+    def of_size(size: float) -> dict[str, float]:
+        return {**found, **dict.fromkeys(names, size)}
+
     low, high = 0, len(REACHES)
     while low < high:
         middle = (low + high) // 2
-        if _is_finite(result, loss, guards, REACHES[middle], averaged=averaged):
+        if finite(of_size(REACHES[middle])):
             high = middle
         else:
             low = middle + 1
-    return REACHES[low] if low < len(REACHES) else None
+    return of_size(REACHES[low]) if low < len(REACHES) else None
 
 
 def stays_finite(
@@ -84,7 +137,8 @@ def stays_finite(
         largest: What no input exceeds.
     """
     inlined = substitute(expr, guards)
-    return _is_finite(inlined, loss, tuple(guards.values()), largest, averaged=False)
+    sizes = {item.name: largest for item in loss.variables}
+    return _is_finite(inlined, loss, tuple(guards.values()), sizes, averaged=False)
 
 
 def _inlined(block: Block) -> tuple[Expr, tuple[Expr, ...]]:
@@ -122,12 +176,12 @@ def _is_finite(
     expr: Expr,
     loss: Loss,
     guards: tuple[Expr, ...],
-    largest: float,
+    sizes: Mapping[str, float],
     *,
     averaged: bool,
 ) -> bool:
     for labels in _labels(expr, loss):
-        inputs = _Inputs(loss, guards, largest, labels)
+        inputs = _Inputs(loss, guards, sizes, labels)
         if not _Sweep(expr, loss, inputs).is_finite(averaged=averaged):
             return False
     return True
@@ -148,7 +202,7 @@ class _Inputs:
 
     loss: Loss
     guards: tuple[Expr, ...]
-    largest: float
+    sizes: Mapping[str, float]
     labels: Mapping[str, float]
 
     def of(self, symbol: Symbol) -> Bounds | None:
@@ -164,7 +218,8 @@ class _Inputs:
         if default is not None:
             return default
         low, high = _domain(variable.domain)
-        low, high = max(low, -self.largest), min(high, self.largest)
+        largest = self.sizes.get(symbol.name, inf)
+        low, high = max(low, -largest), min(high, largest)
         for guard in self.guards:
             assert isinstance(guard, Apply)
             if guard.args[0] == symbol:
@@ -503,6 +558,13 @@ def _log1pmx(x: Bounds) -> Bounds | None:
     return _extreme_at_zero(lambda place: math.log1p(place) - place)(x)
 
 
+def _exp_tilted(x: Bounds, slope: Bounds) -> Bounds | None:
+    tilt = _times(x, slope)
+    if x[1] > math.log(_LARGEST):
+        return None
+    return math.exp(x[0]) - tilt[1], math.exp(x[1]) - tilt[0]
+
+
 def _pow1pm1(x: Bounds, exponent: Bounds) -> Bounds | None:
     found = _power((1 + x[0], 1 + x[1]), exponent)
     return None if found is None else (found[0] - 1, found[1] - 1)
@@ -644,6 +706,8 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "log1p_square": _log1p_square,
     "log1pmx": _log1pmx,
     "expm1mx": _extreme_at_zero(lambda x: math.expm1(x) - x),
+    "with_slopes": lambda *args: args[0],
+    "exp_tilted": _exp_tilted,
     "pow1pm1": _pow1pm1,
     "geman_mcclure": lambda x: (0.0, 1.0),
     "kl_div": _kl_div,
@@ -740,6 +804,11 @@ def _pow1pm1_slopes(x: Bounds, exponent: Bounds) -> tuple[float, float]:
     return _power_slopes((1 + x[0], 1 + x[1]), exponent)
 
 
+def _given_slopes(*args: Bounds) -> list[float]:
+    """Those beside each input; nothing flows into what computes value and slopes."""
+    return [_size(args[k + 1]) if k % 2 else 0.0 for k in range(len(args))]
+
+
 def _kl_div_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
     by_x = inf
     if x[0] > 0:
@@ -798,6 +867,8 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "cosh": lambda x: (math.sinh(_size(x)),),
     "log1pmx": _log1pmx_slope,
     "expm1mx": lambda x: (math.exp(x[1]) + 1,),
+    "with_slopes": _given_slopes,
+    "exp_tilted": lambda x, y: (math.exp(x[1]) + _size(y) + 1, _size(x)),
     "pow1pm1": _pow1pm1_slopes,
     "geman_mcclure": _helper,
     "kl_div": _kl_div_slopes,

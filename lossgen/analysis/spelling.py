@@ -137,6 +137,10 @@ _LOWERED: dict[str, Callable[..., Expr]] = {
     "log1p_square": lambda u: apply("log1p", apply("square", u)),
     "log1pmx": lambda u: Apply("add", (apply("log1p", u), neg(u))),
     "expm1mx": lambda u: Apply("add", (apply("expm1", u), neg(u))),
+    "with_slopes": lambda value, *_: value,
+    "exp_tilted": lambda u, v: Apply(
+        "add", (apply("exp", u), neg(Apply("mul", (v, u))))
+    ),
     "pow1pm1": lambda u, v: sub(Apply("pow", (add(ONE, u), v)), ONE),
     "geman_mcclure": lambda u: div(apply("square", u), add(ONE, apply("square", u))),
     "kl_div": lambda u, v: Apply("add", (apply("xlogy", u, div(u, v)), neg(u), v)),

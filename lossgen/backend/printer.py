@@ -179,6 +179,10 @@ class Printer:
             # TensorFlow takes the type of all arguments from the first.
             first = _TYPED[expr.op]
             args[first] = f"tf.constant({args[first]}, {self._dtype})"
+        if expr.op == "with_slopes":
+            pairs = zip(args[1::2], args[2::2], strict=True)
+            listed = ", ".join(f"({symbol}, {slope})" for symbol, slope in pairs)
+            return pattern.format(args[0], pairs=listed)
         return pattern.format(*args, axis=self._axis(expr, flat), dtype=self._dtype)
 
     def _ordered(self, expr: Apply) -> tuple[Expr, ...]:

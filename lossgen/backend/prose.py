@@ -5,16 +5,18 @@ Text from a spec is untrusted: nothing in it may end a docstring or a comment.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 
 from lossgen.analysis.overflow import ELEMENTS
 from lossgen.analysis.slopes import is_range
+from lossgen.analysis.spelling import spell_symbol
 from lossgen.backend.shape import Shape
 from lossgen.ir.domain import Bound
 from lossgen.ir.expr import Role
 from lossgen.ir.loss import Certificate, Kink, Loss, Variable
-from lossgen.ir.program import LossProgram
+from lossgen.ir.program import LossProgram, Reach
 
 _WIDTH = 88
 
@@ -181,16 +183,31 @@ def _remarks(program: LossProgram) -> Iterable[str]:
 
 def _reach(program: LossProgram) -> Iterable[str]:
     """Up to which size of the inputs nothing overflows, where that was shown."""
-    blocks = [block for block in (program.body, program.logits) if block is not None]
-    reaches = [block.reach for block in blocks if block.reach is not None]
-    if len(reaches) < len(blocks):
+    reach = program.reach
+    if reach is None:
         return
-    size = f"{min(reaches):g}".replace("e+", "e")
-    held = " with the default parameters" if program.checked.loss.parameters else ""
+    loss = program.checked.loss
+    held = " with the default parameters" if loss.parameters else ""
     yield (
-        f"In float32 nothing overflows{held} for inputs up to {size} in size and "
-        f"reductions of up to {ELEMENTS:,} elements."
+        f"In float32 nothing overflows{held} for {sizes_text(reach)}reductions of up "
+        f"to {ELEMENTS:,} elements."
     )
+
+
+def sizes_text(reach: Reach) -> str:
+    """The sizes of the inputs in words, and an "and" that joins what follows."""
+    by_size: dict[float, list[str]] = {}
+    for name, size in sorted(reach, key=lambda item: -item[1]):
+        by_size.setdefault(size, []).append(spell_symbol(name))
+    parts = [
+        f"{'inputs' if len(by_size) == 1 else _listed(names)} up to {_power(size)}"
+        for size, names in by_size.items()
+    ]
+    return f"{', '.join(parts)} in size and " if parts else ""
+
+
+def _power(size: float) -> str:
+    return f"1e{round(math.log10(size))}" if size > 1e3 else f"{size:g}"
 
 
 def _properties(loss: Loss, certificate: Certificate) -> Iterable[str]:

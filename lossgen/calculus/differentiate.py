@@ -94,6 +94,9 @@ def _chain(
         return _product(node, velocities)
     if node.op == "stop_gradient":
         return ZERO
+    if node.op == "with_slopes":
+        inner = zip(node.args[2::2], velocities[1::2], strict=True)
+        return add(*(_scaled(slope, velocity) for slope, velocity in inner))
     partials = partial_derivatives(node)
     return add(
         *(
@@ -235,6 +238,7 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "log1p_square": lambda u: (_log1p_square_slope(u),),
     "log1pmx": lambda u: (neg(div(u, add(ONE, u))),),
     "expm1mx": lambda u: (apply("expm1", u),),
+    "exp_tilted": lambda u, v: (sub(apply("exp", u), v), neg(u)),
     "pow1pm1": _pow1pm1,
     "geman_mcclure": lambda u: (_geman_mcclure_slope(u),),
     "kl_div": lambda u, v: (apply("log", div(u, v)), div(sub(v, u), v)),

@@ -373,6 +373,8 @@ _ELEMENTWISE: dict[str, _Operation] = {
         op: _smooth(op)
         for op in ("log1p_square", "log1pmx", "expm1mx", "geman_mcclure")
     },
+    "with_slopes": lambda elements, ties: elements[0],
+    "exp_tilted": _plain(jets.exp_tilted),
     "pow1pm1": _plain(jets.pow1pm1),
     "kl_div": _plain(jets.kl_div),
     "itakura_saito": _plain(jets.itakura_saito),

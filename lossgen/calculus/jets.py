@@ -214,6 +214,11 @@ def xlogy(factor: Element, argument: Element, op: str = "log") -> Element:
     return mul(factor, smooth(op, argument))
 
 
+def exp_tilted(argument: Element, slope: Element) -> Element:
+    """``exp(argument) - slope*argument``."""
+    return sub(smooth("exp", argument), mul(slope, argument))
+
+
 def pow1pm1(increment: Element, exponent: Element) -> Element:
     """``(1 + increment)**exponent - 1``, to all digits of a small one."""
     start = constant_term(increment)

@@ -219,6 +219,9 @@ _PULLS: dict[str, _Pull] = {
     "where": lambda weight, items, k, rounding: (
         weight if k == (1 if items[0] else 2) else None
     ),
+    "with_slopes": lambda weight, items, k, rounding: (
+        rounding("mul", weight * items[k + 1]) if k % 2 else None
+    ),
 }
 
 

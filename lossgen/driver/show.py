@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lossgen.analysis.overflow import ELEMENTS
 from lossgen.analysis.ranges import range_of
 from lossgen.analysis.spelling import spell, spell_symbol
+from lossgen.backend.prose import sizes_text
 from lossgen.calculus.differentiate import directional_derivative
 from lossgen.driver.catalogue import catalogue_files
 from lossgen.driver.discovery import SpecFile, UsageError, find_specs
@@ -124,8 +125,8 @@ def _reach_lines(program: LossProgram) -> Iterator[str]:
             yield f"  an operation of float32 may overflow{of}"
         else:
             yield (
-                f"  nothing overflows in float32 for inputs up to {block.reach:g}{of} "
-                f"(default parameters, up to {ELEMENTS} elements in a reduction)"
+                f"  nothing overflows in float32{of} for {sizes_text(block.reach)}"
+                f"reductions of up to {ELEMENTS:,} elements (default parameters)"
             )
 
 

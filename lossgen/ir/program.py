@@ -19,6 +19,10 @@ class Assign:
     comment: str | None = None
 
 
+Reach = tuple[tuple[str, float], ...]
+"""For inputs that their domains do not bound, a size that they may have."""
+
+
 @dataclass(frozen=True)
 class Block:
     """Assignments in order, and the expression that they lead to.
@@ -27,8 +31,8 @@ class Block:
     it does not vary along are gone, instead of being of length 1. ``filled`` is the
     axis along which it takes something to be kept everywhere: if nothing is, all is to
     be computed on placeholders, and then dropped. ``one_sided`` names the kinks
-    at which the gradient is the slope of one side, not the least one. ``reach`` is the
-    size of inputs up to which no operation overflows in float32, if that is shown.
+    at which the gradient is the slope of one side, not the least one. ``reach`` says
+    up to which sizes of the inputs no operation overflows in float32, if that is shown.
     """
 
     assignments: tuple[Assign, ...]
@@ -37,7 +41,7 @@ class Block:
     flat: bool
     filled: Axis | None
     one_sided: tuple[str, ...] = ()
-    reach: float | None = None
+    reach: Reach | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,18 @@ class LossProgram:
     declined: tuple[Declined, ...]
     stable: Expr
     stable_logits: Expr | None
+
+    @property
+    def reach(self) -> Reach | None:
+        """That of the body and, where there is a form that takes logits, of both."""
+        blocks = [block for block in (self.body, self.logits) if block is not None]
+        found: dict[str, float] = {}
+        for block in blocks:
+            if block.reach is None:
+                return None
+            for name, size in block.reach:
+                found[name] = min(size, found.get(name, size))
+        return tuple(found.items())
 
     @property
     def guards(self) -> dict[Symbol, str]:

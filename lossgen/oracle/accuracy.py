@@ -86,7 +86,7 @@ def measured(loss: Loss, *, logits: bool) -> Measure:
     @cache  # most losses are good as they are: nothing is measured then
     def references() -> list[Exact]:
         drawn = batches(loss, _POINTS, "float32", logits=logits)
-        found = (exact(formula, batch) for batch in drawn)
+        found = (exact(formula, batch, FLOAT32.unit) for batch in drawn)
         return [item for item in found if item is not None]
 
     return lambda form: _accuracy(Formula(loss, form), references())

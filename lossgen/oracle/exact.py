@@ -13,7 +13,8 @@ from mpmath import mp, mpf
 
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
-from lossgen.ir.expr import Role
+from lossgen.ir.expr import Apply, Role, walk
+from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Variable
 from lossgen.oracle.evaluation import Formula, cells
 from lossgen.oracle.samples import Batch
@@ -22,6 +23,12 @@ _DIGITS = 100
 _MAX_DIGITS = 2000
 _AGREEMENT = mpf(10) ** -20
 _STEP = mpf(2) ** -150
+_SMOOTHLY = 4  # how many roundings of the inputs a gradient changes by, but for kinks
+_KINKED = frozenset(row.op for row in FUNCTIONS.values() if row.kind is Kind.KINKED) | {
+    "amax",
+    "amin",
+    "norm",
+}
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,9 @@ class Exact:
     """Value and gradient of the samples that have them.
 
     ``low`` and ``high`` are the ends of the gradients that are right: they differ at a
-    kink. ``value_condition`` and ``gradient_condition`` are ``sum(|x_i*df/dx_i|)`` over
-    the inputs that are not labels.
+    kink, and so close to one that a rounding of the inputs alone leads across.
+    ``value_condition`` and ``gradient_condition`` are ``sum(|x_i*df/dx_i|)`` over the
+    inputs that are not labels.
     """
 
     batch: Batch
@@ -51,24 +59,28 @@ class Exact:
 _ARRAYS = ("value", "low", "high", "value_condition", "gradient_condition")
 
 
-def exact(formula: Formula, batch: Batch) -> Exact | None:
+def exact(formula: Formula, batch: Batch, unit: float) -> Exact | None:
     """The reference for a batch, without the samples that have none.
 
     Args:
         formula: The author's formula.
         batch: Samples of it.
+        unit: One unit in the last place of a number just above 1, in the type that the
+            loss is computed in.
 
     Returns:
         None if no sample has a value and a gradient.
     """
     try:
-        return _settled(formula, batch)
+        return _settled(formula, batch, unit)
     except Undefined:
         if formula.tied or batch.rows == 1:
             return None
     rows = np.arange(batch.rows)
     halves = (batch.only(rows % 2 == rest) for rest in (0, 1))
-    parts = [part for half in halves if (part := exact(formula, half)) is not None]
+    parts = [
+        part for half in halves if (part := exact(formula, half, unit)) is not None
+    ]
     return _joined(parts) if parts else None
 
 
@@ -83,7 +95,7 @@ def _joined(parts: list[Exact]) -> Exact:
     return Exact(replace(parts[0].batch, inputs=inputs), *arrays)
 
 
-def _settled(formula: Formula, batch: Batch) -> Exact:
+def _settled(formula: Formula, batch: Batch, unit: float) -> Exact:
     digits, previous = _DIGITS, formula.evaluated(batch, _DIGITS)
     while True:
         digits *= 2
@@ -94,6 +106,12 @@ def _settled(formula: Formula, batch: Batch) -> Exact:
     left = formula.gradient(batch, digits, side=-1)
     conditions = _conditions(formula, batch, digits, value, right)
     low, high = np.minimum(left, right), np.maximum(left, right)
+    if any(isinstance(n, Apply) and n.op in _KINKED for n in walk(formula.expression)):
+        for beyond in _across(formula, batch, digits, unit):
+            apart = np.maximum(low - beyond, beyond - high)
+            leads_across = apart > _SMOOTHLY * unit * (conditions[1] + abs(beyond))
+            low = np.where(leads_across, np.minimum(low, beyond), low)
+            high = np.where(leads_across, np.maximum(high, beyond), high)
     return Exact(batch, value, low, high, *conditions)
 
 
@@ -103,6 +121,23 @@ def _agree(current: tuple[Array, Array], previous: tuple[Array, Array]) -> bool:
             if abs(a - b) > _AGREEMENT * max(abs(a), abs(b)):
                 return False
     return True
+
+
+def _across(
+    formula: Formula, batch: Batch, digits: int, unit: float
+) -> Iterator[Array]:
+    """Gradients on either side of each input, not as far as the next number."""
+    for variable in formula.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
+        array = batch.inputs[variable.name]
+        movable = ~_counts_as_exact(variable, array)
+        for step in (unit / 4, -unit / 4):
+            with mp.workdps(digits):
+                moved = array.astype(object) * np.where(movable, 1 + mpf(step), mpf(1))
+                inputs = {**batch.inputs, variable.name: moved}
+                try:
+                    yield formula.gradient(replace(batch, inputs=inputs), digits)
+                except Undefined:
+                    continue  # beyond an end of the domain
 
 
 def _conditions(
@@ -123,11 +158,17 @@ def _conditions(
 
 
 def _counts_as_exact(variable: Variable, values: Array) -> Array:
-    """Where these are labels: 0 and ±1 are what they seem."""
-    if variable.domain.labels or variable.domain.kind.value in ("count", "one_hot"):
+    """Where these are labels: 0 and ±1 are what they seem.
+
+    A target that may be any number is none, whatever its value: that a residual has
+    been rounded cannot be told from a rounding of the target.
+    """
+    domain = variable.domain
+    if domain.labels or domain.kind.value in ("count", "one_hot"):
         return np.ones(np.shape(values), dtype=bool)
-    target = variable.role is Role.Y_TRUE
-    return np.asarray(target & np.isin(values, (-1.0, 0.0, 1.0)))
+    bounded = np.isfinite(domain.lower.approx) or np.isfinite(domain.upper.approx)
+    label = variable.role is Role.Y_TRUE and bounded
+    return np.asarray(label & np.isin(values, (-1.0, 0.0, 1.0)))
 
 
 def _beside(

@@ -16,23 +16,30 @@ from lossgen.calculus.arrays import Array
 from lossgen.ir.domain import Domain, DomainKind
 from lossgen.ir.expr import Role
 from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.program import Reach
 from lossgen.oracle.samples import Batch, axes_of, sample, sample_shape
 
 ROWS = 6
 """The samples of a batch where a loss depends on all of them."""
 
-_LARGEST = 60
+_LARGEST = 2.0**60
 _SMALLEST = -126
 _GUARD = -59  # 2**-59 > 1e-18: nearer to an open end at 0 a loss goes on linearly
 
 _CORNERS = (0.0, 2.0**_SMALLEST, -(2.0**_SMALLEST), 1.0, -1.0, 1e18, -1e18)
 """Values outside a domain are replaced later."""
 
-Draw = Callable[[Domain, random.Random], float]
+Draw = Callable[[Domain, random.Random, float], float]
 
 
 def batches(
-    loss: Loss, count: int, dtype: str, *, logits: bool, seed: int = 1
+    loss: Loss,
+    count: int,
+    dtype: str,
+    *,
+    logits: bool,
+    seed: int = 1,
+    sizes: Reach = (),
 ) -> Iterator[Batch]:
     """About ``count`` samples, in one batch or, where it is one value, in several.
 
@@ -42,14 +49,24 @@ def batches(
         dtype: All inputs are numbers of this type.
         logits: Whether y_pred is real, not in its domain.
         seed: Same seed, same points.
+        sizes: Which of the inputs have a largest size.
     """
+    largest = dict(sizes)
     tied = any(axis.value == "batch" for axis in axes_of(loss))
     parts = max(1, count // ROWS) if tied else 1
     for part in range(parts):
         generator = random.Random(1000 * seed + part)
         drawn = sample(loss, ROWS if tied else count, part + 1, defaults=True)
         inputs = {
-            item.name: _filled(item, loss, drawn.rows, dtype, generator, logits)
+            item.name: _filled(
+                item,
+                loss,
+                drawn.rows,
+                dtype,
+                generator,
+                logits,
+                min(_LARGEST, largest.get(item.name, _LARGEST)),
+            )
             for item in loss.of_role(Role.Y_TRUE, Role.Y_PRED)
         }
         _bring_together(loss, inputs, dtype, generator, logits)
@@ -63,6 +80,7 @@ def _filled(
     dtype: str,
     generator: random.Random,
     logits: bool,
+    largest: float,
 ) -> Array:
     shape = sample_shape(loss, variable, rows)
     array = np.empty(shape)
@@ -71,14 +89,14 @@ def _filled(
     for row in range(rows):
         draw = _anywhere if row % 2 else _training
         if as_logits:
-            scale = 60.0 if row % 2 else 10.0
+            scale = min(largest, 60.0 if row % 2 else 10.0)
             cells = [scale * (2 * generator.random() - 1) for _ in array[row].flat]
             array[row] = np.array(cells).reshape(shape[1:])
         elif domain.along_last_axis:
             for index in np.ndindex(shape[1:-1]):
                 array[row][index] = _composition(variable, shape[-1], generator)
         else:
-            cells = [draw(domain, generator) for _ in array[row].flat]
+            cells = [draw(domain, generator, largest) for _ in array[row].flat]
             array[row] = np.array(cells).reshape(shape[1:])
     rounded = _rounded(array, dtype)
     if as_logits or domain.along_last_axis:
@@ -112,7 +130,7 @@ def _middle(domain: Domain) -> float:
     return upper - 1.0 if np.isinf(lower) else (lower + upper) / 2
 
 
-def _anywhere(domain: Domain, generator: random.Random) -> float:
+def _anywhere(domain: Domain, generator: random.Random, largest: float) -> float:
     """Uniform over the representations of numbers, from either end of the domain."""
     if domain.labels:
         return float(generator.choice(domain.labels))
@@ -120,9 +138,9 @@ def _anywhere(domain: Domain, generator: random.Random) -> float:
         return float(int(_two_to(14 * generator.random())) - 1)
     lower, upper = domain.lower.approx, domain.upper.approx
     sign = generator.choice((-1.0, 1.0))
-    exponent = _SMALLEST + (_LARGEST - _SMALLEST) * generator.random()
+    exponent = _SMALLEST + (math.log2(largest) - _SMALLEST) * generator.random()
     if generator.random() < 0.1:
-        return generator.choice(_CORNERS)
+        return generator.choice([x for x in _CORNERS if abs(x) <= largest])
     if np.isinf(lower) and np.isinf(upper):
         return sign * _two_to(exponent)
     if np.isinf(upper):
@@ -134,24 +152,24 @@ def _anywhere(domain: Domain, generator: random.Random) -> float:
     return end + inward * (upper - lower) * _two_to(-depth)
 
 
-def _training(domain: Domain, generator: random.Random) -> float:
+def _training(domain: Domain, generator: random.Random, largest: float) -> float:
     """Where predictions and labels are in training."""
     if domain.labels or domain.kind is DomainKind.COUNT:
-        return _anywhere(domain, generator)
+        return _anywhere(domain, generator, largest)
     lower, upper = domain.lower.approx, domain.upper.approx
     if np.isinf(lower) and np.isinf(upper):
-        return generator.choice((-1.0, 1.0)) * _residual(generator)
+        return generator.choice((-1.0, 1.0)) * _residual(generator, largest)
     if np.isinf(upper):
-        return lower + _residual(generator)
+        return lower + _residual(generator, largest)
     if np.isinf(lower):
-        return upper - _residual(generator)
+        return upper - _residual(generator, largest)
     share = 1 / (1 + _two_to(20 * (2 * generator.random() - 1)))
     return lower + (upper - lower) * share
 
 
-def _residual(generator: random.Random) -> float:
+def _residual(generator: random.Random, largest: float) -> float:
     """From 1e-4 to 1e4."""
-    return _two_to(26.6 * generator.random() - 13.3)
+    return _two_to(min(26.6, 13.3 + math.log2(largest)) * generator.random() - 13.3)
 
 
 def _two_to(exponent: float) -> float:

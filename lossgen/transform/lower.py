@@ -27,6 +27,7 @@ from lossgen.ir.extent import COLLAPSING, FULL, Extent, extents
 from lossgen.ir.local_names import local_names
 from lossgen.ir.loss import CheckedLoss, Loss
 from lossgen.ir.program import Assign, Block, LossProgram
+from lossgen.transform.closed_form import slope_names
 from lossgen.transform.components import protect_components
 from lossgen.transform.guard import guard
 from lossgen.transform.masking import mask_reductions
@@ -61,8 +62,8 @@ def lower(
     chosen = selected(
         loss, loss.expression, None if measure is None else measure(False), fired
     )
-    stable, declined = chosen.rewrite, chosen.declined
-    body = _block(loss, stable, guarded=True)
+    stable, declined = chosen, chosen.declined
+    body = _block(loss, stable.rewrite, stable.form, guarded=True)
     logits, stable_logits = None, None
     if loss.spec.y_pred.logits:
         substituted = to_logits(loss)
@@ -70,18 +71,23 @@ def lower(
         chosen = selected(
             loss, on_logits, None if measure is None else measure(True), fired
         )
-        of_logits = chosen.rewrite
-        logits = _block(loss, lambda expr: of_logits(substituted(expr)), guarded=False)
-        stable_logits = of_logits(on_logits)
+        of_logits, stable_logits = chosen.rewrite, chosen.form
+        logits = _block(
+            loss,
+            lambda expr: of_logits(substituted(expr)),
+            stable_logits,
+            guarded=False,
+        )
         declined = (*declined, *chosen.declined)
-    kept = None if loss.mask is None else stable(loss.mask)
-    formula = stable(loss.expression)
+    kept = None if loss.mask is None else stable.rewrite(loss.mask)
     return LossProgram(
-        checked, body, logits, kept, tuple(fired), declined, formula, stable_logits
+        checked, body, logits, kept, tuple(fired), declined, stable.form, stable_logits
     )
 
 
-def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Block:
+def _block(
+    loss: Loss, rewrite: Callable[[Expr], Expr], expr: Expr, *, guarded: bool
+) -> Block:
     written = dict(loss.definitions)
     names = {rewrite(expr): name for name, expr in written.items()}
     names = {expr: name for expr, name in names.items() if isinstance(expr, Apply)}
@@ -90,7 +96,7 @@ def _block(loss: Loss, rewrite: Callable[[Expr], Expr], *, guarded: bool) -> Blo
         {expr: name for name, expr in written.items()},
         rewrite,
     )
-    expr = rewrite(loss.expression)
+    names |= slope_names(expr)
     inputs = {*local_names(loss), *_LOCALS}
     given = {*inputs, *written}
     at_kinks = settle(

@@ -316,6 +316,18 @@ RULES: tuple[Rule, ...] = (
         "exp(u) - u has the slope 0 at 0, where the slopes of its terms cancel",
     ),
     Rule(
+        "exp-tilted",
+        add(_f("exp", U), neg(mul(U, V)), REST),
+        add(_f("exp_tilted", U, V), REST),
+        "the slope of exp(u) - v*u loses its digits where v is 1 and u small",
+    ),
+    Rule(
+        "exp-tilted-negated",
+        add(neg(_f("exp", U)), mul(U, V), REST),
+        add(neg(_f("exp_tilted", U, V)), REST),
+        "the slope of exp(u) - v*u loses its digits where v is 1 and u small",
+    ),
+    Rule(
         "softplus-tilted",
         add(mul(TWO, _f("softplus", neg(U))), U, REST),
         add(mul(TWO, _f("log_cosh", div(U, TWO))), mul(TWO, _f("log", TWO)), REST),
@@ -465,6 +477,18 @@ RULES: tuple[Rule, ...] = (
         sub(ONE, _f("erf", U)),
         _f("erfc", U),
         "1 - erf(u) is 0 from u = 4 on in float32",
+    ),
+    Rule(
+        "centred-normal-cdf",
+        add(mul(TWO, _f("normal_cdf", U)), neg(ONE), REST),
+        add(_f("erf", div(U, _f("sqrt", TWO))), REST),
+        "2*normal_cdf(u) - 1 loses the digits of a small u",
+    ),
+    Rule(
+        "centred-normal-cdf-negated",
+        add(ONE, neg(mul(TWO, _f("normal_cdf", U))), REST),
+        sub(REST, _f("erf", div(U, _f("sqrt", TWO)))),
+        "1 - 2*normal_cdf(u) loses the digits of a small u",
     ),
     Rule(
         "normal-logcdf",

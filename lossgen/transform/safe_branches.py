@@ -19,6 +19,7 @@ _SAFE: dict[str, Expr] = {
     "log1p": ZERO,
     "log1pmx": ZERO,
     "expm1mx": ZERO,
+    "exp_tilted": ZERO,
     "pow1pm1": ZERO,
     "itakura_saito": ONE,
     "log": ONE,

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from lossgen.ir.accuracy import Accuracy, Declined, Measure
 from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
+from lossgen.transform.closed_form import has_slopes, with_slopes
 from lossgen.transform.stabilize import Rewriter, stabilizer
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What rewrites a loss, and the rules that it does without."""
+    """What rewrites a loss, and the rules that it does without.
+
+    ``form`` is the loss rewritten, with its slopes in closed form where these are more
+    accurate than those of reverse mode.
+    """
 
     rewrite: Rewriter
+    form: Expr
     declined: tuple[Declined, ...]
 
 
@@ -27,7 +33,8 @@ def selected(
 ) -> Selection:
     """Decline the rules that make an expression less accurate.
 
-    A form that is good enough is taken as it is.
+    A form that is good enough is taken as it is. If none is, slopes in closed form are
+    tried.
 
     Args:
         loss: Declares the domains.
@@ -38,7 +45,8 @@ def selected(
     declined: list[Declined] = []
     tried: dict[str, None] = {}
     form = stabilizer(loss, tried)(expr)
-    if measure is not None and tried:
+    accuracy = None
+    if measure is not None and (tried or has_slopes(expr)):
         accuracy = measure(form)
         while not accuracy.good:
             found = _without_one(loss, expr, form, accuracy, declined, measure)
@@ -47,7 +55,13 @@ def selected(
             accuracy, form, item = found
             declined.append(item)
     without = frozenset(item.rule for item in declined)
-    return Selection(stabilizer(loss, fired, without), tuple(declined))
+    rewrite = stabilizer(loss, fired, without)
+    form = rewrite(expr)
+    if measure is not None and accuracy is not None and not accuracy.good:
+        sloped = with_slopes(form, expr, loss, rewrite)
+        if sloped is not None and measure(sloped).beats(accuracy):
+            form = sloped
+    return Selection(rewrite, form, tuple(declined))
 
 
 def _without_one(

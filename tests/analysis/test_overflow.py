@@ -27,18 +27,20 @@ CATALOGUE = catalogue()
 
 
 def reach_of(formula, y_true="real", y_pred="real", **keys):
-    lines = [f"loss: {formula}", f'y_true: "{y_true}"', f'y_pred: "{y_pred}"']
+    lines = [f"loss: {formula}", f'y_true: "{y_true}"', f"y_pred: {y_pred}"]
     lines += [f"{key}: {value}" for key, value in keys.items()]
     program = lowered("\n".join(lines) + "\n")
-    return reach(program.body, program.checked.loss)
+    found = reach(program.body, program.checked.loss)
+    sizes = None if found is None else {size for _, size in found}
+    return sizes.pop() if sizes and len(sizes) == 1 else found and dict(found)
 
 
 @pytest.mark.parametrize(
     ("formula", "expected"),
     [
         # exp(88.7) is 2**128, and so is the slope there.
-        ("y_true + exp(2*y_pred)", 30.0),
-        ("y_true + exp(-y_pred/16)", 1e3),
+        ("y_true + exp(2*y_pred)", {"y_true": 1e18, "y_pred": 30.0}),
+        ("y_true + exp(-y_pred/16)", {"y_true": 1e18, "y_pred": 1e3}),
         # (2*R)**2 times 2**20 elements of a row stays below 2**128 up to 9e15.
         ("(y_pred - y_true)**2", 1e15),
         ("abs(y_pred - y_true)", 1e18),
@@ -56,14 +58,33 @@ def test_how_far_a_formula_reaches(formula, expected):
 
 def test_a_guard_bounds_what_divides():
     # R/p and R/p**2 at p = 1e-18: 1e36*R is below 2**128 up to 340.
-    assert reach_of("y_true/y_pred", "nonnegative", "positive") == 100.0
+    found = reach_of("y_true/y_pred", "nonnegative", "positive")
+    assert found == {"y_true": 100.0, "y_pred": 1e18}
     assert reach_of("y_true/y_pred", "nonnegative", "positive", epsilon=0.001) == 1e18
 
 
 def test_labels_are_met_one_by_one():
     """y*p + (1 - y)*(1 - p) is p or 1 - p, and never 0."""
     formula = "-log(y_true*y_pred + (1 - y_true)*(1 - y_pred))"
-    assert reach_of(formula, "binary", "probability") == 1e18
+    # Neither domain has a number that is too large.
+    assert reach_of(formula, "binary", "probability") == ()
+
+
+def test_inputs_that_are_not_in_the_way_may_be_larger():
+    """exp(R) is below 2**128 up to 88, so that log_var may be 30 whatever the others.
+
+    Then (2*R)**2*exp(30)*2**20 is below 2**128 up to R = 2.7e9, and nothing holds bias.
+    """
+    found = reach_of(
+        "(y_true - mean)**2*exp(-log_var) + bias",
+        y_pred="{channels: {mean: real, log_var: real, bias: real}}",
+    )
+    assert found == {
+        "y_true": 1e9,
+        "y_pred.mean": 1e9,
+        "y_pred.log_var": 30.0,
+        "y_pred.bias": 1e18,
+    }
 
 
 def test_a_norm_does_not_overflow_but_a_sum_of_squares_does():
@@ -104,8 +125,9 @@ def test_nothing_overflows_within_reach(name):
             continue
         formula = Formula(loss, expression)
         for batch in batches(loss, 30, "float32", logits=logits, seed=5):
+            sizes = dict(block.reach)
             inputs = {
-                key: np.clip(value, -block.reach, block.reach)
+                key: np.clip(value, -sizes.get(key, np.inf), sizes.get(key, np.inf))
                 for key, value in batch.inputs.items()
             }
             near = replace(batch, inputs=inputs)

@@ -14,7 +14,7 @@ def found(text, y_true, y_pred):
         {"y_true": np.array(y_true), "y_pred": np.array(y_pred)},
         {item.name: np.array(item.default) for item in loss.parameters},
     )
-    return exact(Formula(loss, loss.expression), batch)
+    return exact(Formula(loss, loss.expression), batch, 2.0**-23)
 
 
 def test_value_gradient_and_their_condition():
@@ -32,14 +32,34 @@ def test_value_gradient_and_their_condition():
 
 
 def test_labels_count_as_exact():
-    result = found("loss: (y_pred - y_true)**2", [[1.0], [0.0], [0.5]], [[3.0]] * 3)
+    text = "loss: (y_pred - y_true)**2"
+    targets = [[1.0], [0.0], [0.5]]
+    result = found(f"{text}\ny_true: unit", targets, [[3.0]] * 3)
     expected = [2 * 2 * 3, 2 * 3 * 3, 2 * 2.5 * 3.5]
+    assert [float(x) for x in result.value_condition] == pytest.approx(expected)
+    result = found(text, targets, [[3.0]] * 3)
+    expected = [2 * 2 * 4, 2 * 3 * 3, 2 * 2.5 * 3.5]
     assert [float(x) for x in result.value_condition] == pytest.approx(expected)
 
 
 def test_a_kink_has_two_slopes():
     result = found("loss: abs(y_pred - y_true)", [[1.5]], [[1.5]])
     assert (result.low[0, 0], result.high[0, 0]) == (-1, 1)
+
+
+def test_a_kink_that_rounding_reaches_has_two_slopes():
+    """1 - (-7e-34) is just above 1, where the loss bends, but rounds to 1.
+
+    A number beside the kink is on its own side of it.
+    """
+    text = "loss: relu(y_pred - y_true - 1)"
+    result = found(text, [[-7e-34]], [[1.0]])
+    assert (result.low[0, 0], result.high[0, 0]) == (0, 1)
+    for low, steps in ((0, -1), (1, 1), (0, -2), (1, 2)):
+        result = found(text, [[0.0]], [[1 + steps * 2.0**-23]])
+        assert result.low[0, 0] == result.high[0, 0] == low
+    result = found("loss: abs(y_pred - y_true)", [[1.99]], [[1.99 + 2.0**-23]])
+    assert result.low[0, 0] == result.high[0, 0] == 1
 
 
 def test_digits_that_cancel_are_found():

@@ -10,6 +10,12 @@ from lossgen.transform.rules import RULES, Rule, U
 from lossgen.transform.selection import selected
 
 HARMFUL = Rule("log-of-1p", Apply("log1p", (U,)), Apply("log", (add(ONE, U),)), "none")
+CRPS = """
+loss: >-
+  sigma*(z*(2*normal_cdf(z) - 1) + sqrt(2/pi)*exp(-z**2/2) - 1/sqrt(pi))
+where: {z: (y_true - mu)/sigma}
+y_pred: {channels: {mu: real, sigma: positive}}
+"""
 TEXT = "loss: log1p(square(y_pred - y_true)) + log(exp(y_true*y_pred))"
 
 
@@ -52,9 +58,24 @@ def test_a_form_that_is_good_enough_is_measured_once():
     assert len(measured_forms) == 1
 
 
-def test_where_no_rule_fires_nothing_is_measured():
-    loss = resolved("loss: y_true*y_pred")
+def test_where_there_is_no_choice_nothing_is_measured():
+    loss = resolved("loss: abs(y_true - y_pred)")
     selected(loss, loss.expression, lambda form: pytest.fail("measured"), {})
+
+
+def test_slopes_in_closed_form_are_taken_where_they_are_better():
+    loss = resolved(CRPS)
+    chosen = selected(loss, loss.expression, measured(loss, logits=False), {})
+    assert chosen.form.op == "with_slopes"
+    plain = measured(loss, logits=False)(chosen.rewrite(loss.expression))
+    assert plain.gradient > 1e6
+    assert measured(loss, logits=False)(chosen.form).good
+
+
+def test_slopes_in_closed_form_are_left_where_they_are_no_better():
+    loss = resolved(CRPS)
+    chosen = selected(loss, loss.expression, lambda form: Accuracy(9.0, 9.0, 1), {})
+    assert chosen.form == chosen.rewrite(loss.expression)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""Slopes in closed form equal the derivatives, and are written without what cancels."""
+
+import random
+
+import pytest
+from losses import resolved
+from mpmath import mp, mpf
+
+from lossgen.analysis.spelling import spell
+from lossgen.calculus.evaluate import evaluate
+from lossgen.ir.expr import Role
+from lossgen.transform.closed_form import with_slopes
+from lossgen.transform.stabilize import stabilizer
+
+TEXTS = {
+    # Gneiting and Raftery 2007, eq. 21: by the scale, 2*pdf(z) - 1/sqrt(pi).
+    "crps": """
+        loss: >-
+          sigma*(z*(2*normal_cdf(z) - 1) + 2*exp(-z**2/2)/sqrt(2*pi) - 1/sqrt(pi))
+        where: {z: (y_true - mu)/sigma}
+        y_pred: {channels: {mu: real, sigma: positive}}
+        """,
+    "weighted": """
+        loss: weight*(log(scale) + (y_true - mean)**2/scale**power)
+        y_pred: {channels: {mean: real, scale: positive}}
+        params:
+          weight: {default: 2.0, domain: positive}
+          power: {default: 1.5, domain: positive}
+        """,
+    "target with a gradient": """
+        loss: log(cosh(y_true - y_pred)) + exp(y_true*y_pred)
+        y_true: {domain: real, gradient: true}
+        """,
+}
+
+
+def sloped(text):
+    loss = resolved(text)
+    rewrite = stabilizer(loss, {})
+    return loss, with_slopes(rewrite(loss.expression), loss.expression, loss, rewrite)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_slopes_are_the_derivatives_of_the_formula(name):
+    loss, found = sloped(TEXTS[name])
+    _, *pairs = found.args
+    slopes = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    roles = {Role.Y_PRED, Role.PARAMETER}
+    if loss.spec.y_true.gradient:
+        roles.add(Role.Y_TRUE)
+    assert list(slopes) == [item.symbol for item in loss.of_role(*roles)]
+    generator = random.Random(name)
+    with mp.workdps(60):
+        for _ in range(10):
+            point = {v.name: mpf(generator.uniform(0.2, 3)) for v in loss.variables}
+            for symbol, slope in slopes.items():
+
+                def along(x, name=symbol.name, point=point):
+                    at = {**point, name: x}
+                    return evaluate(loss.expression, at, digits=300).item()
+
+                expected = mp.diff(along, point[symbol.name])
+                (value,) = evaluate(slope, point, digits=60).flat
+                assert abs(value - expected) < mpf(10) ** -15 * (1 + abs(expected))
+
+
+def test_what_cancels_is_gone():
+    _, found = sloped(TEXTS["crps"])
+    value, _, by_mean, _, by_scale = found.args
+    assert "erf" in spell(value)
+    assert spell(by_mean) == "-erf((y_true - mu)/sigma/sqrt(2))"
+    assert "erf" not in spell(by_scale)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["abs(y_pred - y_true)", "sum(y_pred*y_true, axis=last)", "max(y_pred, y_true)"],
+)
+def test_kinks_and_axes_are_left_alone(formula):
+    _, found = sloped(f"loss: {formula}")
+    assert found is None
