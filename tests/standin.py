@@ -96,8 +96,6 @@ _MATH = SimpleNamespace(
         for name in ("expm1", "log1p", "erf", "erfc")
     },
     log=log,
-    lgamma=elementwise(mp.loggamma),
-    digamma=elementwise(mp.digamma),
     log_sigmoid=elementwise(lambda x: mp.log(_sigmoid(x))),
     bessel_i0e=elementwise(lambda x: mp.exp(-abs(x)) * mp.besseli(0, x)),
     bessel_i1e=elementwise(lambda x: mp.exp(-abs(x)) * mp.besseli(1, x)),
@@ -164,6 +162,20 @@ _HELPERS = {
     "_exp_tilted": elementwise(lambda x, y: mp.exp(x) - y * x, 2),
     "_kl_div": elementwise(lambda x, y: _xlogy(x, x / y) - x + y, 2),
     "_itakura_saito": elementwise(lambda x, y: x / y - _log(x / y) - 1, 2),
+    "_lgamma": elementwise(mp.loggamma),
+    "_digamma": elementwise(mp.digamma),
+    "_lgamma_difference": elementwise(
+        lambda x, d: mp.loggamma(x + d) - mp.loggamma(x), 2
+    ),
+    "_log_beta": elementwise(
+        lambda x, y: mp.loggamma(x) + mp.loggamma(y) - mp.loggamma(x + y), 2
+    ),
+    "_log_multiset": elementwise(
+        lambda x, y: mp.loggamma(x + y) - mp.loggamma(x) - mp.loggamma(y + 1), 2
+    ),
+    "_poisson_peak": elementwise(lambda x: mp.loggamma(x + 1) - _xlogy(x, x) + x),
+    "_log_i0e": elementwise(lambda x: mp.log(mp.besseli(0, x)) - abs(x)),
+    "_log_i0": elementwise(lambda x: mp.log(mp.besseli(0, x))),
     "_log_cosh": elementwise(lambda x: mp.log(mp.cosh(x))),
     "_logaddexp": elementwise(lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), 2),
     "_normal_cdf": elementwise(lambda x: mp.erfc(-x / mp.sqrt(2)) / 2),

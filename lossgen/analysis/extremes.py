@@ -42,7 +42,9 @@ from lossgen.ir.expr import (
     neg,
     sub,
     substitute,
+    walk,
 )
+from lossgen.ir.functions import LOWERED
 
 _STEPS_OF_A_NODE = 1
 _MOST_CELLS = 240
@@ -63,6 +65,8 @@ def largest_size(
         domain: Where the symbol lies.
         ranges: What else is known of the symbol.
     """
+    if any(isinstance(node, Apply) and node.op in LOWERED for node in walk(expr)):
+        return None  # a derivative of a special function, which has none here
     if _is_symmetric(expr, symbol, domain, ranges):
         domain = intersect(domain, NONNEGATIVE)
     search = _Search(expr, symbol, ranges)

@@ -609,6 +609,39 @@ def _lgamma(x: Bounds) -> Bounds | None:
     return (-0.13 if x[0] < 2 and x[1] > 1 else min(ends)), max(ends)
 
 
+def _lgamma_difference(x: Bounds, d: Bounds) -> Bounds | None:
+    """By ``lgamma(x + d) - lgamma(x) = d*digamma(x + d*t)`` for a t in (0, 1).
+
+    The Stirling series divides d by x before it takes logarithms.
+    """
+    if x[0] <= 0 or d[0] < 0 or d[1] / x[0] > _LARGEST:
+        return None
+    between = _digamma((x[0], x[1] + d[1]))
+    return None if between is None else _times(d, between)
+
+
+def _log_beta(x: Bounds, y: Bounds) -> Bounds | None:
+    """Between the logarithms of 1/y and of 1/x + 1/y, up to a factor of 4**-y."""
+    low, high = min(x[0], y[0]), max(x[1], y[1])
+    if low <= 0 or high / low > _LARGEST:
+        return None
+    return -2 * high * math.log(2 + high / low) - 2, math.log(2 / low)
+
+
+def _log_multiset(x: Bounds, y: Bounds) -> Bounds | None:
+    bounds = _log_beta(x, (max(y[0], 1.0), max(y[1], 1.0)))
+    return None if bounds is None else (-bounds[1] - math.log(y[1] + 1), -bounds[0])
+
+
+def _poisson_peak(x: Bounds) -> Bounds | None:
+    """At most 1 + log(1 + x)."""
+    return (0.0, 1 + math.log1p(x[1])) if x[0] >= 0 else None
+
+
+def _log_i0e(x: Bounds) -> Bounds:
+    return -math.log1p(2 * _size(x)), 0.0
+
+
 def _digamma(x: Bounds) -> Bounds | None:
     """By ``log(x) - 1/x < digamma(x) < log(x) - 1/(2*x)``."""
     low, high = x
@@ -718,10 +751,16 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "normal_cdf": lambda x: (0.0, 1.0),
     "normal_logcdf": _normal_logcdf,
     "lgamma": _lgamma,
+    "lgamma_difference": _lgamma_difference,
+    "log_beta": _log_beta,
+    "log_multiset": _log_multiset,
+    "poisson_peak": _poisson_peak,
     "digamma": _digamma,
     "trigamma": _trigamma,
     "i0e": _i0e,
     "i1e": lambda x: (-1.0, 1.0),
+    "log_i0e": _log_i0e,
+    "log_i0": lambda x: (0.0, _size(x)),
     "xlogy": _xlogy,
     "xlog1py": _xlog1py,
     "stop_gradient": lambda x: x,
@@ -831,6 +870,28 @@ def _lgamma_slope(x: Bounds) -> tuple[float]:
     return (inf if bounds is None else _size(bounds),)
 
 
+def _lgamma_difference_slopes(x: Bounds, d: Bounds) -> tuple[float, float]:
+    """By ``digamma(x + d) - digamma(x) < d/x*(1 + 1/x)``."""
+    bounds = _digamma((x[0] + d[0], x[1] + d[1]))
+    by_x = d[1] / x[0] * (1 + 1 / x[0])
+    return by_x, inf if bounds is None else _size(bounds)
+
+
+def _log_beta_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
+    by_x, _ = _lgamma_difference_slopes(x, y)
+    return by_x, _lgamma_difference_slopes(y, x)[0]
+
+
+def _log_multiset_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
+    by_x, by_sum = _lgamma_difference_slopes(x, y)
+    return by_x, by_sum + _lgamma_slope((1 + y[0], 1 + y[1]))[0]
+
+
+def _poisson_peak_slope(x: Bounds) -> tuple[float]:
+    """By ``digamma(x + 1) - log(x) < 1/x``."""
+    return (2 / x[0],)
+
+
 def _unit_slope(x: Bounds) -> tuple[float]:
     return (2 * ELEMENTS / _least(x),)
 
@@ -854,6 +915,7 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     **dict.fromkeys(["amax", "amin", "take"], _one),
     **dict.fromkeys(["log_cosh", "log1p_square", "logsumexp", "norm"], _helper),
     **dict.fromkeys(["softmax", "erf", "erfc", "normal_cdf", "i0e"], _helper),
+    **dict.fromkeys(["log_i0e", "log_i0"], _helper),
     **dict.fromkeys(["cumsum", "log_softmax", "log1m_softmax"], _many),
     "div": lambda a, b: (1 / _least(b), _size(a) / _least(b) ** 2),
     "pow": _power_slopes,
@@ -876,6 +938,10 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "normal_logcdf": lambda x: ((2 + _size(x)) * _ROOM,),
     "lgamma": _lgamma_slope,
     "digamma": _digamma_slope,
+    "lgamma_difference": _lgamma_difference_slopes,
+    "log_beta": _log_beta_slopes,
+    "log_multiset": _log_multiset_slopes,
+    "poisson_peak": _poisson_peak_slope,
     "xlogy": _xlogy_slopes,
     "xlog1py": _xlog1py_slopes,
     "l2_normalize": _unit_slope,

@@ -147,6 +147,26 @@ _LOWERED: dict[str, Callable[..., Expr]] = {
     "itakura_saito": lambda u, v: Apply(
         "add", (div(u, v), neg(apply("log", div(u, v))), neg(ONE))
     ),
+    "lgamma_difference": lambda u, v: sub(
+        apply("lgamma", add(u, v)), apply("lgamma", u)
+    ),
+    "log_beta": lambda u, v: Apply(
+        "add",
+        (apply("lgamma", u), apply("lgamma", v), neg(apply("lgamma", add(u, v)))),
+    ),
+    "log_multiset": lambda u, v: Apply(
+        "add",
+        (
+            apply("lgamma", add(u, v)),
+            neg(apply("lgamma", u)),
+            neg(apply("lgamma", add(v, ONE))),
+        ),
+    ),
+    "poisson_peak": lambda u: Apply(
+        "add", (apply("lgamma", add(u, ONE)), neg(apply("xlogy", u, u)), u)
+    ),
+    "log_i0e": lambda u: apply("log", apply("i0e", u)),
+    "log_i0": lambda u: add(apply("log", apply("i0e", u)), apply("abs", u)),
 }
 """What operations that only rewriting makes stand for."""
 

@@ -34,22 +34,37 @@ _HELPERS = (
     *("_with_slopes",),
     *("_log1pmx", "_expm1mx", "_exp_tilted", "_pow1pm1", "_geman_mcclure"),
     *("_kl_div", "_itakura_saito", "_logaddexp", "_normal_cdf"),
+    *("_stirling", "_stirling_error", "_lgamma", "_lgamma_difference", "_digamma"),
+    *("_digamma_difference", "_log_beta", "_log_multiset", "_poisson_peak"),
+    *("_log_i0e", "_log_i0", "_bessel_deficit"),
     *("_normal_logcdf", "_trigamma", "_norm", "_softmax", "_log_softmax"),
     *("_log1m_softmax", "_l2_normalize"),
     *("_softmax_over", "_log_softmax_over", "_cumsum_over"),
 )
 """The helper functions that the template can supply, in the order it places them."""
 
-_NEED_MATH = {"math", "_normal_cdf", "_normal_logcdf"}
+_NEED_MATH = {"math", "_normal_cdf", "_normal_logcdf", "_lgamma", "_log_i0e", "_log_i0"}
 """Helpers, and what else the printer asks for, that use Python's ``math``."""
 
-_CALLED = {
+_GAMMA = ("_digamma", "_digamma_difference", "_log1pmx", "_stirling", "_stirling_error")
+
+_CALLED: dict[str, tuple[str, ...]] = {
     "_softmax": ("_log_softmax",),
     "_log_cosh": ("_tanh",),
     "_kl_div": ("_log1pmx",),
     "_itakura_saito": ("_log1pmx",),
+    "_lgamma": ("_digamma", "_stirling", "_stirling_error"),
+    "_digamma": ("_stirling",),
+    "_lgamma_difference": (
+        *("_digamma", "_digamma_difference", "_log1pmx", "_stirling"),
+    ),
+    "_log_beta": ("_lgamma", "_lgamma_difference", *_GAMMA),
+    "_log_multiset": ("_log_beta", "_lgamma", "_lgamma_difference", *_GAMMA),
+    "_poisson_peak": ("_lgamma", *_GAMMA),
+    "_log_i0e": ("_bessel_deficit",),
+    "_log_i0": ("_bessel_deficit",),
 }
-"""The helpers that helpers call."""
+"""The helpers that helpers call, and those that these call."""
 
 HELPER_TEMPLATES = tuple(f"helpers/{name}.py.jinja" for name in _HELPERS)
 """The templates that `TEMPLATE` includes."""

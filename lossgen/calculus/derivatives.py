@@ -295,18 +295,38 @@ def _density(x: Any) -> Any:
 
 
 def _normal_logcdf(x: Any) -> Derivatives:
-    if abs(x) >= 2**20:
-        raise TooLargeError
-    below = mp.erfc(-x / mp.sqrt(2)) / 2
-    yield mp.log(below) if x < 0 else mp.log1p(-mp.erfc(x / mp.sqrt(2)) / 2)
+    if x < -(2**20):
+        # The distribution function is density/(-x)*series, DLMF 7.12.1.
+        with mp.extraprec(4 * mp.mag(x)):
+            series = _mills(x)
+            slope = -x / series
+            root = mp.log(2 * mp.pi) / 2
+            value = mp.log(series) - mp.log(-x) - x * x / 2 - root
+    else:
+        below = 1 - _erfc_value(x / mp.sqrt(2)) / 2
+        if x < 0:
+            below = mp.erfc(-x / mp.sqrt(2)) / 2
+        value = mp.log(below) if x < 0 else mp.log1p(-_erfc_value(x / mp.sqrt(2)) / 2)
+        slope = _density(x) / below
+    yield value
     # y'' = -y'*(x + y')
-    slopes: list[Any] = [_density(x) / below]
+    slopes: list[Any] = [slope]
     factors: list[Any] = []
     while True:
         n = len(factors)
         yield slopes[n]
         factors.append(-slopes[n] - (x if n == 0 else 1 if n == 1 else 0))
         slopes.append(_leibniz(factors, slopes))
+
+
+def _mills(x: Any) -> Any:
+    """``1 - 1/x**2 + 3/x**4 - 15/x**6 + ...`` to all digits of the context."""
+    term, total = mpf(1), mpf(1)
+    for k in count(1, 2):
+        term *= -k / (x * x)
+        if mp.mag(term) < -mp.prec:
+            return total
+        total += term
 
 
 def _lgamma(x: Any) -> Derivatives:

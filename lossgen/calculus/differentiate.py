@@ -208,6 +208,10 @@ def _geman_mcclure_slope(arg: Expr) -> Expr:
     return div(div(mul(TWO, arg), divisor), divisor)
 
 
+def _bessel_ratio(arg: Expr) -> Expr:
+    return div(apply("i1e", arg), apply("i0e", arg))
+
+
 def _pow1pm1(arg: Expr, exponent: Expr) -> tuple[Expr, ...]:
     base = add(ONE, arg)
     by_base = mul(exponent, power(base, sub(exponent, ONE)))
@@ -246,6 +250,21 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
         div(div(sub(u, v), u), v),
         div(div(sub(v, u), v), v),
     ),
+    "lgamma_difference": lambda u, v: (
+        sub(apply("digamma", add(u, v)), apply("digamma", u)),
+        apply("digamma", add(u, v)),
+    ),
+    "log_beta": lambda u, v: (
+        sub(apply("digamma", u), apply("digamma", add(u, v))),
+        sub(apply("digamma", v), apply("digamma", add(u, v))),
+    ),
+    "log_multiset": lambda u, v: (
+        sub(apply("digamma", add(u, v)), apply("digamma", u)),
+        sub(apply("digamma", add(u, v)), apply("digamma", add(v, ONE))),
+    ),
+    "poisson_peak": lambda u: (sub(apply("digamma", add(u, ONE)), apply("log", u)),),
+    "log_i0e": lambda u: (sub(_bessel_ratio(u), apply("sign", u)),),
+    "log_i0": lambda u: (_bessel_ratio(u),),
     "logaddexp": lambda u, v: (
         apply("sigmoid", sub(u, v)),
         apply("sigmoid", sub(v, u)),

@@ -238,6 +238,38 @@ def itakura_saito(left: Element, right: Element) -> Element:
     return sub(sub(ratio, smooth("log", ratio)), mpf(1))
 
 
+def lgamma_difference(left: Element, step: Element) -> Element:
+    """``lgamma(left + step) - lgamma(left)``."""
+    return sub(smooth("lgamma", add(left, step)), smooth("lgamma", left))
+
+
+def log_beta(left: Element, right: Element) -> Element:
+    """``lgamma(left) + lgamma(right) - lgamma(left + right)``."""
+    return sub(smooth("lgamma", left), lgamma_difference(right, left))
+
+
+def log_multiset(left: Element, count: Element) -> Element:
+    """``lgamma(left + count) - lgamma(left) - lgamma(count + 1)``."""
+    factorial = smooth("lgamma", add(count, mpf(1)))
+    return sub(lgamma_difference(left, count), factorial)
+
+
+def poisson_peak(element: Element) -> Element:
+    """``lgamma(element + 1) - element*log(element) + element``."""
+    factorial = smooth("lgamma", add(element, mpf(1)))
+    return add(sub(factorial, xlogy(element, element)), element)
+
+
+def log_i0e(element: Element, ties: Ties) -> Element:
+    """``log(i0e(element))``."""
+    return smooth("log", even_bessel(element, ties))
+
+
+def log_i0(element: Element, ties: Ties) -> Element:
+    """``log(i0e(element)) + abs(element)``."""
+    return add(log_i0e(element, ties), absolute(element, ties))
+
+
 def stop(element: Element) -> Element:
     """The value without its derivatives."""
     return constant_term(element)

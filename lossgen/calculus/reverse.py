@@ -349,7 +349,7 @@ def _clipped(items: Sequence[Any]) -> bool:
 
 _TIED: dict[str, Callable[[Sequence[Any]], bool]] = {
     **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne"), _equal),
-    **dict.fromkeys(("abs", "relu", "sign", "i0e"), _zero),
+    **dict.fromkeys(("abs", "relu", "sign", "i0e", "log_i0e"), _zero),
     "max": _shared(max),
     "min": _shared(min),
     "clip": _clipped,

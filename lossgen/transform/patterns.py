@@ -20,7 +20,12 @@ REST = wildcard("rest")
 
 def match(pattern: Expr, expr: Expr) -> Bindings | None:
     """The first way to read ``expr`` as the pattern, or None."""
-    return next(_matches(pattern, expr, {}), None)
+    return next(matches(pattern, expr), None)
+
+
+def matches(pattern: Expr, expr: Expr) -> Iterator[Bindings]:
+    """All ways to read ``expr`` as the pattern."""
+    return _matches(pattern, expr, {})
 
 
 def instantiate(pattern: Expr, bindings: Bindings) -> Expr:
@@ -45,6 +50,11 @@ def _matches(pattern: Expr, expr: Expr, bound: Bindings) -> Iterator[Bindings]:
     elif pattern.op == "neg" and _is_wild(pattern.args[0]):
         # `1 - ?u` reads `1 + v` with ?u = -v.
         yield from _matches(pattern.args[0], neg(expr), bound)
+    elif pattern.op == "neg" and isinstance(expr, Apply) and expr.op == "mul":
+        # `-(?u*?v)` reads `(-w)*x`.
+        product = apply("mul", *expr.args)
+        if isinstance(product, Apply) and product.op == "neg":
+            yield from _matches(pattern.args[0], product.args[0], bound)
 
 
 def _is_wild(pattern: Expr) -> bool:

@@ -28,7 +28,7 @@ from lossgen.ir.expr import (
 )
 from lossgen.transform.patterns import REST, wildcard
 
-U, V, W, Y = wildcard("u"), wildcard("v"), wildcard("w"), wildcard("y")
+U, V, W, X, Y = (wildcard(name) for name in "uvwxy")
 
 
 class Condition(Enum):
@@ -39,6 +39,9 @@ class Condition(Enum):
     Y_ONE_HOT = "y is 1 at one place of the last axis and 0 elsewhere"
     W_POSITIVE = "w is a positive parameter or number"
     SHARED_TERM = "u and v are sums with a term in common"
+    V_NONNEGATIVE = "v is not negative"
+    V_LABEL = "v is not negative, and no prediction"
+    V_COUNT = "v is a label that counts"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,12 @@ _HALF = Number(Fraction(1, 2))
 _MEAN = div(add(U, V), TWO)
 _HALF_SUM = mul(_HALF, add(U, V))
 _SIGNED = sub(mul(TWO, Y), ONE)
+_ROOT_OF_2 = _f("sqrt", TWO)
+
+
+def _lgamma(arg: Expr) -> Expr:
+    return _f("lgamma", arg)
+
 
 RULES: tuple[Rule, ...] = (
     # Labels 0 and 1 select one of two forms, so a function of the mixture is the
@@ -334,6 +343,12 @@ RULES: tuple[Rule, ...] = (
         "the slopes of 2*softplus(-u) and u cancel at 0",
     ),
     Rule(
+        "softplus-tilted-double",
+        add(_f("softplus", mul(Number(Fraction(-2)), U)), U, REST),
+        add(_f("log_cosh", U), _f("log", TWO), REST),
+        "the terms, and their slopes, cancel at 0",
+    ),
+    Rule(
         "one-minus-cos",
         add(ONE, neg(_f("cos", U)), REST),
         add(mul(TWO, _f("square", _f("sin", div(U, TWO)))), REST),
@@ -432,6 +447,18 @@ RULES: tuple[Rule, ...] = (
         "u/v + log(v) - log(u) has the slope 0 at 1, where those of its terms cancel",
     ),
     Rule(
+        "itakura-saito-of-difference",
+        add(div(sub(U, V), V), neg(_f("log", div(U, V))), REST),
+        add(_f("itakura_saito", U, V), REST),
+        "(u - v)/v - log(u/v) loses its digits where u is close to v",
+    ),
+    Rule(
+        "itakura-saito-of-difference-inverse",
+        add(div(sub(U, V), V), _f("log", div(V, U)), REST),
+        add(_f("itakura_saito", U, V), REST),
+        "(u - v)/v + log(v/u) loses its digits where u is close to v",
+    ),
+    Rule(
         "log-of-share",
         _f("log", div(U, add(U, V))),
         neg(_f("log1p", div(V, U))),
@@ -473,6 +500,128 @@ RULES: tuple[Rule, ...] = (
     ),
     # Special functions.
     Rule(
+        "poisson-peak",
+        add(neg(mul(V, _f("log", U))), U, _lgamma(add(V, ONE)), REST),
+        add(_f("kl_div", V, U), _f("poisson_peak", V), REST),
+        "the terms cancel where a large count is close to its mean",
+        Condition.V_NONNEGATIVE,
+    ),
+    Rule(
+        "poisson-peak-xlogy",
+        add(neg(_f("xlogy", V, U)), U, _lgamma(add(V, ONE)), REST),
+        add(_f("kl_div", V, U), _f("poisson_peak", V), REST),
+        "the terms cancel where a large count is close to its mean",
+        Condition.V_NONNEGATIVE,
+    ),
+    Rule(
+        "log-multiset",
+        add(_lgamma(add(U, V)), neg(_lgamma(U)), neg(_lgamma(add(V, ONE))), REST),
+        add(_f("log_multiset", U, V), REST),
+        "logarithms of large factorials cancel",
+        Condition.V_COUNT,
+    ),
+    Rule(
+        "log-multiset-negated",
+        add(neg(_lgamma(add(U, V))), _lgamma(U), _lgamma(add(V, ONE)), REST),
+        sub(REST, _f("log_multiset", U, V)),
+        "logarithms of large factorials cancel",
+        Condition.V_COUNT,
+    ),
+    Rule(
+        "lgamma-difference-by-label",
+        add(neg(_lgamma(U)), _lgamma(add(U, V)), REST),
+        add(_f("lgamma_difference", U, V), REST),
+        "the terms, and their slopes, cancel where u is large",
+        Condition.V_LABEL,
+    ),
+    Rule(
+        "lgamma-difference-by-label-negated",
+        add(_lgamma(U), neg(_lgamma(add(U, V))), REST),
+        sub(REST, _f("lgamma_difference", U, V)),
+        "the terms, and their slopes, cancel where u is large",
+        Condition.V_LABEL,
+    ),
+    Rule(
+        "log-beta",
+        add(_lgamma(U), _lgamma(V), neg(_lgamma(add(U, V))), REST),
+        add(_f("log_beta", U, V), REST),
+        "the terms, and their slopes, cancel where u or v is large",
+    ),
+    Rule(
+        "log-beta-negated",
+        add(neg(_lgamma(U)), neg(_lgamma(V)), _lgamma(add(U, V)), REST),
+        sub(REST, _f("log_beta", U, V)),
+        "the terms, and their slopes, cancel where u or v is large",
+    ),
+    Rule(
+        "lgamma-difference",
+        add(neg(_lgamma(U)), _lgamma(add(U, V)), REST),
+        add(_f("lgamma_difference", U, V), REST),
+        "the terms, and their slopes, cancel where u is large",
+        Condition.V_NONNEGATIVE,
+    ),
+    Rule(
+        "lgamma-difference-negated",
+        add(_lgamma(U), neg(_lgamma(add(U, V))), REST),
+        sub(REST, _f("lgamma_difference", U, V)),
+        "the terms, and their slopes, cancel where u is large",
+        Condition.V_NONNEGATIVE,
+    ),
+    Rule(
+        "log-i0e",
+        _f("log", _f("i0e", U)),
+        _f("log_i0e", U),
+        "i0e(u) is close to 1 where u is small; the two terms of its slope cancel",
+    ),
+    Rule(
+        "log-i0e-product",
+        _f("log", mul(_f("i0e", U), V)),
+        add(_f("log_i0e", U), _f("log", V)),
+        "i0e(u) is close to 1 where u is small; the two terms of its slope cancel",
+    ),
+    Rule(
+        "log-i0",
+        add(_f("log_i0e", U), _f("abs", U), REST),
+        add(_f("log_i0", U), REST),
+        "the terms, and their slopes, cancel where u is small",
+    ),
+    Rule(
+        "erf-complement",
+        add(ONE, _f("erf", U)),
+        _f("erfc", neg(U)),
+        "1 + erf(u) is 0 from u = -4 on in float32",
+    ),
+    Rule(
+        "normal-cdf-complement",
+        sub(ONE, _f("normal_cdf", U)),
+        _f("normal_cdf", neg(U)),
+        "1 - normal_cdf(u) is 0 from u = 6 on in float32",
+    ),
+    Rule(
+        "log-half-erfc",
+        _f("log", mul(_HALF, _f("erfc", U))),
+        _f("normal_logcdf", neg(mul(_ROOT_OF_2, U))),
+        "erfc underflows above u = 9",
+    ),
+    Rule(
+        "log-erfc-halved",
+        _f("log", div(_f("erfc", U), TWO)),
+        _f("normal_logcdf", neg(mul(_ROOT_OF_2, U))),
+        "erfc underflows above u = 9",
+    ),
+    Rule(
+        "log-erfc",
+        _f("log", _f("erfc", U)),
+        add(_f("normal_logcdf", neg(mul(_ROOT_OF_2, U))), _f("log", TWO)),
+        "erfc underflows above u = 9",
+    ),
+    Rule(
+        "root-over-root",
+        mul(_f("sqrt", V), div(U, _f("sqrt", V))),
+        U,
+        "nothing is rounded",
+    ),
+    Rule(
         "erfc",
         sub(ONE, _f("erf", U)),
         _f("erfc", U),
@@ -498,6 +647,30 @@ RULES: tuple[Rule, ...] = (
     ),
     # Powers.
     Rule("square", power(U, TWO), _f("square", U), "cheaper than a power"),
+    Rule(
+        "quotient-of-squares",
+        div(_f("square", U), _f("square", V)),
+        _f("square", div(U, V)),
+        "the square of a small divisor underflows, that of a large one overflows",
+    ),
+    Rule(
+        "quotient-by-square",
+        div(_f("square", U), mul(_f("square", V), W)),
+        div(_f("square", div(U, V)), W),
+        "the square of a small divisor underflows, that of a large one overflows",
+    ),
+    Rule(
+        "quotient-of-square",
+        div(mul(_f("square", U), W), _f("square", V)),
+        mul(_f("square", div(U, V)), W),
+        "the square of a small divisor underflows, that of a large one overflows",
+    ),
+    Rule(
+        "quotient-with-squares",
+        div(mul(_f("square", U), W), mul(_f("square", V), X)),
+        mul(_f("square", div(U, V)), div(W, X)),
+        "the square of a small divisor underflows, that of a large one overflows",
+    ),
     Rule("sqrt", power(U, _HALF), _f("sqrt", U), "cheaper than a power"),
     Rule(
         "reciprocal",

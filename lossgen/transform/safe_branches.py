@@ -25,6 +25,10 @@ _SAFE: dict[str, Expr] = {
     "log": ONE,
     "sqrt": ONE,
     "lgamma": ONE,
+    "lgamma_difference": ONE,
+    "log_beta": ONE,
+    "log_multiset": ONE,
+    "poisson_peak": ONE,
     "digamma": ONE,
     "trigamma": ONE,
     "pow": ONE,
@@ -37,6 +41,9 @@ _SAFE_SECOND: dict[str, Expr] = {
     "xlog1py": ZERO,
     "kl_div": ONE,
     "itakura_saito": ONE,
+    "lgamma_difference": ONE,
+    "log_beta": ONE,
+    "log_multiset": ONE,
 }
 """The same for the second argument."""
 

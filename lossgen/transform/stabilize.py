@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
+from lossgen.analysis.proofs import is_nonnegative
+from lossgen.analysis.ranges import Ranges
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
     ONE,
@@ -16,6 +18,7 @@ from lossgen.ir.expr import (
     Symbol,
     add,
     apply,
+    depends_on,
     mul,
     rebuild,
     sub,
@@ -23,7 +26,8 @@ from lossgen.ir.expr import (
     symbols,
 )
 from lossgen.ir.loss import Loss
-from lossgen.transform.patterns import Bindings, instantiate, match
+from lossgen.transform.gamma_arguments import aligned
+from lossgen.transform.patterns import Bindings, instantiate, matches
 from lossgen.transform.rules import RULES, Condition, Rule, U, V, W, Y
 
 Rewriter = Callable[[Expr], Expr]
@@ -43,10 +47,11 @@ def stabilizer(
         without: The names of rules that are not to be used.
     """
     rules = [rule for rule in RULES if rule.name not in without]
+    ranges = Ranges.of_loss(loss)
 
     def visit(node: Expr) -> Expr:
         for _ in range(_LIMIT):
-            found = _first(node, rules, loss)
+            found = _first(node, rules, ranges)
             if found is None:
                 return _collected(node)
             rule, node = found
@@ -55,7 +60,7 @@ def stabilizer(
         return node
 
     def stabilize(expr: Expr) -> Expr:
-        normal = rebuild(expr, lambda node: _unclipped(_folded(node), loss))
+        normal = rebuild(expr, lambda node: _normal(node, ranges))
         return rebuild(rebuild(normal, visit), _without_select)
 
     return stabilize
@@ -74,26 +79,35 @@ def to_logits(loss: Loss) -> Rewriter:
     return lambda expr: substitute(expr, {y_pred: head})
 
 
-def _first(node: Expr, rules: list[Rule], loss: Loss) -> tuple[Rule, Expr] | None:
+def _normal(node: Expr, ranges: Ranges) -> Expr:
+    return aligned(_unclipped(_folded(node), ranges.loss), ranges)
+
+
+def _first(node: Expr, rules: list[Rule], ranges: Ranges) -> tuple[Rule, Expr] | None:
     if not isinstance(node, Apply):
         return None
     for rule in rules:
-        bindings = match(rule.pattern, node)
-        if bindings is None:
-            continue
-        if not _holds(rule.condition, bindings, loss):
-            continue
-        return rule, instantiate(rule.replacement, bindings)
+        for bindings in matches(rule.pattern, node):
+            if _holds(rule.condition, bindings, ranges):
+                return rule, instantiate(rule.replacement, bindings)
     return None
 
 
-def _holds(condition: Condition, bindings: Bindings, loss: Loss) -> bool:
+def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
+    loss = ranges.loss
     if condition is Condition.NONE:
         return True
     if condition is Condition.W_POSITIVE:
         return _is_positive(bindings[W], loss)
     if condition is Condition.SHARED_TERM:
         return _share_terms(bindings[U], bindings[V])
+    if condition is Condition.V_NONNEGATIVE:
+        return is_nonnegative(bindings[V], ranges)
+    if condition is Condition.V_LABEL:
+        predicted = depends_on(bindings[V], Role.Y_PRED, Role.DERIVED)
+        return not predicted and is_nonnegative(bindings[V], ranges)
+    if condition is Condition.V_COUNT:
+        return _is_count(bindings[V], loss)
     label = bindings[Y]
     if not isinstance(label, Symbol):
         return False
@@ -111,6 +125,14 @@ def _is_positive(expr: Expr, loss: Loss) -> bool:
         return False
     lower = loss.variable(expr.name).domain.lower
     return lower.approx > 0 or (lower.approx == 0 and lower.open)
+
+
+def _is_count(expr: Expr, loss: Loss) -> bool:
+    if not isinstance(expr, Symbol) or expr.role is not Role.Y_TRUE:
+        return False
+    domain = loss.variable(expr.name).domain
+    whole = all(value >= 0 and value.denominator == 1 for value in domain.labels)
+    return domain.kind is DomainKind.COUNT or (bool(domain.labels) and whole)
 
 
 def _share_terms(left: Expr, right: Expr) -> bool:

@@ -10,7 +10,7 @@ from standin import array, run
 
 from lossgen.backend.printer import Printer
 from lossgen.ir.expr import rebuild, symbols, walk
-from lossgen.transform.rules import RULES, Condition, W, Y
+from lossgen.transform.rules import RULES, Condition, V, W, Y
 from lossgen.transform.stabilize import stabilizer, to_logits
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -60,7 +60,11 @@ def _drawn(symbol, rule, generator):
         return array([[int(index == chosen) for index in range(3)]])
     if symbol == Y:
         return array([[generator.randint(0, 1)] * 3])
+    if symbol == V and rule.condition is Condition.V_COUNT:
+        return array([[generator.randint(0, 20) for _ in range(3)]])
     spread = generator.choice([1, 8])
+    if symbol == V and rule.condition in (Condition.V_NONNEGATIVE, Condition.V_LABEL):
+        return array([[generator.expovariate(1 / spread) for _ in range(3)]])
     if symbol == W and rule.condition is Condition.W_POSITIVE:
         return array([[generator.expovariate(1 / spread) for _ in range(3)]])
     return array([[generator.gauss(0, spread) for _ in range(3)]])
@@ -99,6 +103,7 @@ def _selected(expr):
 BINARY = "y_true: binary\ny_pred: probability\n"
 LOGITS = "y_true: binary\ny_pred: {domain: probability, logits: sigmoid}\n"
 CLASSES = "y_true: one_hot\ny_pred: {domain: simplex, logits: softmax}\n"
+COUNTS = "y_true: count\ny_pred: positive\n"
 FORMULAS = {
     "binary-mixture": ("y_true*sin(y_pred) + (1 - y_true)*cos(y_pred)", BINARY),
     "binary-complement": (
@@ -209,6 +214,68 @@ FORMULAS = {
         "log(y_pred) - log(y_true) + y_true/y_pred",
         "y_true: positive\ny_pred: positive\n",
     ),
+    "itakura-saito-of-difference": (
+        "(y_true - y_pred)/y_pred - log(y_true/y_pred)",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "itakura-saito-of-difference-inverse": (
+        "log(y_pred/y_true) + (y_true - y_pred)/y_pred",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "softplus-tilted-double": (
+        "y_pred - y_true + softplus(-2*(y_pred - y_true)) - log(2)",
+        "",
+    ),
+    "poisson-peak": ("y_pred - y_true*log(y_pred) + lgamma(y_true + 1)", COUNTS),
+    "poisson-peak-xlogy": (
+        "y_pred - xlogy(y_true, y_pred) + lgamma(y_true + 1)",
+        COUNTS,
+    ),
+    "log-multiset": (
+        "lgamma(y_true + y_pred) - lgamma(y_pred) - lgamma(1 + y_true)",
+        COUNTS,
+    ),
+    "log-multiset-negated": (
+        "lgamma(y_pred) + lgamma(y_true + 1) - lgamma(y_pred + y_true)",
+        COUNTS,
+    ),
+    "lgamma-difference-by-label": (
+        "lgamma((y_pred + 1)/2) - lgamma(y_pred/2) + 0*y_true",
+        COUNTS,
+    ),
+    "lgamma-difference-by-label-negated": (
+        "lgamma(0.5*y_pred) - lgamma(y_pred/2 + 0.5) + 0*y_true",
+        COUNTS,
+    ),
+    "log-beta": (
+        "lgamma(a) + lgamma(b) - lgamma(b + a) - log(y_true)",
+        "y_true: unit\ny_pred: {channels: {a: positive, b: positive}}\n",
+    ),
+    "log-beta-negated": (
+        "y_true*(lgamma(phi) - lgamma(mu*phi) - lgamma((1 - mu)*phi))",
+        "y_true: unit\ny_pred: {channels: {mu: probability, phi: positive}}\n",
+    ),
+    "lgamma-difference": (
+        "lgamma(a + b) - lgamma(a) - y_true",
+        "y_pred: {channels: {a: positive, b: positive}}\n",
+    ),
+    "lgamma-difference-negated": (
+        "lgamma(a) - lgamma(a + b) - y_true",
+        "y_pred: {channels: {a: positive, b: positive}}\n",
+    ),
+    "log-i0e": ("log(i0e(y_pred)) - y_true", ""),
+    "log-i0e-product": ("log(2*pi*i0e(y_pred)) - y_true", ""),
+    "log-i0": ("log(i0e(y_pred)) + abs(y_pred) - y_true*y_pred", ""),
+    "erf-complement": ("y_true*(1 + erf(y_pred))", ""),
+    "normal-cdf-complement": ("y_true*(1 - normal_cdf(y_pred))", ""),
+    "log-half-erfc": ("-log(0.5*(1 + erf(y_true*y_pred/sqrt(2))))", ""),
+    "log-erfc-halved": ("-log(erfc(y_true*y_pred/sqrt(2))/2)", ""),
+    "log-erfc": ("-log(erfc(y_true*y_pred))", ""),
+    "root-over-root": ("y_true - exp(sqrt(2)*(y_pred/sqrt(2)))", ""),
+    "quotient-of-squares": ("(y_true - y_pred)**2/3**2", ""),
+    "quotient-by-square": ("(y_true - y_pred)**2/(2*3**2)", ""),
+    "quotient-of-square": ("2*(y_true - y_pred)**2/3**2", ""),
+    "quotient-with-squares": ("2*(y_true - y_pred)**2/(5*3**2)", ""),
     "log-of-share": (
         "log(y_pred/(y_true + y_pred))",
         "y_true: positive\ny_pred: positive\n",
