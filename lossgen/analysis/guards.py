@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -41,12 +41,18 @@ class Guard:
 
 
 def guards(expr: Expr, ranges: Ranges) -> tuple[Guard, ...]:
-    """The guards that y_pred can bring to 0, in the order of the tree."""
+    """The guards that y_pred can bring to 0, in the order of the tree.
+
+    Of a node that occurs several times, what is known is what holds at each occurrence.
+    """
     found: dict[tuple[Expr, Expr], Guard] = {}
     for guard in _collect(expr, ranges):
         spend(_STEPS_OF_A_GUARD)
         if depends_on(guard.difference, Role.Y_PRED) and guard.reachable:
-            found.setdefault((guard.node, guard.difference), guard)
+            key = guard.node, guard.difference
+            known = found.get(key)
+            shared = known.ranges.shared(guard.ranges) if known else guard.ranges
+            found[key] = replace(guard, ranges=shared)
     return tuple(found.values())
 
 

@@ -42,15 +42,14 @@ _NEARLY_ZERO = Number(Fraction(1, 10**12))
 
 def points_in(
     loss: Loss, guard: Guard, cell: Cell, place: Locus, samples: tuple[Sample, ...]
-) -> Locus | None:
-    """Points of a locus that lie in a cell, if a search finds any."""
-    found = (
-        located
-        for moved in _candidates(loss, guard, cell, place, samples)
-        for located in loci(guard, place.variable, moved) or ()
-        if located.name == place.name and touched(cell, truth_at([cell], located))
-    )
-    return next(found, None)
+) -> Iterator[Locus]:
+    """Points of a locus of which some lie in a cell, as a search finds them."""
+    for moved in _candidates(loss, guard, cell, place, samples):
+        for located in loci(guard, place.variable, moved) or ():
+            if located.name == place.name:
+                truth = truth_at([cell], located)
+                if touched(cell, truth):
+                    yield located
 
 
 def _candidates(
@@ -67,7 +66,8 @@ def points_inside(
 ) -> Locus | None:
     """Points of a locus within the prediction's domain, if a search finds any."""
     zero = Apply("lt", (Apply("abs", (guard.difference,)), _NEARLY_ZERO))
-    return points_in(loss, guard, Cell((*interior(place), zero), ()), place, samples)
+    cell = Cell((*interior(place), zero), ())
+    return next(points_in(loss, guard, cell, place, samples), None)
 
 
 def _towards(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from mpmath import mp
@@ -41,6 +42,7 @@ from lossgen.ir.expr import Apply, Role, sub, substitute, symbols, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 _ROWS = 10
+_HITS = 4  # points of a cell that are looked at where a break should show
 _UNKNOWN = "unknown"
 
 
@@ -165,7 +167,7 @@ def _found(
     """The breaks at known points, and in the cells that none of these lies in."""
     for place in places:
         yield from _break_at(loss, guard, place, report)
-    searched: dict[tuple[Cell, str], Locus | None] = {}
+    searched: dict[tuple[Cell, str], bool] = {}
     for cell, place in unseen(loss, guard, variable, places):
         key = cell, place.name
         if searched.get(key):
@@ -178,14 +180,30 @@ def _found(
         if expansion is not None and found is None:
             continue
         if key not in searched:
-            searched[key] = points_in(loss, guard, cell, place, samples_of(loss))
-        known = searched[key]
-        if known is not None:
-            yield from _break_at(loss, guard, known, report)
-        elif found is not None and found.kink.order:
+            hits = points_in(loss, guard, cell, place, samples_of(loss))
+            located: list[Locus] = []
+            for hit in islice(hits, 1 if found is None else _HITS):
+                located.append(hit)
+                shown = tuple(_break_at(loss, guard, hit, report))
+                yield from shown
+                if shown:
+                    break
+            searched[key] = bool(located)
+            if located and (shown or found is None or not _vanishes(pinned, located)):
+                continue
+        if found is not None and found.kink.order:
             yield found
-        else:
+        elif not searched[key]:
             _report_unproved(loss, guard, report)
+
+
+def _vanishes(pinned: Loss, located: list[Locus]) -> bool:
+    """Whether a break of one formula is too small to be seen at some points of it.
+
+    One term of ``log_softmax`` may outweigh the others beyond all digits.
+    """
+    expansions = (expand(pinned, place) for place in located)
+    return all(item is not None and item.agrees for item in expansions)
 
 
 def _break_at(

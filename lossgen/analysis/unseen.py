@@ -37,11 +37,24 @@ def unseen(
     """Cells that may touch a locus although no point of it is known to lie in them."""
     candidates = [cell for cell in cells(loss.expression) if _other(cell, guard)]
     candidates.extend(in_force(loss.expression, guard))
-    for place in places:
+    for alike in _by_root(places):
+        place, *others = alike
         truth = truth_at(candidates, place)
+        for other in others:
+            more = truth_at(candidates, other)
+            truth = {item: (*found, *more[item]) for item, found in truth.items()}
         for cell in candidates:
             if not touched(cell, truth) and _possible(cell, guard, place):
                 yield _missing(cell, truth), place
+
+
+def _by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
+    """Points on the same solved piece together; a searched one may be of many pieces."""
+    groups: dict[tuple[str, int], list[Locus]] = {}
+    for count, place in enumerate(places):
+        key = (place.name, -1 if place.root is not None else count)
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
 
 
 def _missing(cell: Cell, truth: Truth) -> Cell:
