@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from mpmath import mp
 
 from lossgen.analysis.cells import Cell
-from lossgen.analysis.evolution import evolved
+from lossgen.analysis.evolution import evolved, vanishing
 from lossgen.analysis.guards import Guard, compared
 from lossgen.analysis.loci import DIGITS, Locus, inside, loci
-from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample, satisfying
 from lossgen.analysis.unseen import interior, on_root, touched, truth_at
 from lossgen.analysis.zeros import solve
@@ -22,7 +22,6 @@ from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.expr import (
     ONE,
-    Apply,
     Expr,
     Number,
     Role,
@@ -37,7 +36,6 @@ _OFFSETS = tuple(
     Fraction(*item) for item in ((1, 7), (-1, 7), (13, 11), (-13, 11), (0, 1))
 )
 _BETWEEN = Fraction(1, 3)
-_NEARLY_ZERO = Number(Fraction(1, 10**12))
 
 
 def points_in(
@@ -65,8 +63,7 @@ def points_inside(
     loss: Loss, guard: Guard, place: Locus, samples: tuple[Sample, ...]
 ) -> Locus | None:
     """Points of a locus within the prediction's domain, if a search finds any."""
-    zero = Apply("lt", (Apply("abs", (guard.difference,)), _NEARLY_ZERO))
-    cell = Cell((*interior(place), zero), ())
+    cell = Cell((*interior(place), vanishing(guard.difference)), ())
     return next(points_in(loss, guard, cell, place, samples), None)
 
 
@@ -75,7 +72,7 @@ def _towards(
 ) -> Iterator[Sample]:
     """Samples in which one input was moved to where a condition of the cell begins.
 
-    Or between the edges of two, which may be close to one another.
+    Or between the edges of two, or of one and the domain, which may be close.
     """
     moved = [on_root(condition, place) for condition in cell.conditions]
     gaps = [
@@ -89,9 +86,16 @@ def _towards(
         edges = [edge for edge in found if edge is not None]
         for edge in edges:
             yield from _beside(loss, variable, edge, ONE, sample, _OFFSETS)
-        for edge, other in combinations(edges, 2):
+        ends = _finite_ends(variable) if edges else ()
+        for edge, other in (*combinations(edges, 2), *product(edges, ends)):
             width = sub(other, edge)
             yield from _beside(loss, variable, edge, width, sample, (_BETWEEN,))
+
+
+def _finite_ends(variable: Variable) -> tuple[Expr, ...]:
+    values = domain_interval(variable.domain)
+    ends = (values.lower, values.upper)
+    return tuple(Number(end) for end in ends if isinstance(end, Fraction))
 
 
 def _edge(difference: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:

@@ -12,8 +12,10 @@ from mpmath import mp, mpf
 from lossgen.analysis.cells import Cell, above, both, cells, in_force
 from lossgen.analysis.guards import Guard
 from lossgen.analysis.loci import DIGITS, Locus, by_label
-from lossgen.analysis.ranges import domain_interval
+from lossgen.analysis.ranges import Ranges, domain_interval
+from lossgen.analysis.summands import is_differentiable
 from lossgen.calculus.arrays import Array
+from lossgen.calculus.differentiate import directional_derivative
 from lossgen.calculus.evaluate import Evaluation, ray
 from lossgen.calculus.jets import Ties
 from lossgen.ir.expr import (
@@ -22,6 +24,8 @@ from lossgen.ir.expr import (
     Apply,
     Expr,
     Number,
+    Symbol,
+    mul,
     replace_nodes,
     substitute,
     walk,
@@ -37,6 +41,7 @@ def unseen(
     """Cells that may touch a locus although no point of it is known to lie in them."""
     candidates = [cell for cell in cells(loss.expression) if _other(cell, guard)]
     candidates.extend(in_force(loss.expression, guard))
+    candidates.extend(_turned(guard, variable))
     for alike in _by_root(places):
         place, *others = alike
         truth = truth_at(candidates, place)
@@ -49,7 +54,7 @@ def unseen(
 
 
 def _by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
-    """Points on the same solved piece together; a searched one may be of many pieces."""
+    """Points of the same solved piece together; a searched one may be of many."""
     groups: dict[tuple[str, int], list[Locus]] = {}
     for count, place in enumerate(places):
         key = (place.name, -1 if place.root is not None else count)
@@ -59,10 +64,40 @@ def _by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
 
 def _missing(cell: Cell, truth: Truth) -> Cell:
     """The cell without the formulas that hold at points of the locus anyway."""
+    if not cell.formulas:
+        return cell
     pairs = zip(cell.conditions, cell.formulas, strict=True)
     holds = all if cell.joint else any
     kept = [formula for condition, formula in pairs if not holds(truth[condition])]
     return replace(cell, formulas=tuple(kept) or cell.formulas[-1:])
+
+
+def _turned(guard: Guard, variable: Variable) -> Iterator[Cell]:
+    """Where a guard rises through 0, and where it falls: the two sides are swapped."""
+    symbol, difference = variable.symbol, guard.difference
+    if guard.node.op in _BY_ELEMENT or not is_differentiable(difference):
+        return
+    if any(_reduces(node, symbol) for node in walk(difference)):
+        return
+    slope = directional_derivative(difference, {symbol: ONE}, guard.ranges.loss)
+    factors = slope.args if isinstance(slope, Apply) and slope.op == "mul" else (slope,)
+    open_ = [factor for factor in factors if _may_change_sign(factor, guard.ranges)]
+    if open_:
+        sign = mul(*open_)
+        for sides in ((sign, ZERO), (ZERO, sign)):
+            yield Cell((above(*sides),), ())
+
+
+_BY_ELEMENT = ("amax", "amin", "norm")
+
+
+def _may_change_sign(expr: Expr, ranges: Ranges) -> bool:
+    values = ranges.of(expr)
+    return values.lower < 0 < values.upper
+
+
+def _reduces(node: Expr, symbol: Symbol) -> bool:
+    return isinstance(node, Apply) and node.axis is not None and symbol in walk(node)
 
 
 def _other(cell: Cell, guard: Guard) -> bool:
@@ -114,7 +149,7 @@ def _possible(cell: Cell, guard: Guard, place: Locus) -> bool:
     if not known:
         return True
     known.extend(interior(place))
-    if place.root is None and guard.node.op not in ("amax", "amin", "norm"):
+    if place.root is None and guard.node.op not in _BY_ELEMENT:
         known.append(Apply("eq", (guard.difference, ZERO)))
     return any(
         not guard.ranges.given(case, True).of(ONE).empty
@@ -144,8 +179,9 @@ def _tie(cell: Cell, guard: Guard) -> dict[Expr, Expr]:
     node = guard.node
     if node.op in ("abs", "relu"):
         return {node: ZERO}
-    last, formula = cell.formulas[-1]
-    tied = formula if last == node else node
+    tied: Expr = node
+    if cell.formulas and cell.formulas[-1][0] == node:
+        tied = cell.formulas[-1][1]
     if isinstance(tied, Apply) and tied.op in ("max", "min"):
         first, *others = dict.fromkeys(tied.args)
         if len(others) == 1:
@@ -198,8 +234,5 @@ def on_root(expr: Expr, place: Locus) -> Expr | None:
     symbol = place.variable.symbol
     if place.root is None or symbol not in set(walk(expr)):
         return expr
-    reduced = any(
-        isinstance(node, Apply) and node.axis is not None and symbol in set(walk(node))
-        for node in walk(expr)
-    )
+    reduced = any(_reduces(node, symbol) for node in walk(expr))
     return None if reduced else substitute(expr, {symbol: place.root})
