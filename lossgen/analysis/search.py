@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 from mpmath import mp
@@ -17,7 +18,7 @@ from lossgen.analysis.loci import DIGITS, Locus, inside, loci
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample, satisfying
 from lossgen.analysis.unseen import interior, on_root, touched, truth_at
-from lossgen.analysis.zeros import solve
+from lossgen.analysis.zeros import roots, solve, zeros
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.expr import (
@@ -28,6 +29,7 @@ from lossgen.ir.expr import (
     Symbol,
     depends_on,
     sub,
+    substitute,
     walk,
 )
 from lossgen.ir.loss import Loss, Variable
@@ -36,6 +38,7 @@ _OFFSETS = tuple(
     Fraction(*item) for item in ((1, 7), (-1, 7), (13, 11), (-13, 11), (0, 1))
 )
 _BETWEEN = Fraction(1, 3)
+_MAX_VERTICES = 8
 
 
 def points_in(
@@ -136,10 +139,44 @@ def _beside(
             yield placed
 
 
+def vertices(
+    loss: Loss, guard: Guard, variable: Variable, samples: tuple[Sample, ...]
+) -> Iterator[Sample]:
+    """Points with a label or a parameter moved to where two pieces of a locus meet.
+
+    A condition on ``min(u, v)`` or ``abs(u) + abs(v)`` may hold there alone.
+    """
+    pieces = zeros(guard.difference)
+    if len(pieces) < 2:
+        return
+    edges: dict[tuple[Variable, Expr], None] = {}
+    for piece in pieces:
+        for root in roots(piece, variable.symbol, guard.ranges) or ():
+            for other in pieces:
+                gap = substitute(other, {variable.symbol: root})
+                for moved in loss.of_role(Role.Y_TRUE, Role.PARAMETER):
+                    edge = _edge(gap, moved.symbol, guard.ranges)
+                    if edge is not None and len(edges) < _MAX_VERTICES:
+                        edges[moved, edge] = None
+    for sample in samples:
+        for moved, edge in edges:
+            yield from _beside(loss, moved, edge, ONE, sample, (Fraction(0),))
+
+
+def _belongs(variable: Variable, value: Any) -> bool:
+    """Whether a value lies in a domain, at a closed end for instance."""
+    values = domain_interval(variable.domain)
+    ends = ((values.lower, values.lower_open), (values.upper, values.upper_open))
+    return inside(variable, value) or any(
+        isinstance(end, Fraction) and not is_open and value == mp.mpmathify(end)
+        for end, is_open in ends
+    )
+
+
 def _kept(variable: Variable, sample: Sample, moved: Array) -> Sample:
     """The sample with an input replaced, where that stays inside its domain."""
     placed = sample.moved(variable.name, moved)
-    allowed: Array = np.array([inside(variable, item) for item in moved.flat])
+    allowed: Array = np.array([_belongs(variable, item) for item in moved.flat])
     if not moved.ndim:
         return placed if allowed.all() else replace(placed, rows=0)
     by_row: Array = allowed.reshape(sample.rows, -1)

@@ -16,6 +16,7 @@ from mpmath import mp
 
 from lossgen.analysis.batches import as_written, batches_as_samples
 from lossgen.analysis.cells import Cell
+from lossgen.analysis.closed import at_closed_ends_of
 from lossgen.analysis.expansions import (
     EQUAL,
     Expansion,
@@ -24,8 +25,8 @@ from lossgen.analysis.expansions import (
     value_at,
 )
 from lossgen.analysis.guards import Guard, compared, guards
-from lossgen.analysis.limits import approach
-from lossgen.analysis.loci import DIGITS, Locus, is_solved, name_of
+from lossgen.analysis.limits import Divergence, approach
+from lossgen.analysis.loci import DIGITS, Locus, inside, is_solved, name_of
 from lossgen.analysis.places import last_lengths, places_of, samples_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
@@ -97,6 +98,7 @@ class _Break:
     witness: str
     slopes: tuple[list[Any], list[Any], list[Any]] | None = None
     isolated: str | None = None  # the value at the point, where the two sides agree
+    at_end: bool = False  # of the domain: there is one side
     infinite: bool = False
 
 
@@ -137,6 +139,8 @@ def _worst(orders: Iterator[int]) -> Smoothness:
 def _breaks(
     loss: Loss, guard: Guard, variable: Variable, report: Report
 ) -> Iterator[_Break]:
+    if guard.branching:
+        yield from _break_at_end(loss, guard, variable, report)
     places = places_of(loss, guard, variable)
     if places is None:
         if guard.branching:
@@ -217,9 +221,25 @@ def _break_at(
         _report_unproved(loss, guard, report)
     elif isinstance(found, Expansion):
         item = _compared(loss, guard, place, found)
-        if item is not None:
+        if item is not None and item.kink.order == 0 and not _is_inside(place):
+            _report_unproved(loss, guard, report)
+        elif item is not None:
             yield item
-    elif found.order:
+    else:
+        yield from _infinite(loss, guard, place, found, report)
+
+
+def _is_inside(place: Locus) -> bool:
+    """Whether a point of a locus is one of the domain: others are no witnesses."""
+    array = place.sample.environment[place.variable.name]
+    return any(inside(place.variable, row.flat[0]) for row in array)
+
+
+def _infinite(
+    loss: Loss, guard: Guard, place: Locus, found: Divergence, report: Report
+) -> Iterator[_Break]:
+    """Where the loss or its slope is infinite beside a locus."""
+    if found.order:
         _report_infinite_slope(guard, place, report)
     else:
         kink = Kink(
@@ -227,6 +247,25 @@ def _break_at(
         )
         witness = place.sample.describe(found.row, _inputs(loss))
         yield _Break(kink, witness, infinite=True)
+
+
+def _break_at_end(
+    loss: Loss, guard: Guard, variable: Variable, report: Report
+) -> Iterator[_Break]:
+    """What happens at the closed ends of a domain, where a guard is 0 there."""
+    found: set[str] = set()
+    for place, beside in at_closed_ends_of(loss, guard, variable):
+        if place.name in found:
+            continue
+        if isinstance(beside, Divergence):
+            items = list(_infinite(loss, guard, place, beside, report))
+            found.add(place.name)
+        else:
+            item = _isolated(loss, guard, place, beside)
+            items = [] if item is None else [item]
+        for item in items:
+            found.add(place.name)
+            yield replace(item, at_end=True)
 
 
 def _limit(value: Any) -> str:
@@ -365,7 +404,10 @@ def _report_kink(item: _Break, report: Report) -> None:
 def _jump_text(item: _Break) -> str:
     kink = item.kink
     if item.isolated is not None:
-        return f"at {item.witness} it is {item.isolated}, and {kink.left} on both sides"
+        beside = "just inside" if item.at_end else "on both sides"
+        return f"at {item.witness} it is {item.isolated}, and {kink.left} {beside}"
+    if item.at_end:
+        return f"just inside of {item.witness} it is {kink.left}"
     return (
         f"at {item.witness} it is {kink.left} on the left and {kink.right} on the right"
     )
