@@ -23,7 +23,7 @@ from lossgen.analysis.spelling import spell_equal
 from lossgen.analysis.unseen import is_reduced
 from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.domain import DomainKind
-from lossgen.ir.expr import Number, substitute, walk
+from lossgen.ir.expr import Number, substitute
 from lossgen.ir.loss import Loss, Variable
 
 _ROWS = 10
@@ -62,7 +62,7 @@ def _closed_ends(variable: Variable) -> Iterator[tuple[Fraction, int]]:
 
 def _may_vanish(guard: Guard, variable: Variable, end: Fraction) -> bool:
     """Whether the ranges admit the guard to be 0 at an end."""
-    if any(is_reduced(node, variable.symbol) for node in walk(guard.difference)):
+    if is_reduced(guard.difference, variable.symbol):
         return True
     there = substitute(guard.difference, {variable.symbol: Number(end)})
     return guard.ranges.of(there).contains(Fraction(0))

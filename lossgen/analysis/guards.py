@@ -34,9 +34,17 @@ class Guard:
 
     @cached_property
     def reachable(self) -> bool:
-        """Whether the difference can be 0, as far as its range tells."""
+        """Whether the difference can be 0, or change sign, as far as its range tells.
+
+        Where one of two sides is never the smaller one, ``max`` is that side, smooth or
+        not, even where they touch.
+        """
         if self.node.op in ("amax", "amin"):
             return True
+        if self.node.op in _BY_SIGN:
+            values = self.ranges.of(self.difference)
+            if values.lower >= 0 or values.upper <= 0:
+                return False
         return not self.ranges.nonzero(self.difference)
 
 
@@ -108,6 +116,9 @@ def _power_base(node: Apply) -> Iterator[Expr]:
     if value is None or value.denominator != 1:
         yield base
 
+
+_BY_SIGN = ("abs", "i0e", "relu", "max", "min", "clip")
+"""Operations that are one formula where a difference is positive, one elsewhere."""
 
 _DIFFERENCES: dict[str, Callable[[Apply], Iterator[Expr]]] = {
     "abs": _argument,

@@ -28,8 +28,9 @@ from lossgen.analysis.samples import (
     typical_length,
 )
 from lossgen.analysis.search import points_inside, vertices
+from lossgen.analysis.unseen import is_reduced
 from lossgen.calculus.evaluate import Evaluation, Undefined
-from lossgen.ir.expr import Apply, Expr, Role, depends_on, walk
+from lossgen.ir.expr import Apply, Axis, Expr, Role, depends_on, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss, Variable
 
@@ -70,12 +71,21 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
             if rows >= _ENOUGH and (len(signs) == _ALL_SIGNS or not news):
                 break
     if not found and guard.node.op == "norm" and not is_solved(guard, variable):
-        return None  # nothing is searched for there
+        return _alone(loss, guard, variable)
     found.update(_missed(loss, guard, variable, found))
     found.update(_more_roots(loss, guard, variable, found))
     if not found and guard.reachable:
         found.update(_rare(loss, guard, variable))
     return tuple(found.values()) if known or found else None
+
+
+def _alone(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] | None:
+    """The zeros of a norm of one element, found by a search."""
+    along = guard.node.axis in (Axis.LAST, Axis.SAMPLE)
+    if not along or shortest(loss) > 1 or is_reduced(guard.difference, variable.symbol):
+        return None
+    sample = generic(loss, last=1, rows=_MORE)
+    return (loci(guard, variable, sample) if sample else None) or None
 
 
 def _rare(loss: Loss, guard: Guard, variable: Variable) -> dict[str, Locus]:

@@ -27,6 +27,7 @@ from lossgen.analysis.expansions import (
 from lossgen.analysis.guards import Guard, compared, guards
 from lossgen.analysis.limits import Divergence, approach
 from lossgen.analysis.loci import DIGITS, Locus, inside, is_solved, name_of
+from lossgen.analysis.otherwise import located_otherwise
 from lossgen.analysis.places import last_lengths, places_of, samples_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
@@ -143,11 +144,11 @@ def _breaks(
         yield from _break_at_end(loss, guard, variable, report)
     places = places_of(loss, guard, variable)
     if places is None:
+        otherwise = located_otherwise(loss, guard, variable)
+        places = None if otherwise is None else (otherwise,)
+    if places is None:
         if guard.branching:
             _report_unproved(loss, guard, report)
-        elif guard.node.op == "norm":
-            at = f"{spell(guard.node)} = 0"
-            yield _Break(Kink(at, "-1", "1", "0", 1, guard.node), at)
         else:
             at = name_of(guard)
             yield _Break(Kink(at, _UNKNOWN, _UNKNOWN, _UNKNOWN, 1, guard.node), at)

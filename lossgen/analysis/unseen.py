@@ -77,7 +77,7 @@ def _turned(guard: Guard, variable: Variable) -> Iterator[Cell]:
     symbol, difference = variable.symbol, guard.difference
     if guard.node.op in _BY_ELEMENT or not is_differentiable(difference):
         return
-    if any(is_reduced(node, symbol) for node in walk(difference)):
+    if is_reduced(difference, symbol):
         return
     slope = directional_derivative(difference, {symbol: ONE}, guard.ranges.loss)
     factors = slope.args if isinstance(slope, Apply) and slope.op == "mul" else (slope,)
@@ -96,9 +96,12 @@ def _may_change_sign(expr: Expr, ranges: Ranges) -> bool:
     return values.lower < 0 < values.upper
 
 
-def is_reduced(node: Expr, symbol: Symbol) -> bool:
-    """Whether a node is a reduction of a symbol: other elements of it matter."""
-    return isinstance(node, Apply) and node.axis is not None and symbol in walk(node)
+def is_reduced(expr: Expr, symbol: Symbol) -> bool:
+    """Whether there is a reduction of a symbol: other elements of it matter."""
+    return any(
+        isinstance(node, Apply) and node.axis is not None and symbol in set(walk(node))
+        for node in walk(expr)
+    )
 
 
 def _other(cell: Cell, guard: Guard) -> bool:
@@ -235,5 +238,5 @@ def on_root(expr: Expr, place: Locus) -> Expr | None:
     symbol = place.variable.symbol
     if place.root is None or symbol not in set(walk(expr)):
         return expr
-    reduced = any(is_reduced(node, symbol) for node in walk(expr))
+    reduced = is_reduced(expr, symbol)
     return None if reduced else substitute(expr, {symbol: place.root})
