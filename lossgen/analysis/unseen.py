@@ -30,6 +30,7 @@ from lossgen.ir.expr import (
     substitute,
     walk,
 )
+from lossgen.ir.functions import LOWERED
 from lossgen.ir.loss import Loss, Variable
 
 _TIES = Ties(mpf(10) ** -25)
@@ -82,13 +83,18 @@ def _turned(guard: Guard, variable: Variable) -> Iterator[Cell]:
     slope = directional_derivative(difference, {symbol: ONE}, guard.ranges.loss)
     factors = slope.args if isinstance(slope, Apply) and slope.op == "mul" else (slope,)
     open_ = [factor for factor in factors if _may_change_sign(factor, guard.ranges)]
-    if open_:
-        sign = mul(*open_)
+    sign = mul(*open_)
+    if open_ and not any(_is_lowered(node) for node in walk(sign)):
         for sides in ((sign, ZERO), (ZERO, sign)):
             yield Cell((above(*sides),), ())
 
 
 _BY_ELEMENT = ("amax", "amin", "norm")
+
+
+def _is_lowered(node: Expr) -> bool:
+    """Whether an operation occurs in derivatives only, and is not computed here."""
+    return isinstance(node, Apply) and node.op in LOWERED
 
 
 def _may_change_sign(expr: Expr, ranges: Ranges) -> bool:
