@@ -15,6 +15,7 @@ from itertools import combinations, product
 from lossgen.analysis.guards import Guard
 from lossgen.calculus.steps import spend
 from lossgen.ir.expr import (
+    ONE,
     ZERO,
     Apply,
     Expr,
@@ -103,6 +104,12 @@ def _relu(node: Apply) -> Iterator[_Choice]:
     yield above(ZERO, arg), ZERO
 
 
+def _sign(node: Apply) -> Iterator[_Choice]:
+    (arg,) = node.args
+    yield above(arg, ZERO), ONE
+    yield above(ZERO, arg), neg(ONE)
+
+
 def _clip(node: Apply) -> Iterator[_Choice]:
     value, low, high = node.args
     yield both(above(low, value), above(high, low)), low
@@ -132,6 +139,7 @@ def both(*conditions: Expr) -> Expr:
 _CHOICES: dict[str, Callable[[Apply], Iterator[_Choice]]] = {
     "abs": _absolute,
     "relu": _relu,
+    "sign": _sign,
     "clip": _clip,
     "max": _extreme,
     "min": _extreme,

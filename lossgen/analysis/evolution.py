@@ -11,14 +11,16 @@ import numpy as np
 from mpmath import mp, mpf
 
 from lossgen.analysis.cells import Cell
+from lossgen.analysis.intervals import Interval
 from lossgen.analysis.loci import Locus
 from lossgen.analysis.ranges import domain_interval
 from lossgen.analysis.samples import Sample, generic, satisfying, uses_axis
 from lossgen.analysis.unseen import interior
+from lossgen.analysis.zeros import zeros
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.domain import DomainKind
-from lossgen.ir.expr import Apply, Axis, Expr, neg, sub
+from lossgen.ir.expr import Apply, Axis, Expr, Number, neg, sub
 from lossgen.ir.loss import Loss, Variable
 
 _SEED = 20240301
@@ -32,6 +34,7 @@ _CROSSOVER = 0.7
 _DECIMALS = 6
 _DIGITS = 20
 _NOWHERE = mpf("-inf")
+_NEARLY_ZERO = Number(Fraction(1, 10**12))
 
 
 def evolved(loss: Loss, cell: Cell, place: Locus) -> Iterator[Sample]:
@@ -47,6 +50,9 @@ def evolved(loss: Loss, cell: Cell, place: Locus) -> Iterator[Sample]:
     if drawn.rows <= _PARENTS:
         return
     conditions = (*cell.inside, *interior(place), *loss.assume)
+    if len(zeros(place.difference)) > 1:
+        # The root of one formula is none of the others'.
+        conditions = (*conditions, vanishing(place.difference))
     margins = [_margin(item) for item in conditions]
     generator = random.Random(_SEED)
     heights = _heights(margins, place, drawn)
@@ -66,6 +72,11 @@ def evolved(loss: Loss, cell: Cell, place: Locus) -> Iterator[Sample]:
         kept = satisfying(loss, kept)
     if kept.rows:
         yield kept
+
+
+def vanishing(difference: Expr) -> Expr:
+    """The condition that an expression is 0, but for rounding."""
+    return Apply("lt", (Apply("abs", (difference,)), _NEARLY_ZERO))
 
 
 def _margin(condition: Expr) -> Expr:
@@ -133,11 +144,22 @@ def _mixed(variable: Variable, base: Array, one: Array, other: Array) -> Array:
     moved = base + _FACTOR * (one - other)
     if domain.along_last_axis:
         return moved if all(0 < item < 1 for item in moved.flat) else base
-    rounded = np.array(
-        [round(item, _DECIMALS) for item in moved.flat], dtype=object
-    ).reshape(moved.shape)
     values = domain_interval(domain)
+    pairs = zip(base.flat, moved.flat, strict=True)
+    inside = [round(_bounced(*pair, values), _DECIMALS) for pair in pairs]
+    rounded = np.array(inside, dtype=object).reshape(moved.shape)
     return rounded if all(values.contains(item) for item in rounded.flat) else base
+
+
+def _bounced(base: Any, moved: Any, values: Interval) -> Any:
+    """A number, or halfway to the end of the domain that it is beyond."""
+    for end, beyond in (
+        (values.lower, moved < values.lower),
+        (values.upper, moved > values.upper),
+    ):
+        if beyond:
+            return (base + end) / 2
+    return moved
 
 
 def _chosen(one: Sample, other: Sample, second: Array) -> Sample:

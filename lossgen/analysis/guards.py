@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -34,19 +34,33 @@ class Guard:
 
     @cached_property
     def reachable(self) -> bool:
-        """Whether the difference can be 0, as far as its range tells."""
+        """Whether the difference can be 0, or change sign, as far as its range tells.
+
+        Where one of two sides is never the smaller one, ``max`` is that side, smooth or
+        not, even where they touch.
+        """
         if self.node.op in ("amax", "amin"):
             return True
+        if self.node.op in _BY_SIGN:
+            values = self.ranges.of(self.difference)
+            if values.lower >= 0 or values.upper <= 0:
+                return False
         return not self.ranges.nonzero(self.difference)
 
 
 def guards(expr: Expr, ranges: Ranges) -> tuple[Guard, ...]:
-    """The guards that y_pred can bring to 0, in the order of the tree."""
+    """The guards that y_pred can bring to 0, in the order of the tree.
+
+    Of a node that occurs several times, what is known is what holds at each occurrence.
+    """
     found: dict[tuple[Expr, Expr], Guard] = {}
     for guard in _collect(expr, ranges):
         spend(_STEPS_OF_A_GUARD)
         if depends_on(guard.difference, Role.Y_PRED) and guard.reachable:
-            found.setdefault((guard.node, guard.difference), guard)
+            key = guard.node, guard.difference
+            known = found.get(key)
+            shared = known.ranges.shared(guard.ranges) if known else guard.ranges
+            found[key] = replace(guard, ranges=shared)
     return tuple(found.values())
 
 
@@ -102,6 +116,9 @@ def _power_base(node: Apply) -> Iterator[Expr]:
     if value is None or value.denominator != 1:
         yield base
 
+
+_BY_SIGN = ("abs", "i0e", "relu", "max", "min", "clip")
+"""Operations that are one formula where a difference is positive, one elsewhere."""
 
 _DIFFERENCES: dict[str, Callable[[Apply], Iterator[Expr]]] = {
     "abs": _argument,

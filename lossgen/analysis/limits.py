@@ -38,8 +38,15 @@ class Divergence:
     right: Any
 
 
-def approach(loss: Loss, place: Locus) -> Expansion | Divergence | None:
+def approach(
+    loss: Loss, place: Locus, sides: tuple[int, int] = (-1, 1)
+) -> Expansion | Divergence | None:
     """Expand a loss closer and closer to the points of a locus.
+
+    Args:
+        loss: What to expand.
+        place: The locus.
+        sides: From where: at an end of the domain, twice from the inside.
 
     Returns:
         The expansion at the least distance if value and slope converge; None if the
@@ -51,7 +58,7 @@ def approach(loss: Loss, place: Locus) -> Expansion | Divergence | None:
         try:
             left, right = (
                 germs(loss, place, _beside(place, side, distance), side, order, _DIGITS)
-                for side in (-1, 1)
+                for side in sides
             )
         except Undefined:
             return None
@@ -59,8 +66,8 @@ def approach(loss: Loss, place: Locus) -> Expansion | Divergence | None:
     nearest = series[-1]
     for order in (0, 1):
         for row in range(len(nearest[0])):
-            sides = [[item[s][row][order] for item in series] for s in (0, 1)]
-            if any(_diverges(values) for values in sides):
+            found = [[item[s][row][order] for item in series] for s in (0, 1)]
+            if any(_diverges(values) for values in found):
                 limits = [_limit([item[s][row][0] for item in series]) for s in (0, 1)]
                 return Divergence(order, row, *limits)
     return Expansion(place.sample, _ORDER, *nearest)

@@ -67,7 +67,8 @@ def loci(guard: Guard, variable: Variable, sample: Sample) -> tuple[Locus, ...] 
                 found.setdefault(
                     name, Locus(name, variable, located, guard.difference, root)
                 )
-    if not complete and guard.node.op != "norm":
+    # All elements of a norm are 0 at once: a search is for one that is alone.
+    if not complete and (guard.node.op != "norm" or sample.last == 1):
         searched = _searched(guard, variable, sample, lambda values: values)
         for count, place in enumerate(searched):
             found[f"{place.name} {count}"] = place
@@ -315,6 +316,8 @@ def name_of(guard: Guard) -> str:
     """Where a guard is 0, for what is not solved."""
     if guard.node.op in ("amax", "amin"):
         return f"two elements of {spell(guard.node)} tie"
+    if guard.node.op == "norm":
+        return f"{spell(guard.node)} = 0"
     return spell_relation(guard.difference, "=")
 
 

@@ -17,6 +17,7 @@ from lossgen.analysis.loci import (
     solved_names,
 )
 from lossgen.analysis.samples import (
+    ALL_STATES,
     Sample,
     at_closed_ends,
     distant,
@@ -26,9 +27,10 @@ from lossgen.analysis.samples import (
     special,
     typical_length,
 )
-from lossgen.analysis.search import points_inside
+from lossgen.analysis.search import points_inside, vertices
+from lossgen.analysis.unseen import is_reduced
 from lossgen.calculus.evaluate import Evaluation, Undefined
-from lossgen.ir.expr import Apply, Expr, Role, depends_on, walk
+from lossgen.ir.expr import Apply, Axis, Expr, Role, depends_on, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss, Variable
 
@@ -69,7 +71,7 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
             if rows >= _ENOUGH and (len(signs) == _ALL_SIGNS or not news):
                 break
     if not found and guard.node.op == "norm" and not is_solved(guard, variable):
-        return None  # nothing is searched for there
+        return _alone(loss, guard, variable)
     found.update(_missed(loss, guard, variable, found))
     found.update(_more_roots(loss, guard, variable, found))
     if not found and guard.reachable:
@@ -77,11 +79,22 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
     return tuple(found.values()) if known or found else None
 
 
+def _alone(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...] | None:
+    """The zeros of a norm of one element, found by a search."""
+    along = guard.node.axis in (Axis.LAST, Axis.SAMPLE)
+    if not along or shortest(loss) > 1 or is_reduced(guard.difference, variable.symbol):
+        return None
+    sample = generic(loss, last=1, rows=_MORE)
+    return (loci(guard, variable, sample) if sample else None) or None
+
+
 def _rare(loss: Loss, guard: Guard, variable: Variable) -> dict[str, Locus]:
     """Pieces where none is inside the domain at the first points: others may have."""
     found: dict[str, Locus] = {}
     drawn = samples_of(loss)
-    rare = (*(_moved_to_ends(loss, sample) for sample in drawn), *_special(loss))
+    ends = (moved_to_ends(loss, item, combined=guard.branching) for item in drawn)
+    meeting = vertices(loss, guard, variable, drawn[:1]) if guard.branching else ()
+    rare = (*ends, *_special(loss, guard), *meeting)
     for sample in rare:
         for place in (loci(guard, variable, sample) if sample else None) or ():
             found.setdefault(place.name, place)
@@ -97,12 +110,13 @@ def _rare(loss: Loss, guard: Guard, variable: Variable) -> dict[str, Locus]:
     return found
 
 
-def _special(loss: Loss) -> Iterator[Sample]:
+def _special(loss: Loss, guard: Guard) -> Iterator[Sample]:
     """Points with round numbers for labels, for parameters or for both.
 
     A condition on these may hold at single values only.
     """
-    if not any(_compares_data(node) for node in walk(loss.expression)):
+    compared = any(_compares_data(node) for node in walk(loss.expression))
+    if not compared and not guard.branching:
         return
     last = last_lengths(loss)[-1]
     base = generic(loss, last=last, rows=_SPECIAL_ROWS)
@@ -196,16 +210,23 @@ def _at_ends(
     loss: Loss, guard: Guard, variable: Variable, sample: Sample
 ) -> dict[str, Locus]:
     """Points with labels and parameters at the closed ends of their domains."""
-    moved = _moved_to_ends(loss, sample)
+    moved = moved_to_ends(loss, sample, combined=guard.branching)
     places = (loci(guard, variable, moved) if moved else None) or ()
     return {f"{item.name} {k} at ends": item for k, item in enumerate(places)}
 
 
-def _moved_to_ends(loss: Loss, sample: Sample) -> Sample | None:
-    """A sample with labels and parameters at the closed ends of their domains."""
-    inputs = loss.of_role(Role.Y_TRUE, Role.PARAMETER)
-    if all(item.domain.labels or not _is_closed(item) for item in inputs):
+def moved_to_ends(loss: Loss, sample: Sample, *, combined: bool) -> Sample | None:
+    """A sample with labels and parameters at the closed ends of their domains.
+
+    With ``combined``, there are rows enough for the ends of several together: where a
+    condition holds at the corners of a domain alone, the loss may jump there.
+    """
+    closed = [x for x in loss.of_role(Role.Y_TRUE, Role.PARAMETER) if _is_closed(x)]
+    if all(item.domain.labels for item in closed):
         return None
+    if combined and len(closed) > 2:
+        more = generic(loss, last=sample.last, rows=ALL_STATES)
+        sample = more if more is not None else sample
     moved = at_closed_ends(loss, sample, Role.Y_TRUE, Role.PARAMETER)
     return moved if moved.rows else None
 

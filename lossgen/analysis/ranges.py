@@ -364,6 +364,26 @@ class Ranges:
             self._children[key] = self._with_condition(condition, truth, local)
         return self._children[key]
 
+    def shared(self, other: Ranges) -> Ranges:
+        """The ranges of which no more is known than both of two sets of facts say."""
+        if self is other or other._dead:
+            return self
+        if self._dead:
+            return other
+        facts = {
+            form: _Fact(hull(fact.values, known.values), fact.local or known.local)
+            for form, fact in self._facts.items()
+            if (known := other._facts.get(form)) is not None
+        }
+        excluded = {
+            form: both
+            for form, values in self._excluded.items()
+            if (both := tuple(x for x in values if x in other._excluded.get(form, ())))
+        }
+        result = Ranges(self._atoms, facts, excluded)
+        result._held = self._held & other._held
+        return result
+
     def _with_condition(self, condition: Expr, truth: bool, local: bool) -> Ranges:
         spend(_STEPS_OF_A_RANGE + len(self._facts))
         child = Ranges(self._atoms, dict(self._facts), dict(self._excluded))

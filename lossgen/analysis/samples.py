@@ -35,6 +35,10 @@ _MOST_DROPPED = 3
 _ELEMENTS = 512  # of a sample, where rows are long
 _FEW_ROWS = 4
 _MOST_SHOWN = 12
+_STATES = 3  # of an input: at the lower end, at the upper one, or inside
+_COMBINED = 3  # inputs of which all states are combined
+ALL_STATES = _STATES**_COMBINED
+"""Rows that hold all combinations of ends of three inputs."""
 _LARGE = 10**16  # from here on a number has an exponent
 
 
@@ -169,19 +173,47 @@ def distant(loss: Loss, *, last: int, rows: int) -> Sample | None:
 
 
 def at_closed_ends(loss: Loss, sample: Sample, *roles: Role) -> Sample:
-    """The sample with some inputs at the closed ends of their domains in some rows."""
+    """The sample with some inputs at the closed ends of their domains in some rows.
+
+    Of up to three inputs each is at either end, or inside, together with each of the
+    others, as far as there are rows; labels take each of up to three values.
+    """
     environment = dict(sample.environment)
-    for count, item in enumerate(loss.of_role(*roles)):
-        values = domain_interval(item.domain)
+    inputs = [item for item in loss.of_role(*roles) if _has_ends(item)]
+    count = 0
+    for item in inputs:
         array = environment[item.name]
-        if item.domain.along_last_axis or item.domain.labels or not array.ndim:
+        if not array.ndim:
             continue
         array = environment[item.name] = array.copy()
-        if isinstance(values.lower, Fraction) and not values.lower_open:
-            array[count % 3 :: 3] = values.lower
-        if isinstance(values.upper, Fraction) and not values.upper_open:
-            array[(count + 1) % 3 :: 3] = values.upper
+        for state, end in enumerate(_closed_ends(item)):
+            if end is not None:
+                array[_in_state(count, state, sample.rows)] = end
+        count += 1
     return satisfying(loss, replace(sample, environment=environment))
+
+
+def _has_ends(variable: Variable) -> bool:
+    domain = variable.domain
+    return not domain.along_last_axis and len(domain.labels) <= _STATES
+
+
+def _closed_ends(variable: Variable) -> tuple[Fraction | None, ...]:
+    """The labels, or the lower and the upper end where these belong to the domain."""
+    if variable.domain.labels:
+        return variable.domain.labels
+    values = domain_interval(variable.domain)
+    lower, upper = values.lower, values.upper
+    return (
+        lower if isinstance(lower, Fraction) and not values.lower_open else None,
+        upper if isinstance(upper, Fraction) and not values.upper_open else None,
+    )
+
+
+def _in_state(count: int, state: int, rows: int) -> Array:
+    """The rows in which an input, one of several, is in one of three states."""
+    place, shift = count % _COMBINED, count // _COMBINED
+    return np.asarray((np.arange(rows) // _STATES**place + shift) % _STATES == state)
 
 
 def satisfying(loss: Loss, sample: Sample) -> Sample:

@@ -5,30 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 from mpmath import mp
 
 from lossgen.analysis.cells import Cell
-from lossgen.analysis.evolution import evolved
+from lossgen.analysis.evolution import evolved, vanishing
 from lossgen.analysis.guards import Guard, compared
 from lossgen.analysis.loci import DIGITS, Locus, inside, loci
-from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.samples import Sample, satisfying
 from lossgen.analysis.unseen import interior, on_root, touched, truth_at
-from lossgen.analysis.zeros import solve
+from lossgen.analysis.zeros import roots, solve, zeros
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.expr import (
     ONE,
-    Apply,
     Expr,
     Number,
     Role,
     Symbol,
     depends_on,
     sub,
+    substitute,
     walk,
 )
 from lossgen.ir.loss import Loss, Variable
@@ -37,20 +38,19 @@ _OFFSETS = tuple(
     Fraction(*item) for item in ((1, 7), (-1, 7), (13, 11), (-13, 11), (0, 1))
 )
 _BETWEEN = Fraction(1, 3)
-_NEARLY_ZERO = Number(Fraction(1, 10**12))
+_MAX_VERTICES = 8
 
 
 def points_in(
     loss: Loss, guard: Guard, cell: Cell, place: Locus, samples: tuple[Sample, ...]
-) -> Locus | None:
-    """Points of a locus that lie in a cell, if a search finds any."""
-    found = (
-        located
-        for moved in _candidates(loss, guard, cell, place, samples)
-        for located in loci(guard, place.variable, moved) or ()
-        if located.name == place.name and touched(cell, truth_at([cell], located))
-    )
-    return next(found, None)
+) -> Iterator[Locus]:
+    """Points of a locus of which some lie in a cell, as a search finds them."""
+    for moved in _candidates(loss, guard, cell, place, samples):
+        for located in loci(guard, place.variable, moved) or ():
+            if located.name == place.name:
+                truth = truth_at([cell], located)
+                if touched(cell, truth):
+                    yield located
 
 
 def _candidates(
@@ -66,8 +66,8 @@ def points_inside(
     loss: Loss, guard: Guard, place: Locus, samples: tuple[Sample, ...]
 ) -> Locus | None:
     """Points of a locus within the prediction's domain, if a search finds any."""
-    zero = Apply("lt", (Apply("abs", (guard.difference,)), _NEARLY_ZERO))
-    return points_in(loss, guard, Cell((*interior(place), zero), ()), place, samples)
+    cell = Cell((*interior(place), vanishing(guard.difference)), ())
+    return next(points_in(loss, guard, cell, place, samples), None)
 
 
 def _towards(
@@ -75,7 +75,7 @@ def _towards(
 ) -> Iterator[Sample]:
     """Samples in which one input was moved to where a condition of the cell begins.
 
-    Or between the edges of two, which may be close to one another.
+    Or between the edges of two, or of one and the domain, which may be close.
     """
     moved = [on_root(condition, place) for condition in cell.conditions]
     gaps = [
@@ -89,9 +89,16 @@ def _towards(
         edges = [edge for edge in found if edge is not None]
         for edge in edges:
             yield from _beside(loss, variable, edge, ONE, sample, _OFFSETS)
-        for edge, other in combinations(edges, 2):
+        ends = _finite_ends(variable) if edges else ()
+        for edge, other in (*combinations(edges, 2), *product(edges, ends)):
             width = sub(other, edge)
             yield from _beside(loss, variable, edge, width, sample, (_BETWEEN,))
+
+
+def _finite_ends(variable: Variable) -> tuple[Expr, ...]:
+    values = domain_interval(variable.domain)
+    ends = (values.lower, values.upper)
+    return tuple(Number(end) for end in ends if isinstance(end, Fraction))
 
 
 def _edge(difference: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:
@@ -132,10 +139,44 @@ def _beside(
             yield placed
 
 
+def vertices(
+    loss: Loss, guard: Guard, variable: Variable, samples: tuple[Sample, ...]
+) -> Iterator[Sample]:
+    """Points with a label or a parameter moved to where two pieces of a locus meet.
+
+    A condition on ``min(u, v)`` or ``abs(u) + abs(v)`` may hold there alone.
+    """
+    pieces = zeros(guard.difference)
+    if len(pieces) < 2:
+        return
+    edges: dict[tuple[Variable, Expr], None] = {}
+    for piece in pieces:
+        for root in roots(piece, variable.symbol, guard.ranges) or ():
+            for other in pieces:
+                gap = substitute(other, {variable.symbol: root})
+                for moved in loss.of_role(Role.Y_TRUE, Role.PARAMETER):
+                    edge = _edge(gap, moved.symbol, guard.ranges)
+                    if edge is not None and len(edges) < _MAX_VERTICES:
+                        edges[moved, edge] = None
+    for sample in samples:
+        for moved, edge in edges:
+            yield from _beside(loss, moved, edge, ONE, sample, (Fraction(0),))
+
+
+def _belongs(variable: Variable, value: Any) -> bool:
+    """Whether a value lies in a domain, at a closed end for instance."""
+    values = domain_interval(variable.domain)
+    ends = ((values.lower, values.lower_open), (values.upper, values.upper_open))
+    return inside(variable, value) or any(
+        isinstance(end, Fraction) and not is_open and value == mp.mpmathify(end)
+        for end, is_open in ends
+    )
+
+
 def _kept(variable: Variable, sample: Sample, moved: Array) -> Sample:
     """The sample with an input replaced, where that stays inside its domain."""
     placed = sample.moved(variable.name, moved)
-    allowed: Array = np.array([inside(variable, item) for item in moved.flat])
+    allowed: Array = np.array([_belongs(variable, item) for item in moved.flat])
     if not moved.ndim:
         return placed if allowed.all() else replace(placed, rows=0)
     by_row: Array = allowed.reshape(sample.rows, -1)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from mpmath import mp
 
 from lossgen.analysis.batches import as_written, batches_as_samples
 from lossgen.analysis.cells import Cell
+from lossgen.analysis.closed import at_closed_ends_of
 from lossgen.analysis.expansions import (
     EQUAL,
     Expansion,
@@ -23,8 +25,9 @@ from lossgen.analysis.expansions import (
     value_at,
 )
 from lossgen.analysis.guards import Guard, compared, guards
-from lossgen.analysis.limits import approach
-from lossgen.analysis.loci import DIGITS, Locus, is_solved, name_of
+from lossgen.analysis.limits import Divergence, approach
+from lossgen.analysis.loci import DIGITS, Locus, inside, is_solved, name_of
+from lossgen.analysis.otherwise import located_otherwise
 from lossgen.analysis.places import last_lengths, places_of, samples_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
@@ -41,6 +44,7 @@ from lossgen.ir.expr import Apply, Role, sub, substitute, symbols, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 _ROWS = 10
+_HITS = 4  # points of a cell that are looked at where a break should show
 _UNKNOWN = "unknown"
 
 
@@ -95,6 +99,7 @@ class _Break:
     witness: str
     slopes: tuple[list[Any], list[Any], list[Any]] | None = None
     isolated: str | None = None  # the value at the point, where the two sides agree
+    at_end: bool = False  # of the domain: there is one side
     infinite: bool = False
 
 
@@ -135,13 +140,15 @@ def _worst(orders: Iterator[int]) -> Smoothness:
 def _breaks(
     loss: Loss, guard: Guard, variable: Variable, report: Report
 ) -> Iterator[_Break]:
+    if guard.branching:
+        yield from _break_at_end(loss, guard, variable, report)
     places = places_of(loss, guard, variable)
+    if places is None:
+        otherwise = located_otherwise(loss, guard, variable)
+        places = None if otherwise is None else (otherwise,)
     if places is None:
         if guard.branching:
             _report_unproved(loss, guard, report)
-        elif guard.node.op == "norm":
-            at = f"{spell(guard.node)} = 0"
-            yield _Break(Kink(at, "-1", "1", "0", 1, guard.node), at)
         else:
             at = name_of(guard)
             yield _Break(Kink(at, _UNKNOWN, _UNKNOWN, _UNKNOWN, 1, guard.node), at)
@@ -165,7 +172,7 @@ def _found(
     """The breaks at known points, and in the cells that none of these lies in."""
     for place in places:
         yield from _break_at(loss, guard, place, report)
-    searched: dict[tuple[Cell, str], Locus | None] = {}
+    searched: dict[tuple[Cell, str], bool] = {}
     for cell, place in unseen(loss, guard, variable, places):
         key = cell, place.name
         if searched.get(key):
@@ -178,14 +185,32 @@ def _found(
         if expansion is not None and found is None:
             continue
         if key not in searched:
-            searched[key] = points_in(loss, guard, cell, place, samples_of(loss))
-        known = searched[key]
-        if known is not None:
-            yield from _break_at(loss, guard, known, report)
-        elif found is not None and found.kink.order:
+            hits = points_in(loss, guard, cell, place, samples_of(loss))
+            located: list[Locus] = []
+            for hit in islice(hits, 1 if found is None else _HITS):
+                located.append(hit)
+                shown = tuple(_break_at(loss, guard, hit, report))
+                yield from shown
+                if shown:
+                    break
+            searched[key] = bool(located)
+            if located and (shown or found is None or not _vanishes(pinned, located)):
+                continue
+        if not cell.formulas:
+            continue  # the same break, with the sides swapped
+        if found is not None and found.kink.order:
             yield found
-        else:
+        elif not searched[key]:
             _report_unproved(loss, guard, report)
+
+
+def _vanishes(pinned: Loss, located: list[Locus]) -> bool:
+    """Whether a break of one formula is too small to be seen at some points of it.
+
+    One term of ``log_softmax`` may outweigh the others beyond all digits.
+    """
+    expansions = (expand(pinned, place) for place in located)
+    return all(item is not None and item.agrees for item in expansions)
 
 
 def _break_at(
@@ -197,9 +222,25 @@ def _break_at(
         _report_unproved(loss, guard, report)
     elif isinstance(found, Expansion):
         item = _compared(loss, guard, place, found)
-        if item is not None:
+        if item is not None and item.kink.order == 0 and not _is_inside(place):
+            _report_unproved(loss, guard, report)
+        elif item is not None:
             yield item
-    elif found.order:
+    else:
+        yield from _infinite(loss, guard, place, found, report)
+
+
+def _is_inside(place: Locus) -> bool:
+    """Whether a point of a locus is one of the domain: others are no witnesses."""
+    array = place.sample.environment[place.variable.name]
+    return any(inside(place.variable, row.flat[0]) for row in array)
+
+
+def _infinite(
+    loss: Loss, guard: Guard, place: Locus, found: Divergence, report: Report
+) -> Iterator[_Break]:
+    """Where the loss or its slope is infinite beside a locus."""
+    if found.order:
         _report_infinite_slope(guard, place, report)
     else:
         kink = Kink(
@@ -207,6 +248,25 @@ def _break_at(
         )
         witness = place.sample.describe(found.row, _inputs(loss))
         yield _Break(kink, witness, infinite=True)
+
+
+def _break_at_end(
+    loss: Loss, guard: Guard, variable: Variable, report: Report
+) -> Iterator[_Break]:
+    """What happens at the closed ends of a domain, where a guard is 0 there."""
+    found: set[str] = set()
+    for place, beside in at_closed_ends_of(loss, guard, variable):
+        if place.name in found:
+            continue
+        if isinstance(beside, Divergence):
+            items = list(_infinite(loss, guard, place, beside, report))
+            found.add(place.name)
+        else:
+            item = _isolated(loss, guard, place, beside)
+            items = [] if item is None else [item]
+        for item in items:
+            found.add(place.name)
+            yield replace(item, at_end=True)
 
 
 def _limit(value: Any) -> str:
@@ -345,7 +405,10 @@ def _report_kink(item: _Break, report: Report) -> None:
 def _jump_text(item: _Break) -> str:
     kink = item.kink
     if item.isolated is not None:
-        return f"at {item.witness} it is {item.isolated}, and {kink.left} on both sides"
+        beside = "just inside" if item.at_end else "on both sides"
+        return f"at {item.witness} it is {item.isolated}, and {kink.left} {beside}"
+    if item.at_end:
+        return f"just inside of {item.witness} it is {kink.left}"
     return (
         f"at {item.witness} it is {kink.left} on the left and {kink.right} on the right"
     )

@@ -12,8 +12,10 @@ from mpmath import mp, mpf
 from lossgen.analysis.cells import Cell, above, both, cells, in_force
 from lossgen.analysis.guards import Guard
 from lossgen.analysis.loci import DIGITS, Locus, by_label
-from lossgen.analysis.ranges import domain_interval
+from lossgen.analysis.ranges import Ranges, domain_interval
+from lossgen.analysis.summands import is_differentiable
 from lossgen.calculus.arrays import Array
+from lossgen.calculus.differentiate import directional_derivative
 from lossgen.calculus.evaluate import Evaluation, ray
 from lossgen.calculus.jets import Ties
 from lossgen.ir.expr import (
@@ -22,10 +24,13 @@ from lossgen.ir.expr import (
     Apply,
     Expr,
     Number,
+    Symbol,
+    mul,
     replace_nodes,
     substitute,
     walk,
 )
+from lossgen.ir.functions import LOWERED
 from lossgen.ir.loss import Loss, Variable
 
 _TIES = Ties(mpf(10) ** -25)
@@ -37,19 +42,72 @@ def unseen(
     """Cells that may touch a locus although no point of it is known to lie in them."""
     candidates = [cell for cell in cells(loss.expression) if _other(cell, guard)]
     candidates.extend(in_force(loss.expression, guard))
-    for place in places:
+    candidates.extend(_turned(guard, variable))
+    for alike in _by_root(places):
+        place, *others = alike
         truth = truth_at(candidates, place)
+        for other in others:
+            more = truth_at(candidates, other)
+            truth = {item: (*found, *more[item]) for item, found in truth.items()}
         for cell in candidates:
             if not touched(cell, truth) and _possible(cell, guard, place):
                 yield _missing(cell, truth), place
 
 
+def _by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
+    """Points of the same solved piece together; a searched one may be of many."""
+    groups: dict[tuple[str, int], list[Locus]] = {}
+    for count, place in enumerate(places):
+        key = (place.name, -1 if place.root is not None else count)
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
+
+
 def _missing(cell: Cell, truth: Truth) -> Cell:
     """The cell without the formulas that hold at points of the locus anyway."""
+    if not cell.formulas:
+        return cell
     pairs = zip(cell.conditions, cell.formulas, strict=True)
     holds = all if cell.joint else any
     kept = [formula for condition, formula in pairs if not holds(truth[condition])]
     return replace(cell, formulas=tuple(kept) or cell.formulas[-1:])
+
+
+def _turned(guard: Guard, variable: Variable) -> Iterator[Cell]:
+    """Where a guard rises through 0, and where it falls: the two sides are swapped."""
+    symbol, difference = variable.symbol, guard.difference
+    if guard.node.op in _BY_ELEMENT or not is_differentiable(difference):
+        return
+    if is_reduced(difference, symbol):
+        return
+    slope = directional_derivative(difference, {symbol: ONE}, guard.ranges.loss)
+    factors = slope.args if isinstance(slope, Apply) and slope.op == "mul" else (slope,)
+    open_ = [factor for factor in factors if _may_change_sign(factor, guard.ranges)]
+    sign = mul(*open_)
+    if open_ and not any(_is_lowered(node) for node in walk(sign)):
+        for sides in ((sign, ZERO), (ZERO, sign)):
+            yield Cell((above(*sides),), ())
+
+
+_BY_ELEMENT = ("amax", "amin", "norm")
+
+
+def _is_lowered(node: Expr) -> bool:
+    """Whether an operation occurs in derivatives only, and is not computed here."""
+    return isinstance(node, Apply) and node.op in LOWERED
+
+
+def _may_change_sign(expr: Expr, ranges: Ranges) -> bool:
+    values = ranges.of(expr)
+    return values.lower < 0 < values.upper
+
+
+def is_reduced(expr: Expr, symbol: Symbol) -> bool:
+    """Whether there is a reduction of a symbol: other elements of it matter."""
+    return any(
+        isinstance(node, Apply) and node.axis is not None and symbol in set(walk(node))
+        for node in walk(expr)
+    )
 
 
 def _other(cell: Cell, guard: Guard) -> bool:
@@ -101,7 +159,7 @@ def _possible(cell: Cell, guard: Guard, place: Locus) -> bool:
     if not known:
         return True
     known.extend(interior(place))
-    if place.root is None and guard.node.op not in ("amax", "amin", "norm"):
+    if place.root is None and guard.node.op not in _BY_ELEMENT:
         known.append(Apply("eq", (guard.difference, ZERO)))
     return any(
         not guard.ranges.given(case, True).of(ONE).empty
@@ -131,8 +189,9 @@ def _tie(cell: Cell, guard: Guard) -> dict[Expr, Expr]:
     node = guard.node
     if node.op in ("abs", "relu"):
         return {node: ZERO}
-    last, formula = cell.formulas[-1]
-    tied = formula if last == node else node
+    tied: Expr = node
+    if cell.formulas and cell.formulas[-1][0] == node:
+        tied = cell.formulas[-1][1]
     if isinstance(tied, Apply) and tied.op in ("max", "min"):
         first, *others = dict.fromkeys(tied.args)
         if len(others) == 1:
@@ -185,8 +244,5 @@ def on_root(expr: Expr, place: Locus) -> Expr | None:
     symbol = place.variable.symbol
     if place.root is None or symbol not in set(walk(expr)):
         return expr
-    reduced = any(
-        isinstance(node, Apply) and node.axis is not None and symbol in set(walk(node))
-        for node in walk(expr)
-    )
+    reduced = is_reduced(expr, symbol)
     return None if reduced else substitute(expr, {symbol: place.root})

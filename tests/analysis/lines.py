@@ -55,6 +55,7 @@ def probe(loss, keys, certificate, seed):
     places += switching(evaluator, lines)
     generator.shuffle(places)
     inspect(evaluator, keys, certificate, places[:PLACES])
+    inspect_ends(evaluator, lines)
 
 
 # Points -------------------------------------------------------------------------------
@@ -178,6 +179,21 @@ class Line:
         constants = [n.value for n in walk(loss.expression) if isinstance(n, Number)]
         found |= {sign * x for x in constants for sign in (1, -1)}
         return sorted(x for x in found if self.low < x < self.high)
+
+    def closed_ends(self, loss):
+        """The ends that belong to the domain, with the way to the inside."""
+        values = domain_interval(loss.variable(self.name).domain)
+        if self.balance:
+            return []
+        ends = (
+            (values.lower, values.lower_open, 1),
+            (values.upper, values.upper_open, -1),
+        )
+        return [
+            (x, side)
+            for x, is_open, side in ends
+            if isinstance(x, Fraction) and not is_open
+        ]
 
     def grid(self):
         return [
@@ -417,6 +433,26 @@ def inspect(evaluator, keys, certificate, places):
                 raise ContradictionError(*found)
             _declared(evaluator, keys, certificate, line, t, left, right)
             break
+
+
+def inspect_ends(evaluator, lines):
+    """Compare the loss at the closed ends of a prediction with that just inside."""
+    ends = [(line, *end) for line in lines for end in line.closed_ends(evaluator.loss)]
+    with mp.workdps(DIGITS):
+        stacked = [
+            line.at(mp.mpmathify(end) + side * step)
+            for line, end, side in ends
+            for step in (0, STEP, STEP * CLOSER)
+        ]
+    totals = evaluator.totals(stacked, DIGITS)
+    for count, (line, end, _) in enumerate(ends):
+        there, far, near = totals[3 * count : 3 * count + 3]
+        if None in (there, far, near) or not _differ(there, near):
+            continue
+        with mp.workdps(DIGITS):
+            if abs(near - there) > abs(far - there) * CLOSER * 2:
+                found = (line.name, line.index, str(end), shown(line.environment))
+                raise ContradictionError("end", *_short(there, near), *found)
 
 
 def _closes(evaluator, line, t):

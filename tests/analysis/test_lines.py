@@ -37,6 +37,8 @@ def probed(formula, smoothness, *kinks, y_pred="[-1, 2]"):
         ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-1", "1.5", "0")], "right"),
         ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-1", "1", "1")], "gradient"),
         ("log(y_pred) + y_true", SMOOTH, [], "undefined"),
+        ("where(y_pred >= 2, 5, d)", SMOOTH, [], "end"),
+        ("where(y_pred > -1, d, 5)", SMOOTH, [], "end"),
     ],
 )
 def test_what_is_wrong_is_contradicted(formula, smoothness, kinks, fault):
@@ -52,6 +54,7 @@ def test_what_is_wrong_is_contradicted(formula, smoothness, kinks, fault):
         ("d*abs(d)", C1, []),
         ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-1", "1", "0")]),
         ("y_true + (y_pred - 1.5)*exp(88)", SMOOTH, []),  # 1e38 a unit: steep
+        ("y_true + (2 - y_pred)*exp(88)", SMOOTH, []),  # at the end, too
     ],
 )
 def test_what_is_right_stands(formula, smoothness, kinks):

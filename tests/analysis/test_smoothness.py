@@ -601,3 +601,15 @@ def test_a_large_declared_size_is_checked_as_any_other():
         result, _ = checked(distance, **keys)
         assert list(kinks(result)) == ["y_pred = y_true"]
         assert result.loss.variable("y_pred").size == size
+
+
+def test_a_condition_whose_slope_has_no_function():
+    # The slope of i0e is one of i1e, which only derivatives need.
+    result, _ = checked(
+        "where(i0e(y_pred) > y_pred, y_pred, i0e(y_pred)) + 2*y_pred",
+        y_true="unused",
+        y_pred="(-2, 1)",
+    )
+    (kink,) = result.certificate.kinks
+    assert kink.at == "i0e(y_pred) = y_pred"
+    assert kink.left == "3"
