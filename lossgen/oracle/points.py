@@ -32,7 +32,13 @@ Draw = Callable[[Domain, random.Random], float]
 
 
 def batches(
-    loss: Loss, count: int, dtype: str, *, logits: bool, seed: int = 1
+    loss: Loss,
+    count: int,
+    dtype: str,
+    *,
+    logits: bool,
+    seed: int = 1,
+    defaults: bool = True,
 ) -> Iterator[Batch]:
     """About ``count`` samples, in one batch or, where it is one value, in several.
 
@@ -42,12 +48,13 @@ def batches(
         dtype: All inputs are numbers of this type.
         logits: Whether y_pred is real, not in its domain.
         seed: Same seed, same points.
+        defaults: Whether parameters that have a default take it.
     """
     tied = any(axis.value == "batch" for axis in axes_of(loss))
     parts = max(1, count // ROWS) if tied else 1
     for part in range(parts):
         generator = random.Random(1000 * seed + part)
-        drawn = sample(loss, ROWS if tied else count, part + 1, defaults=True)
+        drawn = sample(loss, ROWS if tied else count, part + 1, defaults=defaults)
         inputs = {
             item.name: _filled(item, loss, drawn.rows, dtype, generator, logits)
             for item in loss.of_role(Role.Y_TRUE, Role.Y_PRED)

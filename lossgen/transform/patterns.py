@@ -20,7 +20,12 @@ REST = wildcard("rest")
 
 def match(pattern: Expr, expr: Expr) -> Bindings | None:
     """The first way to read ``expr`` as the pattern, or None."""
-    return next(_matches(pattern, expr, {}), None)
+    return next(matches(pattern, expr), None)
+
+
+def matches(pattern: Expr, expr: Expr) -> Iterator[Bindings]:
+    """All ways to read ``expr`` as the pattern."""
+    return _matches(pattern, expr, {})
 
 
 def instantiate(pattern: Expr, bindings: Bindings) -> Expr:
