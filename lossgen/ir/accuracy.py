@@ -38,6 +38,12 @@ class Accuracy:
             return self.wrong < other.wrong
         return 2 * self._size < other._size
 
+    def improves(self, other: Accuracy) -> bool:
+        """Whether it is better, and where it is not, good enough or as good."""
+        value = max(other.value, VALUE_BAR)
+        gradient = max(other.gradient, GRADIENT_BAR)
+        return self.beats(other) and self.value <= value and self.gradient <= gradient
+
     def __str__(self) -> str:
         wrong = f", {self.wrong} wrong NaN, infinity or 0" if self.wrong else ""
         return f"value {self.value:.3g} ulp, gradient {self.gradient:.3g} ulp{wrong}"

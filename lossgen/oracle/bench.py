@@ -8,7 +8,7 @@ from math import isfinite, log2
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.calculus.arrays import Array, mapped
+from lossgen.calculus.arrays import mapped
 from lossgen.calculus.evaluate import Evaluation, Undefined, ray
 from lossgen.calculus.jets import Element, coefficients
 from lossgen.ir.accuracy import Accuracy
@@ -123,9 +123,17 @@ def _local_errors(form: Expr, batch: Batch, name: str) -> dict[Expr, float]:
         moving[name] = ray(moving[name], 1, 1)
         run = Evaluation(moving, batch.mask)
         for node in walk(form):
-            if not isinstance(node, Apply) or node.op in CONDITIONS or node.op == "where":
+            if (
+                not isinstance(node, Apply)
+                or node.op in CONDITIONS
+                or node.op == "where"
+            ):
                 continue
             exactly = run.value(node)
+            if any(
+                _has_no_value(item) for a in node.args for item in run.value(a).flat
+            ):
+                continue  # in a branch that is not taken
             operands = [Symbol(str(k), Role.DERIVED) for k in range(len(node.args))]
             given = {
                 operand.name: mapped(_rounded, run.value(arg))
@@ -138,14 +146,16 @@ def _local_errors(form: Expr, batch: Batch, name: str) -> dict[Expr, float]:
     return errors
 
 
+def _has_no_value(item: Element) -> bool:
+    return item is None or isinstance(item, (bool, Undefined))
+
+
 def _rounded(item: Element) -> Element:
-    if item is None or isinstance(item, (bool, Undefined)):
-        return item
     return FLOAT32("round", item)
 
 
 def _bits_lost(found: Element, exactly: Element) -> float:
-    if exactly is None or isinstance(exactly, Undefined):
+    if isinstance(exactly, Undefined):
         return 0.0
     if isinstance(found, Undefined):
         return _ALL_BITS

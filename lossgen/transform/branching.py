@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from fractions import Fraction
+from itertools import accumulate, pairwise
 from math import floor, log10
 
 from lossgen.ir.accuracy import Accuracy, Bench
-from lossgen.ir.expr import Apply, Expr, number, replace_nodes, tree_size, walk
+from lossgen.ir.expr import Apply, Expr, number, tree_size, walk
 from lossgen.ir.functions import CONDITIONS
-from fractions import Fraction
 
 Measured = tuple[Expr, tuple[Accuracy, ...]]
 
@@ -64,7 +64,7 @@ def _cuts(
     right = list(accumulate(above[k] for k in order))
     return [
         (values[one], values[other], left[index] + right[-1] - right[index])
-        for index, (one, other) in enumerate(zip(order, order[1:]))
+        for index, (one, other) in enumerate(pairwise(order))
         if values[one] < values[other]
     ]
 

@@ -210,6 +210,14 @@ IDENTITIES: tuple[Identity, ...] = (
         both=False,
     ),
     Identity(_f("log1p", _sq(U)), _f("log1p_square", U), both=False),
+    Identity(
+        _f("log1p_square", div(U, V)),
+        _f("softplus", mul(TWO, sub(_log(_f("abs", U)), _log(V)))),
+        both=False,
+        positive=(V,),
+    ),
+    Identity(_f("abs", div(U, V)), div(_f("abs", U), _f("abs", V))),
+    Identity(_f("abs", mul(U, V)), mul(_f("abs", U), _f("abs", V))),
     # Exponentials and logarithms.
     Identity(_exp(add(U, V)), mul(_exp(U), _exp(V))),
     Identity(div(_exp(U), _exp(V)), _exp(sub(U, V))),
@@ -278,11 +286,12 @@ IDENTITIES: tuple[Identity, ...] = (
     # Special functions.
     Identity(_f("lgamma", add(ONE, U)), add(_f("lgamma", U), _log(U)), positive=(U,)),
     Identity(
-        sub(_f("lgamma", add(U, ONE)), _f("lgamma", U)), _log(U), both=False, positive=(U,)
+        sub(_f("lgamma", add(U, ONE)), _f("lgamma", U)),
+        _log(U),
+        both=False,
+        positive=(U,),
     ),
-    Identity(
-        _f("normal_cdf", U), _half(_f("erfc", neg(div(U, _sqrt(TWO)))))
-    ),
+    Identity(_f("normal_cdf", U), _half(_f("erfc", neg(div(U, _sqrt(TWO)))))),
     Identity(_log(_f("normal_cdf", U)), _f("normal_logcdf", U)),
     Identity(sub(ONE, _f("normal_cdf", U)), _f("normal_cdf", neg(U))),
 )

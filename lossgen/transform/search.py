@@ -28,10 +28,12 @@ from lossgen.transform.branching import branched
 from lossgen.transform.identities import rewritings
 from lossgen.transform.stabilize import Rewriter
 
-BUDGET = 600
+BUDGET = 400
 """How many forms are measured, by default."""
 
-_STEPS = 6
+REORDERED = "signs and numbers in front, where the rules look for them"
+
+_STEPS = 5
 _WIDTH = 8
 _HARD = 8
 """The number of points that a form is measured at first."""
@@ -39,8 +41,18 @@ _HARD = 8
 _PLACES = 10
 """At how many operations of a form identities are applied."""
 
-_FINALISTS = 6
+_FINALISTS = 3
+"""How many forms are measured at all points after each step."""
+
+_SHARE = 0.5
+"""How much of the bits lost over all points a better form may lose."""
+
+_PARTNERS = 4
+"""With how many others a branch is tried."""
+
 _GOOD_BITS = 1.0
+_WORSE = 8.0
+"""How many bits a step may lose, over the hard points, on the way to a better form."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,6 @@ class Found:
     form: Expr
     accuracy: Accuracy
     steps: tuple[str, ...]
-    measured: int
 
 
 def search(
@@ -81,65 +92,90 @@ def search(
     now = bench.errors(start)
     hard = sorted(range(bench.size), key=lambda k: -now[k].bits)[:_HARD]
     first = Candidate(start, (), tuple(now[k].bits for k in hard))
-    whole = {start: now}
-    seen = {start}
-    best = [first]
+    finals = _Finals(first, now, rewrite, bench)
+    seen, largest = {start}, 2 * tree_size(start) + 20
     frontier, spent = [first], 0
     for step in range(_STEPS):
         share = (budget - spent) // (_STEPS - step)
         children: list[Candidate] = []
-        for index, candidate in enumerate(frontier):
+        for index, parent in enumerate(frontier):
             allowed = (share - len(children)) // (len(frontier) - index)
-            for child in _children(candidate, rewrite, bench, hard, seen, allowed):
+            for child in _children(
+                parent, largest, rewrite, bench, hard, seen, allowed
+            ):
                 children.append(child)
-                if max(child.bits) > _GOOD_BITS:
-                    continue
-                whole[child.form] = bench.errors(child.form)
-                if worst(whole[child.form]).good:
-                    return _found(child, whole, spent + len(children))
+                if max(child.bits) <= _GOOD_BITS:
+                    finals.enter(child)
+                if finals.done:
+                    return finals.best
         spent += len(children)
         frontier = sorted(children, key=lambda item: item.rank)[:_WIDTH]
-        best = sorted([*best, *frontier], key=lambda item: item.rank)[:_FINALISTS]
-    for candidate in best:
-        whole.setdefault(candidate.form, bench.errors(candidate.form))
-    return _winner(best, whole, rewrite, bench, spent)
+        for child in frontier[:_FINALISTS]:
+            if child.rank < first.rank:
+                finals.enter(child)
+        finals.branch()
+        if finals.done:
+            break
+    return finals.best if finals.best.steps else None
 
 
-def _found(
-    candidate: Candidate, whole: dict[Expr, tuple[Accuracy, ...]], measured: int
-) -> Found:
-    accuracy = worst(whole[candidate.form])
-    return Found(candidate.form, accuracy, candidate.steps, measured)
+class _Finals:
+    """Forms measured at all points, and branches between them."""
+
+    def __init__(
+        self,
+        first: Candidate,
+        now: tuple[Accuracy, ...],
+        rewrite: Rewriter,
+        bench: Bench,
+    ) -> None:
+        self._rewrite, self._bench, self._now = rewrite, bench, worst(now)
+        self._known = {first.form: (first.steps, now)}
+        self._branched: set[tuple[Expr, Expr]] = set()
+        self.best = Found(first.form, self._now, ())
+
+    @property
+    def done(self) -> bool:
+        return bool(self.best.steps) and self.best.accuracy.good
+
+    def enter(self, candidate: Candidate) -> None:
+        if candidate.form not in self._known:
+            errors = self._bench.errors(candidate.form)
+            self._known[candidate.form] = candidate.steps, errors
+            self._compare(Found(candidate.form, worst(errors), candidate.steps), errors)
+
+    def branch(self) -> None:
+        ranked = sorted(self._known, key=lambda form: _lost(self._known[form][1]))
+        chosen = dict.fromkeys([next(iter(self._known)), *ranked[:_PARTNERS]])
+        for one, other in permutations(chosen, 2):
+            if self.done or (one, other) in self._branched:
+                continue
+            self._branched.add((one, other))
+            (steps, errors), (more, others) = self._known[one], self._known[other]
+            form = branched((one, errors), (other, others), self._bench)
+            if form is not None:
+                form = self._rewrite(form)
+                joined = tuple(dict.fromkeys([*steps, *more]))
+                both = self._bench.errors(form)
+                self._compare(Found(form, worst(both), joined), both)
+
+    def _compare(self, found: Found, errors: tuple[Accuracy, ...]) -> None:
+        _, first = next(iter(self._known.values()))
+        if _lost(errors) > _lost(first) * _SHARE or not found.accuracy.improves(
+            self._now
+        ):
+            return
+        if found.accuracy.beats(self.best.accuracy):
+            self.best = found
 
 
-def _winner(
-    finalists: list[Candidate],
-    whole: dict[Expr, tuple[Accuracy, ...]],
-    rewrite: Rewriter,
-    bench: Bench,
-    spent: int,
-) -> Found | None:
-    """The first form that no other beats, or a branch between two."""
-    start = next(iter(whole.values()))
-    winner = Found(next(iter(whole)), worst(start), (), spent)
-    for candidate in finalists:
-        if worst(whole[candidate.form]).beats(winner.accuracy):
-            winner = _found(candidate, whole, spent)
-    for one, other in permutations(finalists, 2):
-        pair = (one.form, whole[one.form]), (other.form, whole[other.form])
-        form = branched(*pair, bench)
-        if form is None:
-            continue
-        form = rewrite(form)
-        accuracy, spent = worst(bench.errors(form)), spent + 1
-        if accuracy.beats(winner.accuracy):
-            steps = dict.fromkeys([*one.steps, *other.steps])
-            winner = Found(form, accuracy, tuple(steps), spent)
-    return winner if winner.accuracy.beats(worst(start)) else None
+def _lost(errors: tuple[Accuracy, ...]) -> float:
+    return sum(item.bits for item in errors)
 
 
 def _children(
     parent: Candidate,
+    largest: int,
     rewrite: Rewriter,
     bench: Bench,
     hard: list[int],
@@ -147,24 +183,28 @@ def _children(
     allowed: int,
 ) -> Iterator[Candidate]:
     """Forms that one identity makes of another, where that one loses most."""
+    limit = sum(parent.bits) + _WORSE
     for form, step in _rewritten(parent.form, bench, hard):
         form = rewrite(form)
-        if form in seen or tree_size(form) > 3 * tree_size(parent.form) + 20:
+        if form in seen or tree_size(form) > largest:
             continue
         if allowed <= 0:
             return
         allowed -= 1
         seen.add(form)
-        bits = tuple(item.bits for item in bench.errors(form, hard))
-        yield Candidate(form, (*parent.steps, step), bits)
+        bits: list[float] = []
+        for k in hard:
+            bits += [item.bits for item in bench.errors(form, [k])]
+            if sum(bits) > limit:
+                break
+        else:
+            yield Candidate(form, (*parent.steps, step), tuple(bits))
 
 
-def _rewritten(
-    form: Expr, bench: Bench, hard: list[int]
-) -> Iterator[tuple[Expr, str]]:
+def _rewritten(form: Expr, bench: Bench, hard: list[int]) -> Iterator[tuple[Expr, str]]:
     normal = rebuild(form, _folded)
     if normal != form:
-        yield normal, "signs and numbers in front"
+        yield normal, REORDERED
     lost = bench.local_errors(normal, hard)
     nodes = sorted(lost, key=lambda node: -round(lost[node]))
     # An operation that loses nothing may have to change for its user to be rewritten.
@@ -181,12 +221,11 @@ def _folded(node: Expr) -> Expr:
         return node
     if node.op == "square" and isinstance(node.args[0], Number):
         return Number(node.args[0].value ** 2)
-    if (node.op, *node.args) in _VALUES:
-        return _VALUES[(node.op, *node.args)]
-    return apply(node.op, *node.args, axis=node.axis)
+    known = _VALUES.get((node.op, node.args[0]))
+    return known or apply(node.op, *node.args, axis=node.axis)
 
 
-_VALUES: dict[tuple[object, ...], Expr] = {
+_VALUES: dict[tuple[str, Expr], Expr] = {
     ("sqrt", ONE): ONE,
     ("log", ONE): ZERO,
     ("log1p", ZERO): ZERO,
