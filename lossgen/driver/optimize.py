@@ -21,8 +21,7 @@ from lossgen.transform.search import BUDGET, REORDERED, Found, search
 from lossgen.transform.selection import selected
 from lossgen.transform.stabilize import Rewriter
 
-_POINTS = 120
-_FRESH_POINTS = 240
+POINTS = 120
 _OTHER_PARAMETERS = 40
 
 
@@ -72,6 +71,7 @@ def optimize(
     logits: bool,
     budget: int = BUDGET,
     always: bool = False,
+    points: int = POINTS,
     without: frozenset[str] = frozenset(),
 ) -> Optimization:
     """Search for a form that is more accurate than what the rules make of a loss.
@@ -81,9 +81,10 @@ def optimize(
         logits: Whether to look at the form that takes logits.
         budget: How many forms may be measured.
         always: Whether to search where the form is good enough.
+        points: At how many points forms are compared; twice as many are fresh.
         without: The names of rules that are not to be used.
     """
-    bench = PointBench(loss, logits=logits, count=_POINTS, seed=1)
+    bench = PointBench(loss, logits=logits, count=points, seed=1)
     form, rewrite = _computed(loss, bench, logits, without)
     now = worst(bench.errors(form))
     result = Optimization(loss.name, logits, form, now, False)
@@ -93,7 +94,7 @@ def optimize(
     result = replace(result, searched=True, found=found)
     if found is None:
         return result
-    fresh = PointBench(loss, logits=logits, count=_FRESH_POINTS, seed=2)
+    fresh = PointBench(loss, logits=logits, count=2 * points, seed=2)
     others = PointBench(
         loss, logits=logits, count=_OTHER_PARAMETERS, seed=3, defaults=False
     )

@@ -45,6 +45,7 @@ class PointBench:
             defaults: Whether parameters that have a default take it.
         """
         self._loss = loss
+        self._numbers: dict[Expr, tuple[float, ...] | None] = {}
         formula = Formula(loss, on_logits(loss) if logits else loss.expression)
         drawn = batches(
             loss, count, "float32", logits=logits, seed=seed, defaults=defaults
@@ -106,6 +107,11 @@ class PointBench:
 
     def numbers(self, expr: Expr) -> tuple[float, ...] | None:
         """The value at each point, if it is one number."""
+        if expr not in self._numbers:
+            self._numbers[expr] = self._evaluated(expr)
+        return self._numbers[expr]
+
+    def _evaluated(self, expr: Expr) -> tuple[float, ...] | None:
         found: list[float] = []
         for point in self._points:
             with mp.workdps(_DIGITS):

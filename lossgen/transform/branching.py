@@ -31,6 +31,8 @@ def branched(below: Measured, above: Measured, bench: Bench) -> Expr | None:
     """
     costs = [[item.bits for item in accuracies] for _, accuracies in (below, above)]
     best, found = min(map(sum, costs)) - _GAIN, None
+    if sum(map(min, *costs)) >= best:
+        return None
     for subject in _subjects(below[0], above[0]):
         values = bench.numbers(subject)
         if values is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import islice, permutations
 
 from lossgen.ir.accuracy import Accuracy, Bench, worst
 from lossgen.ir.expr import (
@@ -98,17 +98,20 @@ def search(
     for step in range(_STEPS):
         share = (budget - spent) // (_STEPS - step)
         children: list[Candidate] = []
+        used = 0
         for index, parent in enumerate(frontier):
-            allowed = (share - len(children)) // (len(frontier) - index)
-            for child in _children(
-                parent, largest, rewrite, bench, hard, seen, allowed
-            ):
+            allowed = (share - used) // (len(frontier) - index)
+            tried = _children(parent, largest, rewrite, bench, hard, seen)
+            for child in islice(tried, allowed):
+                used += 1
+                if child is None:
+                    continue
                 children.append(child)
-                if max(child.bits) <= _GOOD_BITS:
+                if max(child.bits) <= _GOOD_BITS and child.rank < first.rank:
                     finals.enter(child)
                 if finals.done:
                     return finals.best
-        spent += len(children)
+        spent += used
         frontier = sorted(children, key=lambda item: item.rank)[:_WIDTH]
         for child in frontier[:_FINALISTS]:
             if child.rank < first.rank:
@@ -180,22 +183,22 @@ def _children(
     bench: Bench,
     hard: list[int],
     seen: set[Expr],
-    allowed: int,
-) -> Iterator[Candidate]:
-    """Forms that one identity makes of another, where that one loses most."""
+) -> Iterator[Candidate | None]:
+    """Forms that one identity makes of another, where that one loses most.
+
+    None stands for a form that is not worth to be measured at all hard points.
+    """
     limit = sum(parent.bits) + _WORSE
     for form, step in _rewritten(parent.form, bench, hard):
         form = rewrite(form)
         if form in seen or tree_size(form) > largest:
             continue
-        if allowed <= 0:
-            return
-        allowed -= 1
         seen.add(form)
         bits: list[float] = []
         for k in hard:
             bits += [item.bits for item in bench.errors(form, [k])]
             if sum(bits) > limit:
+                yield None
                 break
         else:
             yield Candidate(form, (*parent.steps, step), tuple(bits))
