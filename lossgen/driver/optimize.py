@@ -10,7 +10,7 @@ from typing import Any
 from lossgen.analysis.spelling import spell
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.frontend.resolver import resolve
-from lossgen.ir.accuracy import Accuracy, worst
+from lossgen.ir.accuracy import Accuracy, improve, poor, worst
 from lossgen.ir.expr import ONE, TWO, ZERO, Constant, Expr, Number, Symbol
 from lossgen.ir.loss import Loss
 from lossgen.ir.spec import Text
@@ -22,21 +22,24 @@ from lossgen.transform.selection import selected
 from lossgen.transform.stabilize import Rewriter
 
 POINTS = 120
+_ATTEMPTS = 3
+_FRESH = 100
+"""The seed of points that no search has seen."""
+
 _OTHER_PARAMETERS = 40
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The accuracy of what is computed now and of a form that was found."""
+    """What is computed now and a form that was found, at some points."""
 
-    points: int
-    now: Accuracy
-    then: Accuracy
+    now: tuple[Accuracy, ...]
+    then: tuple[Accuracy, ...]
 
     @property
     def better(self) -> bool:
         """Whether the form that was found is better."""
-        return self.then.improves(self.now)
+        return improve(self.then, self.now)
 
 
 @dataclass(frozen=True)
@@ -84,35 +87,51 @@ def optimize(
         points: At how many points forms are compared; twice as many are fresh.
         without: The names of rules that are not to be used.
     """
-    bench = PointBench(loss, logits=logits, count=points, seed=1)
+    bench = PointBench(loss, logits=logits, count=points, seeds=(1,))
     form, rewrite = _computed(loss, bench, logits, without)
     now = worst(bench.errors(form))
     result = Optimization(loss.name, logits, form, now, False)
     if now.good and not always:
         return result
-    found = search(form, rewrite, bench, budget)
-    result = replace(result, searched=True, found=found)
-    if found is None:
-        return result
-    fresh = PointBench(loss, logits=logits, count=2 * points, seed=2)
-    others = PointBench(
-        loss, logits=logits, count=_OTHER_PARAMETERS, seed=3, defaults=False
-    )
-    compared = Comparison(
-        fresh.size, worst(fresh.errors(form)), worst(fresh.errors(found.form))
-    )
-    equal = fresh.equal(found.form) and others.equal(found.form)
-    result = replace(result, fresh=compared, equal=equal)
-    if not result.verified:
+    found: Found | None = None
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            # What did not hold at fresh points is searched for at more.
+            seeds = range(1, attempt + 2)
+            bench = PointBench(loss, logits=logits, count=points, seeds=seeds)
+        found = search(form, rewrite, bench, budget)
+        result = replace(result, searched=True, found=found)
+        if found is None:
+            return result
+        result = _verified(result, found, loss, points)
+        if result.verified:
+            break
+    if found is None or not result.verified or found.steps == (REORDERED,):
         return result
     read = None if logits else _read_again(loss, found.form)
     if read is not None:
         again, _ = _computed(read, bench, logits, without)
         if again != found.form:
-            result = replace(result, as_spec=worst(fresh.errors(again)))
-    if found.steps == (REORDERED,):
-        return result  # no rule is missing
+            result = replace(result, as_spec=worst(bench.errors(again)))
     return replace(result, rules=missing_rules(form, found.form))
+
+
+def _verified(
+    item: Optimization, found: Found, loss: Loss, points: int
+) -> Optimization:
+    """With what a form comes to at fresh points, and at other parameters."""
+    fresh, others = (
+        PointBench(
+            loss, logits=item.logits, count=count, seeds=(seed,), defaults=defaults
+        )
+        for count, seed, defaults in (
+            (2 * points, _FRESH, True),
+            (_OTHER_PARAMETERS, _FRESH + 1, False),
+        )
+    )
+    compared = Comparison(fresh.errors(item.form), fresh.errors(found.form))
+    equal = fresh.equal(found.form) and others.equal(found.form)
+    return replace(item, fresh=compared, equal=equal)
 
 
 def _computed(
@@ -158,8 +177,8 @@ def _found_lines(item: Optimization, found: Found) -> Iterator[str]:
     yield f"  better: {found.accuracy}"
     yield f"    {spell(found.form)}"
     if item.fresh is not None:
-        yield f"  at {item.fresh.points} fresh points: {item.fresh.then}"
-        yield f"    as computed: {item.fresh.now}"
+        yield f"  at {len(item.fresh.now)} fresh points: {_counted(item.fresh.then)}"
+        yield f"    as computed: {_counted(item.fresh.now)}"
     if item.as_spec is not None:
         yield f"  what the rules make of it as a spec: {item.as_spec}"
     yield "  by way of:"
@@ -170,6 +189,10 @@ def _found_lines(item: Optimization, found: Found) -> Iterator[str]:
         name = f"{item.name.replace('_', '-')}-{number}"
         reason = f"{item.now} becomes {found.accuracy}"
         yield from (f"    {line}" for line in row(rule, name, reason))
+
+
+def _counted(errors: tuple[Accuracy, ...]) -> str:
+    return f"{worst(errors)}; beyond the bars at {poor(errors)}"
 
 
 def record(item: Optimization) -> dict[str, Any]:
@@ -186,7 +209,11 @@ def record(item: Optimization) -> dict[str, Any]:
         shown["better"] = {
             "form": spell(item.found.form),
             "accuracy": asdict(item.found.accuracy),
-            "fresh": asdict(item.fresh),
+            "fresh": {
+                "points": len(item.fresh.now),
+                "now": asdict(worst(item.fresh.now)),
+                "then": asdict(worst(item.fresh.then)),
+            },
             "as_spec": None if item.as_spec is None else asdict(item.as_spec),
             "steps": list(item.found.steps),
             "rules": [

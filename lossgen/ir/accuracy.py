@@ -38,12 +38,6 @@ class Accuracy:
             return self.wrong < other.wrong
         return 2 * self._size < other._size
 
-    def improves(self, other: Accuracy) -> bool:
-        """Whether it is better, and where it is not, good enough or as good."""
-        value = max(other.value, VALUE_BAR)
-        gradient = max(other.gradient, GRADIENT_BAR)
-        return self.beats(other) and self.value <= value and self.gradient <= gradient
-
     def __str__(self) -> str:
         wrong = f", {self.wrong} wrong NaN, infinity or 0" if self.wrong else ""
         return f"value {self.value:.3g} ulp, gradient {self.gradient:.3g} ulp{wrong}"
@@ -68,6 +62,27 @@ def worst(accuracies: Iterable[Accuracy]) -> Accuracy:
         value, gradient = max(value, item.value), max(gradient, item.gradient)
         wrong += item.wrong
     return Accuracy(value, gradient, wrong)
+
+
+def improve(then: Sequence[Accuracy], now: Sequence[Accuracy]) -> bool:
+    """Whether at some points a form is better than another, and at none much worse.
+
+    It is not good enough at no more than half as many points, and its largest errors
+    are good enough or no larger.
+    """
+    new, old = worst(then), worst(now)
+    return (
+        2 * poor(then) <= poor(now)
+        and poor(now) > 0
+        and new.wrong <= old.wrong
+        and new.value <= max(old.value, VALUE_BAR)
+        and new.gradient <= max(old.gradient, GRADIENT_BAR)
+    )
+
+
+def poor(accuracies: Iterable[Accuracy]) -> int:
+    """At how many points a form is not good enough."""
+    return sum(not item.good for item in accuracies)
 
 
 Measure = Callable[[Expr], Accuracy]

@@ -30,25 +30,35 @@ _ALL_BITS = 64.0
 
 
 class PointBench:
-    """The points of one seed, with the exact values of the author's formula there."""
+    """The points of some seeds, with the exact values of the author's formula there."""
 
     def __init__(
-        self, loss: Loss, *, logits: bool, count: int, seed: int, defaults: bool = True
+        self,
+        loss: Loss,
+        *,
+        logits: bool,
+        count: int,
+        seeds: Sequence[int],
+        defaults: bool = True,
     ) -> None:
         """Draw the points.
 
         Args:
             loss: The author's formula, which is the reference.
             logits: Whether the forms take logits.
-            count: About how many points.
-            seed: Same seed, same points.
+            count: About how many points each seed gives.
+            seeds: Same seeds, same points.
             defaults: Whether parameters that have a default take it.
         """
         self._loss = loss
         self._numbers: dict[Expr, tuple[float, ...] | None] = {}
         formula = Formula(loss, on_logits(loss) if logits else loss.expression)
-        drawn = batches(
-            loss, count, "float32", logits=logits, seed=seed, defaults=defaults
+        drawn = (
+            batch
+            for seed in seeds
+            for batch in batches(
+                loss, count, "float32", logits=logits, seed=seed, defaults=defaults
+            )
         )
         found = (exact(formula, batch) for batch in drawn)
         self._points: list[Exact] = [
@@ -169,8 +179,10 @@ def _bits_lost(found: Element, exactly: Element) -> float:
     for one, other in zip(
         coefficients(found, 1), coefficients(exactly, 1), strict=True
     ):
-        if abs(other) >= FLOAT32.huge or abs(other) <= FLOAT32.tiny:
+        if abs(other) <= FLOAT32.tiny:
             continue
+        if abs(other) >= FLOAT32.huge:
+            return _ALL_BITS
         error = abs(one - other) / abs(other) / FLOAT32.unit
         bits = log2(1 + float(min(error, 2**62))) if mp.isfinite(one) else _ALL_BITS
         lost = max(lost, bits)

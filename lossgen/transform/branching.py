@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from math import floor, log10
 
 from lossgen.ir.accuracy import Accuracy, Bench
-from lossgen.ir.expr import Apply, Expr, number, tree_size, walk
+from lossgen.ir.expr import Apply, Expr, Role, depends_on, number, tree_size, walk
 from lossgen.ir.functions import CONDITIONS
 
 Measured = tuple[Expr, tuple[Accuracy, ...]]
@@ -15,7 +15,9 @@ Measured = tuple[Expr, tuple[Accuracy, ...]]
 _GAIN = 2.0
 """How many bits, over all points, a branch must save."""
 
-_SUBJECTS = 12
+_SUBJECTS = 16
+_SMALLEST = Fraction(1, 10**37)
+"""A short number just above the smallest normal one."""
 
 
 def branched(below: Measured, above: Measured, bench: Bench) -> Expr | None:
@@ -52,7 +54,8 @@ def _subjects(*forms: Expr) -> list[Expr]:
     plain = [
         node
         for node in sorted(nodes, key=tree_size)
-        if not (isinstance(node, Apply) and node.op in CONDITIONS)
+        if depends_on(node, Role.Y_TRUE, Role.Y_PRED)
+        and not (isinstance(node, Apply) and node.op in CONDITIONS)
     ][:_SUBJECTS]
     return list(dict.fromkeys([*plain, *(Apply("abs", (node,)) for node in plain)]))
 
@@ -74,6 +77,8 @@ def _cuts(
 def _between(low: float, high: float) -> Fraction:
     """The shortest decimal in the upper part of an interval, or its upper end."""
     scale = max(abs(low), abs(high))
+    if not low and high > _SMALLEST:
+        return _SMALLEST  # what is special is 0
     exponent = floor(log10(scale)) if scale else 0
     for digits in range(8):
         unit = Fraction(10) ** (exponent - digits)

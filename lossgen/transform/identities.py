@@ -216,6 +216,7 @@ IDENTITIES: tuple[Identity, ...] = (
         both=False,
         positive=(V,),
     ),
+    Identity(_log(_f("abs", div(U, V))), sub(_log(_f("abs", U)), _log(_f("abs", V)))),
     Identity(_f("abs", div(U, V)), div(_f("abs", U), _f("abs", V))),
     Identity(_f("abs", mul(U, V)), mul(_f("abs", U), _f("abs", V))),
     # Exponentials and logarithms.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, permutations
 
-from lossgen.ir.accuracy import Accuracy, Bench, worst
+from lossgen.ir.accuracy import Accuracy, Bench, improve, worst
 from lossgen.ir.expr import (
     ONE,
     ZERO,
@@ -43,9 +43,6 @@ _PLACES = 10
 
 _FINALISTS = 3
 """How many forms are measured at all points after each step."""
-
-_SHARE = 0.5
-"""How much of the bits lost over all points a better form may lose."""
 
 _PARTNERS = 4
 """With how many others a branch is tried."""
@@ -132,10 +129,10 @@ class _Finals:
         rewrite: Rewriter,
         bench: Bench,
     ) -> None:
-        self._rewrite, self._bench, self._now = rewrite, bench, worst(now)
+        self._rewrite, self._bench, self._now = rewrite, bench, now
         self._known = {first.form: (first.steps, now)}
         self._branched: set[tuple[Expr, Expr]] = set()
-        self.best = Found(first.form, self._now, ())
+        self.best, self._least = Found(first.form, worst(now), ()), _lost(now)
 
     @property
     def done(self) -> bool:
@@ -163,13 +160,8 @@ class _Finals:
                 self._compare(Found(form, worst(both), joined), both)
 
     def _compare(self, found: Found, errors: tuple[Accuracy, ...]) -> None:
-        _, first = next(iter(self._known.values()))
-        if _lost(errors) > _lost(first) * _SHARE or not found.accuracy.improves(
-            self._now
-        ):
-            return
-        if found.accuracy.beats(self.best.accuracy):
-            self.best = found
+        if _lost(errors) < self._least - 1 and improve(errors, self._now):
+            self.best, self._least = found, _lost(errors)
 
 
 def _lost(errors: tuple[Accuracy, ...]) -> float:

@@ -16,12 +16,12 @@ HALF_ANGLE = call("mul", 2, call("square", call("sin", call("div", RESIDUAL, 2))
 @pytest.fixture(scope="module")
 def bench():
     loss = resolved("loss: 1 - cos(y_pred - y_true)")
-    return PointBench(loss, logits=False, count=40, seed=1)
+    return PointBench(loss, logits=False, count=40, seeds=[1])
 
 
 def test_errors_are_those_of_a_build(bench):
     loss = resolved("loss: 1 - cos(y_pred - y_true)")
-    whole = PointBench(loss, logits=False, count=60, seed=1)
+    whole = PointBench(loss, logits=False, count=60, seeds=[1])
     measure = measured(loss, logits=False)
     for form in (ONE_MINUS_COS, HALF_ANGLE):
         assert worst(whole.errors(form)) == measure(form)
@@ -42,7 +42,7 @@ def test_the_operation_that_cancels_is_the_one_that_loses(bench):
 def test_an_operation_whose_slopes_cancel_loses_as_well():
     """exp(u) - u is right in value at a tiny u, but its slope is exp(u) - 1."""
     loss = resolved("loss: exp(y_pred) - y_pred + 0*y_true")
-    bench = PointBench(loss, logits=False, count=40, seed=1)
+    bench = PointBench(loss, logits=False, count=40, seeds=[1])
     form = call("add", call("exp", P), call("neg", P))
     lost = bench.local_errors(form, range(bench.size))
     assert lost[form] > 20
@@ -73,7 +73,7 @@ def test_numbers_are_values_at_the_points(bench):
 
 def test_what_is_no_single_number_has_none():
     loss = resolved("loss: sum(softmax(y_pred, axis=last)*y_true, axis=last)")
-    bench = PointBench(loss, logits=False, count=6, seed=1)
+    bench = PointBench(loss, logits=False, count=6, seeds=[1])
     assert bench.numbers(P) is None
     assert bench.numbers(call("lt", P, T)) is None
 
@@ -82,8 +82,8 @@ def test_parameters_vary_where_defaults_are_not_taken():
     loss = resolved("loss: a*square(y_pred - y_true)\nparams: {a: 1.0}")
     squared = call("square", RESIDUAL)
     scaled = call("mul", A, squared)
-    at_default = PointBench(loss, logits=False, count=10, seed=1)
-    others = PointBench(loss, logits=False, count=10, seed=1, defaults=False)
+    at_default = PointBench(loss, logits=False, count=10, seeds=[1])
+    others = PointBench(loss, logits=False, count=10, seeds=[1], defaults=False)
     assert at_default.equal(squared)
     assert not others.equal(squared)
     assert others.equal(scaled)

@@ -52,7 +52,7 @@ SWITCHED_OFF = {
 def started(text, without=frozenset()):
     loss = resolved(text)
     rewrite = stabilizer(loss, {}, frozenset(without))
-    bench = PointBench(loss, logits=False, count=40, seed=1)
+    bench = PointBench(loss, logits=False, count=40, seeds=[1])
     return rewrite(loss.expression), rewrite, bench, loss
 
 
@@ -66,7 +66,7 @@ def test_what_a_rule_does_is_found_again(name):
     assert found.accuracy.good
     assert spell(found.form) == expected
     assert found.steps
-    fresh = PointBench(loss, logits=False, count=60, seed=2)
+    fresh = PointBench(loss, logits=False, count=60, seeds=[2])
     assert fresh.equal(found.form)
     assert worst(fresh.errors(found.form)).good
 
@@ -133,7 +133,7 @@ def test_forms_are_compared_in_signs_that_the_rules_know():
         "y_pred: {channels: {mu: real, kappa: positive}}"
     )
     rewrite = stabilizer(loss, {})
-    bench = PointBench(loss, logits=False, count=40, seed=1)
+    bench = PointBench(loss, logits=False, count=40, seeds=[1])
     found = search(rewrite(loss.expression), rewrite, bench, 20)
     assert found is not None
     assert spell(found.form) == "2*kappa*square(sin((y_true - mu)/2))"
