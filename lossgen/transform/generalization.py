@@ -157,7 +157,8 @@ def _generalized(before: Expr, after: Expr) -> MissingRule:
             continue
         hole = {node: wildcard(f"_{next(names)}")}
         trial = substitute(before, hole), substitute(after, hole)
-        if holds(*trial) is not None:
+        bound = set(symbols(trial[1])) <= set(symbols(trial[0]))
+        if bound and holds(*trial) is not None:
             before, after = trial
     before, after = _merged(before, after)
     order = [item for item in symbols(before) if item.name.startswith("?_")]

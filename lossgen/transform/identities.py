@@ -158,7 +158,6 @@ IDENTITIES: tuple[Identity, ...] = (
     ),
     Identity(sub(_sqrt(U), V), div(sub(U, _sq(V)), add(_sqrt(U), V)), both=False),
     Identity(sub(_sq(U), _sq(V)), mul(sub(U, V), add(U, V))),
-    Identity(sub(U, V), div(sub(_sq(U), _sq(V)), add(U, V)), both=False),
     Identity(sub(ONE, div(U, V)), div(sub(V, U), V)),
     Identity(sub(ONE, div(U, add(U, V))), div(V, add(U, V))),
     Identity(sub(div(ONE, U), div(ONE, V)), div(sub(V, U), mul(U, V))),

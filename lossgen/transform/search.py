@@ -61,9 +61,9 @@ class Candidate:
     bits: tuple[float, ...]
 
     @property
-    def rank(self) -> tuple[float, int]:
+    def rank(self) -> tuple[int, int]:
         """Better forms first, then smaller ones."""
-        return sum(self.bits), tree_size(self.form)
+        return round(sum(self.bits)), tree_size(self.form)
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _rewritten(form: Expr, bench: Bench, hard: list[int]) -> Iterator[tuple[Expr
     if normal != form:
         yield normal, REORDERED
     lost = bench.local_errors(normal, hard)
-    nodes = sorted(lost, key=lambda node: -round(lost[node]))
+    nodes = sorted(lost, key=lambda node: (-round(lost[node]), -tree_size(node)))
     # An operation that loses nothing may have to change for its user to be rewritten.
     near = [child for node in nodes[:_PLACES] for child in node.children]
     places = dict.fromkeys([*nodes[:_PLACES], *(node for node in near if node in lost)])
