@@ -146,6 +146,29 @@ def show(
 
 
 @app.command()
+def optimize(
+    spec: Annotated[str, typer.Argument(help="A file, or the name of a loss.")],
+    budget: Annotated[
+        int, typer.Option(min=1, help="How many forms to measure at most.")
+    ] = 400,
+    always: Annotated[
+        bool, typer.Option("--always", help="Search even where all is good enough.")
+    ] = False,
+    format_: _Format = Format.TEXT,
+) -> None:
+    """Search for a more accurate form, and name the rule that is missing."""
+
+    def action() -> int:
+        from lossgen.driver import commands
+
+        return commands.run_optimize(
+            spec, budget=budget, always=always, format_=format_
+        )
+
+    _exit(action, format_)
+
+
+@app.command()
 def explain(
     code: Annotated[
         str | None, typer.Argument(help="Such as LG301; none lists them all.")

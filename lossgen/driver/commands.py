@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lossgen.diagnostics.codes import Severity
 from lossgen.driver import build as building
 from lossgen.driver.boundary import FINE, PROBLEMS
 from lossgen.driver.build import BuildMode, has_errors
@@ -65,6 +66,35 @@ def run_show(spec: str, stage: str | None) -> int:
     sys.stdout.write("\n".join(text for text in texts if text))
     findings = [item for each in compilations for item in each.diagnostics]
     report_findings(findings, Format.TEXT, sys.stderr)
+    return PROBLEMS if has_errors(findings) else FINE
+
+
+def run_optimize(spec: str, *, budget: int, always: bool, format_: Format) -> int:
+    """``lossgen optimize``."""
+    from lossgen.compiler import check_source
+    from lossgen.driver.optimize import lines_of, optimize, record
+    from lossgen.driver.show import find_spec
+
+    project = load_project()
+    compilations = check_source(read_spec(find_spec(project, spec)), project.defaults)
+    found = []
+    for item in compilations:
+        if item.checked is None:
+            continue
+        loss = item.checked.loss
+        for logits in (False, True) if loss.spec.y_pred.logits else (False,):
+            result = optimize(loss, logits=logits, budget=budget, always=always)
+            found.append(record(result))
+            if format_ is not Format.JSON:
+                print("\n".join(lines_of(result)), flush=True)
+    if format_ is Format.JSON:
+        print(json.dumps({"losses": found}, indent=2))
+    findings = [item for each in compilations for item in each.diagnostics]
+    report_findings(
+        (item for item in findings if item.severity is Severity.ERROR),
+        Format.TEXT,
+        sys.stderr,
+    )
     return PROBLEMS if has_errors(findings) else FINE
 
 

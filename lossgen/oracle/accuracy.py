@@ -11,6 +11,7 @@ counts as one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,7 +21,8 @@ from mpmath import mp, mpf
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
 from lossgen.calculus.jets import Element, Jet
-from lossgen.ir.accuracy import Accuracy, Measure
+from lossgen.ir.accuracy import Accuracy, Measure, worst
+from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
 from lossgen.oracle.evaluation import Formula
 from lossgen.oracle.exact import Exact, exact
@@ -89,23 +91,27 @@ def measured(loss: Loss, *, logits: bool) -> Measure:
         found = (exact(formula, batch, FLOAT32.unit) for batch in drawn)
         return [item for item in found if item is not None]
 
-    return lambda form: _accuracy(Formula(loss, form), references())
+    def measure(form: Expr) -> Accuracy:
+        rewritten = Formula(loss, form)
+        parts = (part for item in references() for part in points_of(item, rewritten))
+        return worst(accuracy_at(rewritten, part) for part in parts)
+
+    return measure
 
 
-def _accuracy(form: Formula, references: list[Exact]) -> Accuracy:
-    largest, wrong = [0.0, 0.0], 0
-    for reference in references:
-        for part in (reference,) if form.tied else reference.rows():
-            try:
-                found = form.evaluated(part.batch, _DIGITS, rounding=FLOAT32)
-            except Undefined:
-                wrong += part.value.size + part.low.size
-                continue
-            for k, errors in enumerate(errors_of(found, part, FLOAT32)):
-                wrong += errors.wrong
-                largest[k] = max(largest[k], errors.largest)
-    value, gradient = largest
-    return Accuracy(value, gradient, wrong)
+def points_of(reference: Exact, form: Formula) -> Iterator[Exact]:
+    """The samples one by one, or all of them where they depend on one another."""
+    return iter((reference,)) if form.tied else reference.rows()
+
+
+def accuracy_at(form: Formula, point: Exact) -> Accuracy:
+    """How accurate a form is at what `points_of` gives."""
+    try:
+        found = form.evaluated(point.batch, _DIGITS, rounding=FLOAT32)
+    except Undefined:
+        return Accuracy(0.0, 0.0, point.value.size + point.low.size)
+    value, gradient = errors_of(found, point, FLOAT32)
+    return Accuracy(value.largest, gradient.largest, value.wrong + gradient.wrong)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def batches(
     logits: bool,
     seed: int = 1,
     sizes: Reach = (),
+    defaults: bool = True,
 ) -> Iterator[Batch]:
     """About ``count`` samples, in one batch or, where it is one value, in several.
 
@@ -50,13 +51,14 @@ def batches(
         logits: Whether y_pred is real, not in its domain.
         seed: Same seed, same points.
         sizes: Which of the inputs have a largest size.
+        defaults: Whether parameters that have a default take it.
     """
     largest = dict(sizes)
     tied = any(axis.value == "batch" for axis in axes_of(loss))
     parts = max(1, count // ROWS) if tied else 1
     for part in range(parts):
         generator = random.Random(1000 * seed + part)
-        drawn = sample(loss, ROWS if tied else count, part + 1, defaults=True)
+        drawn = sample(loss, ROWS if tied else count, part + 1, defaults=defaults)
         inputs = {
             item.name: _filled(
                 item,

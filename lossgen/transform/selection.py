@@ -29,7 +29,11 @@ class Selection:
 
 
 def selected(
-    loss: Loss, expr: Expr, measure: Measure | None, fired: dict[str, None]
+    loss: Loss,
+    expr: Expr,
+    measure: Measure | None,
+    fired: dict[str, None],
+    without: frozenset[str] = frozenset(),
 ) -> Selection:
     """Decline the rules that make an expression less accurate.
 
@@ -41,21 +45,23 @@ def selected(
         expr: The loss, or its form that takes logits.
         measure: Measures a form; None keeps all rules.
         fired: Takes the names of the rules that are used, in order.
+        without: The names of rules that are not to be used.
     """
     declined: list[Declined] = []
+    off = without
     tried: dict[str, None] = {}
-    form = stabilizer(loss, tried)(expr)
+    form = stabilizer(loss, tried, without)(expr)
     accuracy = None
     if measure is not None and (tried or has_slopes(expr)):
         accuracy = measure(form)
         while not accuracy.good:
-            found = _without_one(loss, expr, form, accuracy, declined, measure)
+            found = _without_one(loss, expr, form, accuracy, off, measure)
             if found is None:
                 break
             accuracy, form, item = found
             declined.append(item)
-    without = frozenset(item.rule for item in declined)
-    rewrite = stabilizer(loss, fired, without)
+            off |= {item.rule}
+    rewrite = stabilizer(loss, fired, off)
     form = rewrite(expr)
     if measure is not None and accuracy is not None and not accuracy.good:
         sloped = with_slopes(form, expr, loss, rewrite)
@@ -69,11 +75,10 @@ def _without_one(
     expr: Expr,
     form: Expr,
     accuracy: Accuracy,
-    declined: list[Declined],
+    without: frozenset[str],
     measure: Measure,
 ) -> tuple[Accuracy, Expr, Declined] | None:
     """The form that is most accurate without a further rule, if one is better."""
-    without = frozenset(item.rule for item in declined)
     fired: dict[str, None] = {}
     stabilizer(loss, fired, without)(expr)
     best: tuple[Accuracy, Expr, Declined] | None = None
