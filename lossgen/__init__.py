@@ -7,9 +7,7 @@ makes the text of a module and its test, ``build`` does what ``lossgen build`` d
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # what type checkers take for True; `typing` is slow to import
 if TYPE_CHECKING:
     from lossgen.diagnostics.diagnostic import Diagnostic, SpecError
     from lossgen.driver.api import build, compile, load  # noqa: A004 - part of the API
@@ -32,6 +30,8 @@ if not TYPE_CHECKING:
         # Imported when asked for: the command line imports this package, and must
         # not wait for a compiler that it may not need.
         if name in _HOMES:
+            from importlib import import_module
+
             return getattr(import_module(_HOMES[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -92,6 +92,10 @@ def build(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Templates, searched first."),
     ] = None,
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Compile every spec, changed or not."),
+    ] = False,
     jobs: _Jobs = None,
     format_: _Format = Format.TEXT,
 ) -> None:
@@ -107,6 +111,7 @@ def build(
             BuildMode(check=check, dry=diff, force=force, prune=prune),
             Overrides(out, tests, tuple(templates or ())),
             with_diff=diff,
+            cached=not no_cache,
             jobs=jobs,
             format_=format_,
         )

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from lossgen.ir.options import Options
+if TYPE_CHECKING:
+    from lossgen.ir.options import Options
 
 FORMAT = 1
 """Counts up when the header, or what is hashed, changes."""
@@ -88,6 +90,8 @@ def fingerprint(document: str, options: Options, templates: Iterable[str]) -> st
 
 def printable(path: str) -> str:
     """A path with what could end the comment line, or cannot be encoded, escaped."""
+    if path.isprintable():
+        return path
     return "".join(
         char if char.isprintable() else f"\\u{ord(char):04x}" for char in path
     )

@@ -6,9 +6,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic
 from lossgen.diagnostics.source import Span
@@ -97,6 +94,10 @@ def _block(diagnostic: Diagnostic) -> str:
 
 
 def _colored(diagnostic: Diagnostic) -> str:
+    # For start-up time: most builds have nothing to colour.
+    from rich.console import Console
+    from rich.text import Text
+
     text = Text(_block(diagnostic))
     color = _COLORS[diagnostic.severity]
     text.highlight_regex(r"\A\w+\[LG\d+\]", f"bold {color}")

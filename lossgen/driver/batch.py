@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 Compile = Callable[[SourceFile], "tuple[Compilation, ...]"]
 """The compiler, up to some stage. Picklable where there are several processes."""
 
-# A process costs as much to start, imports included, as this many files to compile.
-_FILES_PER_PROCESS = 8
+# A process costs about as much to start, imports included, as two files to compile.
+_FILES_PER_PROCESS = 4
 
 
 class CompilerError(Exception):
@@ -51,13 +50,18 @@ def compile_files(
         CompilerError: If the compiler is at fault.
     """
     step = partial(_compile_file, compile_one)
+    if not files:
+        return
     processes = min(len(files), _useful(len(files)) if jobs is None else jobs)
     if processes <= 1:
         yield from map(step, files)
         return
+    # For start-up time: most builds have little to compile.
+    from concurrent.futures import ProcessPoolExecutor
+
     pool = ProcessPoolExecutor(processes, initializer=_leave_interrupts_to_parent)
     try:
-        yield from pool.map(step, files, chunksize=_FILES_PER_PROCESS // 2)
+        yield from pool.map(step, files)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic
+from lossgen.diagnostics.source import SourceFile
 from lossgen.driver.batch import Compile, compile_files
 from lossgen.driver.collisions import claimed_files, refuse_collisions
-from lossgen.driver.discovery import Selection
+from lossgen.driver.discovery import Selection, SpecFile
 from lossgen.driver.drift import find_blocked, find_drift
 from lossgen.driver.outcome import Outcome
 from lossgen.driver.output import (
@@ -24,6 +26,14 @@ from lossgen.driver.output import (
 )
 from lossgen.driver.progress import track
 from lossgen.driver.project import Project
+from lossgen.ir.options import Options, SpecDefaults
+
+if TYPE_CHECKING:
+    from lossgen.compiler import Compilation
+    from lossgen.driver.cache import Cache
+
+CompileAll = Callable[[Sequence[SpecFile]], Iterator[tuple[Outcome, ...]]]
+"""What compiles files, in order."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ def build(
     *,
     jobs: int | None = None,
     compile_one: Compile | None = None,
+    cache: Cache | None = None,
 ) -> BuildResult:
     """Compile specs and write what has changed.
 
@@ -83,11 +94,15 @@ def build(
         mode: What to write.
         jobs: The number of processes; None: as many as pay off.
         compile_one: The compiler; lossgen's own by default.
+        cache: Where the outcomes of earlier builds are.
     """
     mode = mode or BuildMode()
-    outcomes = _compile(
-        project, selection, compile_one or _full_compiler(project), jobs
+    compile_all = partial(
+        compile_files, compile_one=compile_one or _full_compiler(project), jobs=jobs
     )
+    if cache is not None:
+        compile_all = partial(_recalled, cache, compile_all)
+    outcomes = _outcomes(project, selection, compile_all)
     output_plan = _plan(project, selection, outcomes)
     if mode.check:
         return BuildResult(outcomes, output_plan, find_drift(output_plan), None)
@@ -106,7 +121,10 @@ def check(
     compile_one: Compile | None = None,
 ) -> tuple[Outcome, ...]:
     """Compile specs up to the certificate; write nothing."""
-    return _compile(project, selection, compile_one or _checker(project), jobs)
+    compile_all = partial(
+        compile_files, compile_one=compile_one or _checker(project), jobs=jobs
+    )
+    return _outcomes(project, selection, compile_all)
 
 
 def shown_changes(result: BuildResult, mode: BuildMode) -> tuple[Change, ...]:
@@ -123,22 +141,46 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 
 def _full_compiler(project: Project) -> Compile:
-    from lossgen.compiler import compile_source
-
-    return partial(compile_source, options=project.options)
+    return partial(_compile_source, options=project.options)
 
 
 def _checker(project: Project) -> Compile:
+    return partial(_check_source, defaults=project.defaults)
+
+
+def _compile_source(source: SourceFile, options: Options) -> tuple[Compilation, ...]:
+    # The compiler takes a second to import: only if there is something to compile.
+    from lossgen.compiler import compile_source
+
+    return compile_source(source, options)
+
+
+def _check_source(
+    source: SourceFile, defaults: SpecDefaults
+) -> tuple[Compilation, ...]:
     from lossgen.compiler import check_source
 
-    return partial(check_source, defaults=project.defaults)
+    return check_source(source, defaults)
 
 
-def _compile(
-    project: Project, selection: Selection, compile_one: Compile, jobs: int | None
+def _recalled(
+    cache: Cache, compile_all: CompileAll, files: Sequence[SpecFile]
+) -> Iterator[tuple[Outcome, ...]]:
+    """The outcomes of files, of which only those are compiled that are not known."""
+    known = [cache.recall(file) for file in files]
+    unknown = [file for file, group in zip(files, known, strict=True) if group is None]
+    compiled = compile_all(unknown)
+    for file, group in zip(files, known, strict=True):
+        if group is None:
+            group = next(compiled)
+            cache.remember(file, group)
+        yield group
+
+
+def _outcomes(
+    project: Project, selection: Selection, compile_all: CompileAll
 ) -> tuple[Outcome, ...]:
-    by_file = compile_files(selection.files, compile_one, jobs)
-    tracked = track(by_file, len(selection.files))
+    tracked = track(compile_all(selection.files), len(selection.files))
     outcomes = tuple(outcome for group in tracked for outcome in group)
     if project.warnings_as_errors:
         outcomes = tuple(outcome.with_warnings_as_errors() for outcome in outcomes)

@@ -6,8 +6,11 @@ They return the exit code.
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,18 +18,26 @@ from lossgen.diagnostics.codes import Severity
 from lossgen.driver import build as building
 from lossgen.driver.boundary import FINE, PROBLEMS
 from lossgen.driver.build import BuildMode, has_errors
+from lossgen.driver.build_inputs import build_inputs
+from lossgen.driver.cache import opened
 from lossgen.driver.catalogue import catalogue_files
 from lossgen.driver.discovery import Selection, find_specs, read_spec
 from lossgen.driver.explain import explain, list_codes
 from lossgen.driver.formats import Format
 from lossgen.driver.project import Overrides, load_project
+from lossgen.driver.replay import FOLDER, record
 from lossgen.driver.report import (
+    nothing_to_say,
     report_build,
     report_catalogue,
     report_check,
     report_findings,
 )
 from lossgen.ir.options import NO_DEFAULTS
+
+_CLOCKS = 2_000_000_000
+"""By how many nanoseconds the clock of a file system may differ from ours, and how
+coarse it may be."""
 
 
 def run_build(
@@ -35,14 +46,23 @@ def run_build(
     overrides: Overrides,
     *,
     with_diff: bool,
+    cached: bool,
     jobs: int | None,
     format_: Format,
 ) -> int:
     """``lossgen build``."""
+    started = time.time_ns()
     project = load_project(overrides=overrides)
     selection = find_specs(project, paths)
-    result = building.build(project, selection, mode, jobs=jobs)
+    with opened(project) if cached else nullcontext() as cache:
+        result = building.build(project, selection, mode, jobs=jobs, cache=cache)
     report_build(result, mode, format_, with_diff=with_diff)
+    if cached and format_ is Format.TEXT and not with_diff:
+        said = nothing_to_say(result, mode)
+        if said is not None:
+            inputs = build_inputs(project, selection, paths)
+            folder = os.path.join(project.root, FOLDER)
+            record(folder, sys.argv[1:], said, inputs, started - _CLOCKS)
     return FINE if result.ok else PROBLEMS
 
 

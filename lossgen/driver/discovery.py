@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lossgen.diagnostics.diagnostic import SpecError, diagnostic
@@ -66,6 +67,16 @@ def find_specs(project: Project, paths: Sequence[Path] = ()) -> Selection:
     return Selection(tuple(_distinct(project, chosen)), roots)
 
 
+def is_spec(name: str) -> bool:
+    """Whether a file in a folder of specs is one, by its name."""
+    return name.lower().endswith(_SUFFIXES) and not is_hidden(name)
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a folder or file is hidden; hidden ones are not looked into."""
+    return os.path.basename(path).startswith(".")
+
+
 def read_spec(file: SpecFile) -> SourceFile:
     """Read a spec file; line ends become line feeds, a byte order mark is dropped.
 
@@ -100,23 +111,34 @@ def _check_configured(project: Project) -> None:
         )
 
 
+def _identity(file: Path) -> str:
+    """The path of a file with symbolic links followed."""
+    if os.path.islink(file):
+        return os.path.realpath(file)
+    folder, name = os.path.split(file)
+    return os.path.join(_real_folder(folder), name)
+
+
+@cache
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
 def _distinct(project: Project, paths: Iterable[Path]) -> Iterator[SpecFile]:
     seen: set[str] = set()
     for path in paths:
         for file in _below(path) if path.is_dir() else (path,):
-            identity = os.path.realpath(file)
+            identity = _identity(file)
             if identity not in seen:
                 seen.add(identity)
                 yield SpecFile(file, project.relative(file))
 
 
 def _below(folder: Path) -> list[Path]:
-    files: list[Path] = []
+    found: list[str] = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files.extend(
-            Path(parent, name)
-            for name in names
-            if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
-        )
-    return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        found.extend(os.path.join(parent, name) for name in names if is_spec(name))
+    return [
+        Path(path) for path in sorted(found, key=lambda path: path.replace(os.sep, "/"))
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic
@@ -41,6 +41,22 @@ class PropertyRecord:
 
 
 @dataclass(frozen=True)
+class CurrentArtifact:
+    """An artifact whose file is as it should be already; its text was not read."""
+
+    path: str
+    kind: str
+
+
+Artifacts = tuple["Artifact | CurrentArtifact", ...]
+
+
+def has_text(artifact: Artifact | CurrentArtifact) -> TypeGuard[Artifact]:
+    """Whether the text of an artifact is at hand."""
+    return isinstance(artifact, Artifact)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One document of a spec file after compilation."""
 
@@ -52,7 +68,7 @@ class Outcome:
     properties: tuple[PropertyRecord, ...]
     assumed: tuple[str, ...]
     infinite_ends: tuple[str, ...]
-    artifacts: tuple[Artifact, ...]
+    artifacts: Artifacts
     diagnostics: tuple[Diagnostic, ...]
 
     @property

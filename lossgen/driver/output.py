@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from enum import Enum
 from pathlib import Path
-from uuid import uuid4
 
 from lossgen.backend.header import is_edited, read_header
 from lossgen.diagnostics.diagnostic import Diagnostic, diagnostic
+from lossgen.driver.outcome import CurrentArtifact
 from lossgen.driver.project import Project
 from lossgen.ir.artifact import Artifact
 
@@ -41,9 +41,10 @@ class State(Enum):
 class Change:
     """One file: what is there and what should be.
 
-    ``before`` is None where there is no file, ``after`` where there should be none.
-    ``shown`` is the path as outputs name it; ``origin`` the spec that the header of an
-    orphan names; ``edited`` is set for orphans that were edited by hand, too.
+    ``before`` is None where there is no file, ``after`` where there should be none; the
+    texts of a file that is unchanged are not kept: there both are None. ``shown`` is
+    the path as outputs name it; ``origin`` the spec that the header of an orphan names;
+    ``edited`` is set for orphans that were edited by hand, too.
     """
 
     path: Path
@@ -76,7 +77,7 @@ class Applied:
 
 
 def plan(
-    artifacts: Iterable[Artifact],
+    artifacts: Iterable[Artifact | CurrentArtifact],
     project: Project,
     *,
     covers: Callable[[str], bool] = lambda spec_path: True,
@@ -93,7 +94,7 @@ def plan(
         claimed: Files that belong to specs which did not compile.
     """
     wanted = {destination(item, project): item for item in artifacts}
-    changes = [_compare(path, item.text, project) for path, item in wanted.items()]
+    changes = [_compare(path, item, project) for path, item in wanted.items()]
     taken = {*wanted, *claimed}
     for orphan in _orphans(project, taken):
         if orphan.origin not in failed and covers(orphan.origin or ""):
@@ -146,23 +147,40 @@ def diff(changes: Iterable[Change]) -> str:
     return "".join(line for change in changes for line in _diff_lines(change))
 
 
-def destination(artifact: Artifact, project: Project) -> Path:
+def destination(artifact: Artifact | CurrentArtifact, project: Project) -> Path:
     """The file that an artifact is written to."""
     return (project.tests if artifact.kind == "test" else project.out) / artifact.path
 
 
-def _compare(path: Path, after: str, project: Project) -> Change:
-    before = _existing(path)
+def is_searched(folder: str) -> bool:
+    """Whether a folder below ``out`` is part of this project, not one of its own."""
+    return not os.path.basename(folder).startswith(".") and not any(
+        os.path.exists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS
+    )
+
+
+def is_python(name: str) -> bool:
+    """Whether a file may be a generated one, by its name."""
+    return name.endswith(".py")
+
+
+def _compare(
+    path: Path, artifact: Artifact | CurrentArtifact, project: Project
+) -> Change:
+    shown = project.relative(path)
+    if isinstance(artifact, CurrentArtifact):
+        return Change(path, shown, State.UNCHANGED, None, None)
+    before, after = _existing(path), artifact.text
     if before is None:
         state = State.CREATE
     elif before == after:
-        state = State.UNCHANGED
+        return Change(path, shown, State.UNCHANGED, None, None)
     elif read_header(before) is None:
         state = State.FOREIGN
     else:
         state = State.EDITED if is_edited(before) else State.UPDATE
     edited = state is State.EDITED
-    return Change(path, project.relative(path), state, before, after, edited)
+    return Change(path, shown, state, before, after, edited)
 
 
 def _existing(path: Path) -> str | None:
@@ -177,18 +195,23 @@ def _existing(path: Path) -> str | None:
 
 
 def _orphans(project: Project, taken: Collection[Path]) -> Iterator[Change]:
-    folded = {str(path).casefold(): path for path in taken}
-    for path in _generated_files({project.out, project.tests}):
-        same = folded.get(str(path).casefold())
-        # On a file system that ignores case, another spelling is the same file.
-        if same is not None and (same == path or _is_same(same, path)):
+    known = {str(path) for path in taken}
+    folded: dict[str, str] | None = None
+    for path in _python_files({project.out, project.tests}):
+        if path in known or not _starts_as_ours(path):
             continue
-        text = _existing(path) or ""
+        if folded is None:
+            folded = {name.casefold(): name for name in known}
+        same = folded.get(path.casefold())
+        # On a file system that ignores case, another spelling is the same file.
+        if same is not None and _is_same(Path(same), Path(path)):
+            continue
+        text = _existing(Path(path)) or ""
         header = read_header(text)
         if header is not None:
             yield Change(
-                path,
-                project.relative(path),
+                Path(path),
+                project.relative(Path(path)),
                 State.ORPHAN,
                 text,
                 None,
@@ -201,27 +224,23 @@ def _is_same(left: Path, right: Path) -> bool:
     return left.exists() and left.samefile(right)
 
 
-def _generated_files(folders: Iterable[Path]) -> Iterator[Path]:
-    seen: set[Path] = set()
+def _python_files(folders: Iterable[Path]) -> Iterator[str]:
+    seen: set[str] = set()
     for folder in sorted(folders):
         for parent, names, files in os.walk(folder):
-            names[:] = sorted(name for name in names if _is_ours(Path(parent, name)))
-            for path in sorted(Path(parent, name) for name in files):
-                if path not in seen and path.suffix == ".py" and _starts_as_ours(path):
+            names[:] = sorted(
+                name for name in names if is_searched(os.path.join(parent, name))
+            )
+            for name in sorted(files):
+                path = os.path.join(parent, name)
+                if is_python(name) and path not in seen:
                     seen.add(path)
                     yield path
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder below ``out`` is part of this project, not one of its own."""
-    return not folder.name.startswith(".") and not any(
-        (folder / mark).exists() for mark in _PROJECT_MARKS
-    )
-
-
-def _starts_as_ours(path: Path) -> bool:
+def _starts_as_ours(path: str) -> bool:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             return file.read(len(_HEADER_START)) == _HEADER_START
     except OSError:
         return False
@@ -231,7 +250,7 @@ def _write(path: Path, text: str) -> None:
     # The target of a symbolic link is replaced, not the link.
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid4().hex[:8]}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)

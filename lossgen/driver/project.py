@@ -9,22 +9,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
+from typing import Any
 
 from lossgen.backend.header import printable
 from lossgen.diagnostics.diagnostic import Diagnostic, SpecError, diagnostic
@@ -61,8 +52,15 @@ class Project:
         folders = tuple(str(path) for path in self.templates)
         return Options(self.package, self.module, ".", folders, self.defaults)
 
+    @cached_property
+    def _prefix(self) -> str:
+        return os.path.join(self.root, "")
+
     def relative(self, path: Path) -> str:
         """A path as outputs show it: relative to the root, with ``/``."""
+        inside = str(path).removeprefix(self._prefix)
+        if len(inside) < len(str(path)) and os.sep == "/" and ".." not in inside:
+            return printable(inside)
         try:
             shown = Path(os.path.relpath(path, self.root))
         except ValueError:  # on another drive
@@ -103,49 +101,89 @@ def load_project(
     return project
 
 
-def _strings(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-_Path = Annotated[str, Field(min_length=1)]
-_Paths = Annotated[list[_Path], BeforeValidator(_strings)]
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        alias_generator=lambda name: name.replace("_", "-"),
-    )
-
-    specs: _Paths = ["specs"]
-    out: _Path = "generated"
-    tests: _Path | None = None
+# By hand rather than with pydantic, which takes five times as long to import as Python
+# to start: a build with nothing to do shall not wait for it.
+@dataclass(frozen=True)
+class _Settings:
+    specs: tuple[str, ...] = ("specs",)
+    out: str = "generated"
+    tests: str | None = None
     package: str | None = None
     module: str | None = None
-    templates: _Paths = []
-    defaults: dict[str, Any] = {}
+    templates: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     warnings_as_errors: bool = False
 
-    @field_validator("package")
-    @classmethod
-    def _registrable(cls, value: str | None) -> str | None:
-        # Keras registers `package>Name`.
-        if value is not None and (
-            not value or not value.isprintable() or ">" in value or '"' in value
-        ):
-            raise ValueError('must be a name without ">" or quotes')
-        return value
 
-    @field_validator("module")
-    @classmethod
-    def _importable(cls, value: str | None) -> str | None:
-        if value is not None and not all(
-            part.isidentifier() for part in value.split(".")
-        ):
-            raise ValueError("must be an import path such as `mypackage.losses`")
-        return value
+class _WrongValueError(Exception):
+    pass
+
+
+def configuration_files(start: Path) -> Iterator[Path]:
+    """The files that are asked for the configuration, nearest first."""
+    for folder in (start, *start.parents):
+        yield folder / _OWN_FILE
+        yield folder / _SHARED_FILE
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise _WrongValueError("must be a path")
+    return value
+
+
+def _paths(value: object) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(
+        item and isinstance(item, str) for item in values
+    ):
+        raise _WrongValueError("must be a path or a list of paths")
+    return tuple(values)
+
+
+def _registrable(value: object) -> str:
+    # Keras registers `package>Name`.
+    if (
+        not isinstance(value, str)
+        or not value
+        or not value.isprintable()
+        or ">" in value
+        or '"' in value
+    ):
+        raise _WrongValueError('must be a name without ">" or quotes')
+    return value
+
+
+def _importable(value: object) -> str:
+    if not isinstance(value, str) or not all(
+        part.isidentifier() for part in value.split(".")
+    ):
+        raise _WrongValueError("must be an import path such as `mypackage.losses`")
+    return value
+
+
+def _subtable(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise _WrongValueError("must be a table")
+    return value
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _WrongValueError("must be true or false")
+    return value
+
+
+_KEYS: dict[str, Callable[[object], Any]] = {
+    "specs": _paths,
+    "out": _path,
+    "tests": _path,
+    "package": _registrable,
+    "module": _importable,
+    "templates": _paths,
+    "defaults": _subtable,
+    "warnings-as-errors": _switch,
+}
 
 
 @dataclass(frozen=True)
@@ -224,36 +262,45 @@ def _at(source: SourceFile, place: re.Match[str]) -> Span:
 
 
 def _validate(found: _Found) -> _Settings:
-    try:
-        return _Settings.model_validate(found.table)
-    except ValidationError as error:
-        raise SpecError(_problems(found, error)) from error
+    problems: list[Diagnostic] = []
+    settings: dict[str, Any] = {}
+    if not isinstance(found.table, dict):
+        message = "`lossgen` must be a table"
+        raise SpecError([_problem(found, "lossgen", message)])
+    for key, value in found.table.items():
+        if key not in _KEYS:
+            problems.append(_unknown(found, key))
+            continue
+        try:
+            settings[key.replace("-", "_")] = _KEYS[key](value)
+        except _WrongValueError as error:
+            problems.append(_problem(found, key, f"`{key}` {error}"))
+    if problems:
+        raise SpecError(problems)
+    return _Settings(**settings)
 
 
-def _problems(found: _Found, error: ValidationError) -> Iterator[Diagnostic]:
-    keys = [name.replace("_", "-") for name in _Settings.model_fields]
-    for item in error.errors():
-        key = str(item["loc"][0]) if item["loc"] else "lossgen"
-        help_ = None
-        if item["type"] == "extra_forbidden":
-            message = f"unknown key `{key}`"
-            close = get_close_matches(key.replace("_", "-"), keys, n=1)
-            help_ = (
-                f"did you mean `{close[0]}`?" if close else f"keys: {', '.join(keys)}"
-            )
-        else:
-            reason = item["msg"].removeprefix("Value error, ")
-            message = f"`{key}`: {reason[:1].lower()}{reason[1:]}"
-        span = found.span(key)
-        yield diagnostic("LG506", message, span, help=help_, path=found.path.name)
+def _unknown(found: _Found, key: str) -> Diagnostic:
+    close = get_close_matches(key.replace("_", "-"), _KEYS, n=1)
+    help_ = f"did you mean `{close[0]}`?" if close else f"keys: {', '.join(_KEYS)}"
+    return _problem(found, key, f"unknown key `{key}`", help_)
 
 
-def _defaults(found: _Found, table: dict[str, Any]) -> SpecDefaults:
+def _problem(
+    found: _Found, key: str, message: str, help_: str | None = None
+) -> Diagnostic:
+    return diagnostic(
+        "LG506", message, found.span(key), help=help_, path=found.path.name
+    )
+
+
+def _defaults(found: _Found, table: Mapping[str, Any]) -> SpecDefaults:
     if not table:
         return NO_DEFAULTS
+    # The frontend takes long to import, and few projects have defaults.
     from lossgen.driver.spec_defaults import checked_defaults
 
-    return checked_defaults(table, lambda path: found.place("defaults", *path))
+    return checked_defaults(dict(table), lambda path: found.place("defaults", *path))
 
 
 def _resolve(

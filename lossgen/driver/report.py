@@ -15,7 +15,7 @@ from lossgen.driver.build import BuildMode, BuildResult, shown_changes
 from lossgen.driver.catalogue import family
 from lossgen.driver.formats import Format
 from lossgen.driver.outcome import Outcome
-from lossgen.driver.output import diff
+from lossgen.driver.output import State, diff
 from lossgen.driver.summary import (
     build_line,
     certificate_lines,
@@ -57,6 +57,15 @@ def report_build(
     if not (mode.check or mode.prune):
         _print_lines(orphan_lines(result.plan), stream)
     _print_lines([build_line(result, mode)], stream)
+
+
+def nothing_to_say(result: BuildResult, mode: BuildMode) -> str | None:
+    """All that ``report_build`` prints of a build that had nothing to do.
+
+    None if it had, or if there is a finding about it.
+    """
+    idle = len(result.plan.of(State.UNCHANGED)) == len(result.plan.changes)
+    return build_line(result, mode) if idle and not _grave(result.diagnostics) else None
 
 
 def report_catalogue(outcomes: tuple[Outcome, ...], format_: Format) -> None:

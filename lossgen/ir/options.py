@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lossgen.ir.spec import Text
+if TYPE_CHECKING:
+    from lossgen.ir.spec import Text
 
 
 @dataclass(frozen=True)

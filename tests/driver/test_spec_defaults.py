@@ -79,7 +79,7 @@ def test_every_default_is_read(tmp_path: Path) -> None:
         ),
         (
             "defaults = 3\n",
-            "LG506 lossgen.toml:1:1 `defaults`: input should be a valid dictionary",
+            "LG506 lossgen.toml:1:1 `defaults` must be a table",
         ),
     ],
 )
