@@ -60,7 +60,7 @@ class PointBench:
                 loss, count, "float32", logits=logits, seed=seed, defaults=defaults
             )
         )
-        found = (exact(formula, batch) for batch in drawn)
+        found = (exact(formula, batch, FLOAT32.unit) for batch in drawn)
         self._points: list[Exact] = [
             part
             for item in found
