@@ -160,6 +160,8 @@ _HELPERS = {
     "_pow1pm1": elementwise(lambda x, p: (1 + x) ** p - 1, 2),
     "_geman_mcclure": elementwise(lambda x: x * x / (1 + x * x)),
     "_exp_tilted": elementwise(lambda x, y: mp.exp(x) - y * x, 2),
+    "_powm1": elementwise(lambda x, y: x**y - 1, 2),
+    "_with_slopes": lambda value, *pairs: value,
     "_kl_div": elementwise(lambda x, y: _xlogy(x, x / y) - x + y, 2),
     "_itakura_saito": elementwise(lambda x, y: x / y - _log(x / y) - 1, 2),
     "_lgamma": elementwise(mp.loggamma),

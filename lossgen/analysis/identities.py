@@ -7,7 +7,7 @@ becomes 0 is 0 wherever the expression is defined; the converse need not hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import reduce
 from math import isqrt
@@ -115,32 +115,21 @@ class Quotients:
         if len(bottom) != 1:
             return self._spelt((top, bottom))
         ((divisor, scale),) = bottom.items()
-        shared = reduce(_common, top, next(iter(top), polynomials.ONE))
-        rest = add(
-            *(
-                self._term(monomial, value / scale, divisor)
-                for monomial, value in sorted(_divided(top, shared, scale=1).items())
-            )
-        )
-        return mul(self._term(shared, Fraction(1), polynomials.ONE), rest)
+        found = [
+            (_exponents(monomial, divisor), value / scale)
+            for monomial, value in sorted(top.items())
+        ]
+        shared = _shared([exponents for exponents, _ in found])
+        rest = (self._term(_less(item, shared), value) for item, value in found)
+        return mul(self._term(shared, Fraction(1)), add(*rest))
 
-    def _term(
-        self,
-        monomial: polynomials.Monomial,
-        coefficient: Fraction,
-        divisor: polynomials.Monomial,
-    ) -> Expr:
+    def _term(self, exponents: Mapping[int, int], coefficient: Fraction) -> Expr:
         """One term; exponentials are joined, as those of parts may overflow."""
-        exponents = dict(monomial)
-        for index, exponent in divisor:
-            exponents[index] = exponents.get(index, 0) - exponent
         above: list[Expr] = [number(coefficient)]
         below: list[Expr] = []
         exponential: list[Expr] = []
         for index, exponent in sorted(exponents.items()):
             node = self._ranges.atom(index)
-            if not exponent:
-                continue
             if isinstance(node, Apply) and node.op == "exp":
                 exponential.append(mul(number(exponent), node.args[0]))
             else:
@@ -434,7 +423,7 @@ def _common(
 
 
 def _divided(
-    polynomial: Polynomial, common: polynomials.Monomial, scale: Fraction | int
+    polynomial: Polynomial, common: polynomials.Monomial, scale: Fraction
 ) -> Polynomial:
     shared = dict(common)
     return {
@@ -445,6 +434,31 @@ def _divided(
         ): value / scale
         for monomial, value in polynomial.items()
     }
+
+
+def _exponents(
+    monomial: polynomials.Monomial, divisor: polynomials.Monomial
+) -> dict[int, int]:
+    """Those of a quotient of two monomials, negative ones included."""
+    return _less(dict(monomial), dict(divisor))
+
+
+def _less(left: Mapping[int, int], right: Mapping[int, int]) -> dict[int, int]:
+    indices = sorted({*left, *right})
+    found = {index: left.get(index, 0) - right.get(index, 0) for index in indices}
+    return {index: exponent for index, exponent in found.items() if exponent}
+
+
+def _shared(terms: list[dict[int, int]]) -> dict[int, int]:
+    """The factors and divisors that all terms have."""
+    found: dict[int, int] = {}
+    for index in sorted({index for term in terms for index in term}):
+        exponents = [term.get(index, 0) for term in terms]
+        if min(exponents) > 0:
+            found[index] = min(exponents)
+        elif max(exponents) < 0:
+            found[index] = max(exponents)
+    return found
 
 
 def _exponential(arg: Expr) -> Expr:

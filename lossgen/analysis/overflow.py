@@ -565,9 +565,13 @@ def _exp_tilted(x: Bounds, slope: Bounds) -> Bounds | None:
     return math.exp(x[0]) - tilt[1], math.exp(x[1]) - tilt[0]
 
 
-def _pow1pm1(x: Bounds, exponent: Bounds) -> Bounds | None:
-    found = _power((1 + x[0], 1 + x[1]), exponent)
+def _powm1(base: Bounds, exponent: Bounds) -> Bounds | None:
+    found = _power(base, exponent)
     return None if found is None else (found[0] - 1, found[1] - 1)
+
+
+def _pow1pm1(x: Bounds, exponent: Bounds) -> Bounds | None:
+    return _powm1((1 + x[0], 1 + x[1]), exponent)
 
 
 def _kl_div(x: Bounds, y: Bounds) -> Bounds | None:
@@ -741,6 +745,7 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "expm1mx": _extreme_at_zero(lambda x: math.expm1(x) - x),
     "with_slopes": lambda *args: args[0],
     "exp_tilted": _exp_tilted,
+    "powm1": _powm1,
     "pow1pm1": _pow1pm1,
     "geman_mcclure": lambda x: (0.0, 1.0),
     "kl_div": _kl_div,
@@ -931,6 +936,7 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "expm1mx": lambda x: (math.exp(x[1]) + 1,),
     "with_slopes": _given_slopes,
     "exp_tilted": lambda x, y: (math.exp(x[1]) + _size(y) + 1, _size(x)),
+    "powm1": _power_slopes,
     "pow1pm1": _pow1pm1_slopes,
     "geman_mcclure": _helper,
     "kl_div": _kl_div_slopes,

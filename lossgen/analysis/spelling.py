@@ -141,6 +141,7 @@ _LOWERED: dict[str, Callable[..., Expr]] = {
     "exp_tilted": lambda u, v: Apply(
         "add", (apply("exp", u), neg(Apply("mul", (v, u))))
     ),
+    "powm1": lambda u, v: sub(Apply("pow", (u, v)), ONE),
     "pow1pm1": lambda u, v: sub(Apply("pow", (add(ONE, u), v)), ONE),
     "geman_mcclure": lambda u: div(apply("square", u), add(ONE, apply("square", u))),
     "kl_div": lambda u, v: Apply("add", (apply("xlogy", u, div(u, v)), neg(u), v)),

@@ -33,6 +33,7 @@ CALLS: dict[str, str] = {
     "expm1mx": "_expm1mx({0})",
     "with_slopes": "_with_slopes({0}, {pairs})",
     "exp_tilted": "_exp_tilted({0}, {1})",
+    "powm1": "_powm1({0}, {1})",
     "pow1pm1": "_pow1pm1({0}, {1})",
     "geman_mcclure": "_geman_mcclure({0})",
     "kl_div": "_kl_div({0}, {1})",

@@ -243,6 +243,7 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "log1pmx": lambda u: (neg(div(u, add(ONE, u))),),
     "expm1mx": lambda u: (apply("expm1", u),),
     "exp_tilted": lambda u, v: (sub(apply("exp", u), v), neg(u)),
+    "powm1": lambda u, v: _PARTIALS["pow"](u, v),
     "pow1pm1": _pow1pm1,
     "geman_mcclure": lambda u: (_geman_mcclure_slope(u),),
     "kl_div": lambda u, v: (apply("log", div(u, v)), div(sub(v, u), v)),

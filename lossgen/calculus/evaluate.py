@@ -375,6 +375,7 @@ _ELEMENTWISE: dict[str, _Operation] = {
     },
     "with_slopes": lambda elements, ties: elements[0],
     "exp_tilted": _plain(jets.exp_tilted),
+    "powm1": _plain(jets.powm1),
     "pow1pm1": _plain(jets.pow1pm1),
     "kl_div": _plain(jets.kl_div),
     "itakura_saito": _plain(jets.itakura_saito),

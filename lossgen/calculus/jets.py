@@ -219,6 +219,14 @@ def exp_tilted(argument: Element, slope: Element) -> Element:
     return sub(smooth("exp", argument), mul(slope, argument))
 
 
+def powm1(base: Element, exponent: Element) -> Element:
+    """``base**exponent - 1``, to all digits of a small one."""
+    start = constant_term(base)
+    if start > 0 and abs(constant_term(exponent) * mp.log(start)) < 1:
+        return smooth("expm1", mul(exponent, smooth("log", base)))
+    return sub(power(base, exponent), mpf(1))
+
+
 def pow1pm1(increment: Element, exponent: Element) -> Element:
     """``(1 + increment)**exponent - 1``, to all digits of a small one."""
     start = constant_term(increment)

@@ -127,6 +127,7 @@ LOWERED: dict[str, str] = {
     "log1pmx": "log(1 + u) - u",
     "expm1mx": "exp(u) - 1 - u",
     "exp_tilted": "exp(u) - v*u",
+    "powm1": "u**v - 1",
     "pow1pm1": "(1 + u)**v - 1",
     "geman_mcclure": "u**2/(1 + u**2)",
     "kl_div": "u*log(u/v) - u + v, and v where u = 0",

@@ -9,6 +9,8 @@ mode adds and takes away.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lossgen.analysis.identities import terms
 from lossgen.analysis.ranges import Ranges
 from lossgen.calculus.differentiate import directional_derivative
@@ -31,21 +33,22 @@ from lossgen.transform.stabilize import Rewriter
 
 
 def with_slopes(
-    form: Expr, expression: Expr, loss: Loss, rewrite: Rewriter
-) -> Expr | None:
+    form: Expr,
+    expression: Expr,
+    loss: Loss,
+    rewrite: Rewriter,
+    simplified: Collection[Symbol],
+) -> Expr:
     """A form of a loss with its partial derivatives beside it.
 
     Args:
         form: What computes the value.
-        expression: The author's formula, or what it is of logits.
+        expression: The author's formula, or what it is of logits, which `has_slopes`.
         loss: Declares the inputs.
         rewrite: Makes the derivatives stable.
-
-    Returns:
-        None for what has kinks or works along an axis.
+        simplified: By which inputs the derivative is that of the formula, simplified;
+            by the others it is that of the form, as in reverse mode.
     """
-    if not has_slopes(expression):
-        return None
     roles = {Role.Y_PRED, Role.PARAMETER}
     if loss.spec.y_true.gradient:
         roles.add(Role.Y_TRUE)
@@ -56,10 +59,13 @@ def with_slopes(
     for variable in loss.of_role(*roles):
         symbol = variable.symbol
         if symbol in used:
-            slope = directional_derivative(expression, {symbol: ONE}, loss)
-            for part, atom in named.items():
-                slope = replace_nodes(slope, {part: atom})
-            pairs += [symbol, rewrite(substitute(terms(slope, ranges), atoms))]
+            formula = expression if symbol in simplified else form
+            slope = directional_derivative(formula, {symbol: ONE}, loss)
+            if symbol in simplified:
+                for part, atom in named.items():
+                    slope = replace_nodes(slope, {part: atom})
+                slope = substitute(terms(slope, ranges), atoms)
+            pairs += [symbol, rewrite(slope)]
     return Apply("with_slopes", (form, *pairs))
 
 
@@ -75,15 +81,17 @@ def has_slopes(expr: Expr) -> bool:
 
 def slope_names(form: Expr) -> dict[Expr, str]:
     """Names for the value and the slopes of a form that has them."""
-    if not isinstance(form, Apply) or form.op != "with_slopes":
-        return {}
-    value, *pairs = form.args
-    names: dict[Expr, str] = {
-        slope: f"slope_{local_name(symbol)}"
-        for symbol, slope in zip(pairs[::2], pairs[1::2], strict=True)
-        if isinstance(slope, Apply) and isinstance(symbol, Symbol)
-    }
-    return {value: "loss", **names}
+    names: dict[Expr, str] = {}
+    for node in walk(form):
+        if not isinstance(node, Apply) or node.op != "with_slopes":
+            continue
+        value, *pairs = node.args
+        if node == form:
+            names[value] = "loss"
+        for symbol, slope in zip(pairs[::2], pairs[1::2], strict=True):
+            if isinstance(slope, Apply) and isinstance(symbol, Symbol):
+                names[slope] = f"slope_{local_name(symbol)}"
+    return names
 
 
 def _residuals(expr: Expr) -> tuple[dict[Expr, Expr], dict[Expr, Expr]]:

@@ -38,6 +38,7 @@ class Condition(Enum):
     Y_BINARY = "y takes the values 0 and 1 only"
     Y_ONE_HOT = "y is 1 at one place of the last axis and 0 elsewhere"
     W_POSITIVE = "w is a positive parameter or number"
+    REST_FIXED = "what is left of the sum depends on no prediction"
     SHARED_TERM = "u and v are sums with a term in common"
     V_NONNEGATIVE = "v is not negative"
     V_LABEL = "v is not negative, and no prediction"
@@ -77,11 +78,26 @@ _HALF = Number(Fraction(1, 2))
 _MEAN = div(add(U, V), TWO)
 _HALF_SUM = mul(_HALF, add(U, V))
 _SIGNED = sub(mul(TWO, Y), ONE)
+_SIZES = add(_f("abs", U), _f("abs", V), REST)
 _ROOT_OF_2 = _f("sqrt", TWO)
 
 
 def _lgamma(arg: Expr) -> Expr:
     return _f("lgamma", arg)
+
+
+def _relative_difference(sizes: Expr, left: Expr, right: Expr) -> Expr:
+    """``abs(u - v)/sizes``; the slope by u is ``sign(u - v)*left/sizes**2``."""
+    gap = _f("abs", sub(U, V))
+    sign = _f("sign", sub(U, V))
+    slopes = (div(div(mul(sign, top), sizes), sizes) for top in (left, neg(right)))
+    by_left, by_right = slopes
+    return Apply("with_slopes", (div(gap, sizes), U, by_left, V, by_right))
+
+
+def _both_signs(size: Expr, other: Expr) -> Expr:
+    """``2*abs(u)`` where both have the same sign, else 0; and what is left."""
+    return add(_f("abs", size), mul(size, _f("sign", other)), REST)
 
 
 RULES: tuple[Rule, ...] = (
@@ -392,6 +408,32 @@ RULES: tuple[Rule, ...] = (
         "1 - (1 + u)**v loses the digits of a small u",
     ),
     Rule(
+        "powm1",
+        add(power(U, V), neg(ONE), REST),
+        add(_f("powm1", U, V), REST),
+        "u**v - 1 loses the digits of a small v",
+    ),
+    Rule(
+        "powm1-negated",
+        add(ONE, neg(power(U, V)), REST),
+        sub(REST, _f("powm1", U, V)),
+        "1 - u**v loses the digits of a small v",
+    ),
+    Rule(
+        "powm1-of-label",
+        add(power(U, V), neg(Y)),
+        _f("where", _f("eq", Y, ONE), _f("powm1", U, V), power(U, V)),
+        "u**v - 1 loses the digits of a small v",
+        Condition.Y_BINARY,
+    ),
+    Rule(
+        "powm1-of-label-negated",
+        add(Y, neg(power(U, V))),
+        neg(_f("where", _f("eq", Y, ONE), _f("powm1", U, V), power(U, V))),
+        "u**v - 1 loses the digits of a small v",
+        Condition.Y_BINARY,
+    ),
+    Rule(
         "geman-mcclure",
         div(_f("square", U), add(_f("square", U), _f("square", W))),
         _f("geman_mcclure", div(U, W)),
@@ -403,6 +445,43 @@ RULES: tuple[Rule, ...] = (
         div(_f("square", U), add(_f("square", U), ONE)),
         _f("geman_mcclure", U),
         "the slopes of dividend and divisor cancel where u is large",
+    ),
+    # The slope of the quotient is (abs(u) + abs(v) - abs(u - v)*sign(u))/..., where all
+    # but 2*abs(v), or everything, cancels.
+    Rule(
+        "relative-difference",
+        div(_f("abs", sub(U, V)), _SIZES),
+        _relative_difference(_SIZES, _both_signs(V, U), _both_signs(U, V)),
+        "the slopes of dividend and divisor cancel where one is small",
+        Condition.REST_FIXED,
+    ),
+    Rule(
+        "relative-difference-scaled",
+        div(mul(_f("abs", sub(U, V)), W), _SIZES),
+        mul(W, _relative_difference(_SIZES, _both_signs(V, U), _both_signs(U, V))),
+        "the slopes of dividend and divisor cancel where one is small",
+        Condition.REST_FIXED,
+    ),
+    Rule(
+        "relative-difference-positive",
+        div(_f("abs", sub(U, V)), add(U, V, REST)),
+        _relative_difference(
+            add(U, V, REST), add(mul(TWO, V), REST), add(mul(TWO, U), REST)
+        ),
+        "the slopes of dividend and divisor cancel where one is small",
+        Condition.REST_FIXED,
+    ),
+    Rule(
+        "relative-difference-positive-scaled",
+        div(mul(_f("abs", sub(U, V)), W), add(U, V, REST)),
+        mul(
+            W,
+            _relative_difference(
+                add(U, V, REST), add(mul(TWO, V), REST), add(mul(TWO, U), REST)
+            ),
+        ),
+        "the slopes of dividend and divisor cancel where one is small",
+        Condition.REST_FIXED,
     ),
     Rule(
         "kl-div",
@@ -473,6 +552,12 @@ RULES: tuple[Rule, ...] = (
         div(sub(V, U), V),
         "the quotient is close to 1 where the other terms are small",
         Condition.SHARED_TERM,
+    ),
+    Rule(
+        "power-times-log",
+        mul(power(U, V), _f("log", U)),
+        _f("xlogy", power(U, V), U),
+        "where u underflows the product is 0 times an infinity",
     ),
     Rule(
         "xlog1py",

@@ -20,6 +20,7 @@ _SAFE: dict[str, Expr] = {
     "log1pmx": ZERO,
     "expm1mx": ZERO,
     "exp_tilted": ZERO,
+    "powm1": ONE,
     "pow1pm1": ZERO,
     "itakura_saito": ONE,
     "log": ONE,

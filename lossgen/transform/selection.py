@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lossgen.ir.accuracy import Accuracy, Declined, Measure
-from lossgen.ir.expr import Expr
+from lossgen.ir.expr import Expr, Role, Symbol
 from lossgen.ir.loss import Loss
 from lossgen.transform.closed_form import has_slopes, with_slopes
 from lossgen.transform.stabilize import Rewriter, stabilizer
@@ -63,11 +63,30 @@ def selected(
             off |= {item.rule}
     rewrite = stabilizer(loss, fired, off)
     form = rewrite(expr)
-    if measure is not None and accuracy is not None and not accuracy.good:
-        sloped = with_slopes(form, expr, loss, rewrite)
-        if sloped is not None and measure(sloped).beats(accuracy):
-            form = sloped
+    if measure is not None and accuracy is not None and has_slopes(expr):
+        form = _sloped(loss, expr, form, rewrite, accuracy, measure)
     return Selection(rewrite, form, tuple(declined))
+
+
+def _sloped(
+    loss: Loss,
+    expr: Expr,
+    form: Expr,
+    rewrite: Rewriter,
+    accuracy: Accuracy,
+    measure: Measure,
+) -> Expr:
+    """The form with slopes in closed form by the inputs where these are better."""
+    best, chosen = form, frozenset[Symbol]()
+    for variable in loss.of_role(Role.Y_PRED):
+        if accuracy.good:
+            break
+        trial = chosen | {variable.symbol}
+        sloped = with_slopes(form, expr, loss, rewrite, trial)
+        found = measure(sloped)
+        if found.beats(accuracy):
+            best, chosen, accuracy = sloped, trial, found
+    return best
 
 
 def _without_one(

@@ -24,10 +24,11 @@ from lossgen.ir.expr import (
     sub,
     substitute,
     symbols,
+    walk,
 )
 from lossgen.ir.loss import Loss
 from lossgen.transform.gamma_arguments import aligned
-from lossgen.transform.patterns import Bindings, instantiate, matches
+from lossgen.transform.patterns import REST, Bindings, instantiate, matches
 from lossgen.transform.rules import RULES, Condition, Rule, U, V, W, Y
 
 Rewriter = Callable[[Expr], Expr]
@@ -48,20 +49,27 @@ def stabilizer(
     """
     rules = [rule for rule in RULES if rule.name not in without]
     ranges = Ranges.of_loss(loss)
+    sloped: set[Expr] = set()  # values whose slopes a rule has given
 
     def visit(node: Expr) -> Expr:
         for _ in range(_LIMIT):
-            found = _first(node, rules, ranges)
+            found = None if node in sloped else _first(node, rules, ranges)
             if found is None:
                 return _collected(node)
             rule, node = found
             fired.setdefault(rule.name)
+            sloped.update(
+                part.args[0]
+                for part in walk(node)
+                if isinstance(part, Apply) and part.op == "with_slopes"
+            )
             node = rebuild(node, visit)
         return node
 
     def stabilize(expr: Expr) -> Expr:
         normal = rebuild(expr, lambda node: _normal(node, ranges))
-        return rebuild(rebuild(normal, visit), _without_select)
+        done = rebuild(rebuild(normal, visit), _without_select)
+        return rebuild(done, lambda node: _without_fixed(node, loss))
 
     return stabilize
 
@@ -99,6 +107,8 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
         return True
     if condition is Condition.W_POSITIVE:
         return _is_positive(bindings[W], loss)
+    if condition is Condition.REST_FIXED:
+        return not depends_on(bindings[REST], Role.Y_PRED, Role.DERIVED)
     if condition is Condition.SHARED_TERM:
         return _share_terms(bindings[U], bindings[V])
     if condition is Condition.V_NONNEGATIVE:
@@ -179,6 +189,19 @@ def _unclipped(node: Expr, loss: Loss) -> Expr:
     if all(loss.variable(end.name).shape == "scalar" for end in ends):
         return node
     return apply("min", apply("max", value, low), high)
+
+
+def _without_fixed(node: Expr, loss: Loss) -> Expr:
+    """Given slopes without those by what has no gradient."""
+    if not isinstance(node, Apply) or node.op != "with_slopes":
+        return node
+    roles = {Role.Y_PRED, Role.PARAMETER, Role.DERIVED}
+    if loss.spec.y_true.gradient:
+        roles.add(Role.Y_TRUE)
+    value, *rest = node.args
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    kept = [pair for pair in pairs if depends_on(pair[0], *roles)]
+    return Apply(node.op, (value, *(item for pair in kept for item in pair)))
 
 
 def _without_select(node: Expr) -> Expr:

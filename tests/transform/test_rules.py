@@ -9,9 +9,15 @@ from mpmath import mp, mpf
 from standin import array, run
 
 from lossgen.backend.printer import Printer
+from lossgen.calculus.evaluate import evaluate
 from lossgen.ir.expr import rebuild, symbols, walk
 from lossgen.transform.rules import RULES, Condition, V, W, Y
 from lossgen.transform.stabilize import stabilizer, to_logits
+
+
+def _is_sloped(rule):
+    return "with_slopes" in {getattr(n, "op", "") for n in walk(rule.replacement)}
+
 
 BY_NAME = {rule.name: rule for rule in RULES}
 
@@ -98,6 +104,27 @@ def _selected(expr):
     return rebuild(expr, visit)
 
 
+@pytest.mark.parametrize("name", [rule.name for rule in RULES if _is_sloped(rule)])
+def test_slopes_that_a_rule_gives_are_derivatives(name):
+    replacement = BY_NAME[name].replacement
+    (sloped,) = (n for n in walk(replacement) if getattr(n, "op", "") == "with_slopes")
+    value, *pairs = sloped.args
+    generator = random.Random(name)
+    for _ in range(20):
+        at = {s.name: mpf(generator.gauss(0, 3)) for s in symbols(value)}
+        if "positive" in name:
+            at = {key: abs(number) for key, number in at.items()}
+        for symbol, slope in zip(pairs[::2], pairs[1::2], strict=True):
+
+            def along(x, symbol=symbol, at=at):
+                return evaluate(value, {**at, symbol.name: x}, digits=300).item()
+
+            with mp.workdps(40):
+                (found,) = evaluate(slope, at, digits=40).flat
+                expected = mp.diff(along, at[symbol.name])
+                assert abs(found - expected) < mpf(10) ** -12 * (1 + abs(expected))
+
+
 # Formulas that need each rule ---------------------------------------------------------
 
 BINARY = "y_true: binary\ny_pred: probability\n"
@@ -179,6 +206,30 @@ FORMULAS = {
     "hypotenuse-excess": ("sqrt((y_pred - y_true)**2 + 4**2) - 4", ""),
     "pow1pm1": ("(1 + y_pred)**0.3 - 1 + 0*y_true", "y_pred: nonnegative\n"),
     "pow1pm1-negated": ("y_true*(1 - (1 - y_pred)**3)", "y_pred: probability\n"),
+    "powm1": ("y_pred**0.3 - 1 + 0*y_true", "y_pred: positive\n"),
+    "powm1-negated": ("y_true*(1 - y_pred**3)", "y_pred: probability\n"),
+    "powm1-of-label": (
+        "y_true*y_pred + (y_pred**0.3 - y_true)",
+        "y_true: binary\ny_pred: positive\n",
+    ),
+    "powm1-of-label-negated": (
+        "y_true*y_pred + 2*(y_true - y_pred**0.3)",
+        "y_true: binary\ny_pred: positive\n",
+    ),
+    "power-times-log": ("y_pred**0.3*log(y_pred)*y_true", "y_pred: positive\n"),
+    "relative-difference": ("abs(y_true - y_pred)/(1 + abs(y_true) + abs(y_pred))", ""),
+    "relative-difference-scaled": (
+        "2*abs(y_true - y_pred)/(abs(y_true) + abs(y_pred))",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "relative-difference-positive": (
+        "abs(y_true - y_pred)/(y_true + y_pred)",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "relative-difference-positive-scaled": (
+        "2*abs(y_true - y_pred)/(y_true + y_pred)",
+        "y_true: positive\ny_pred: positive\n",
+    ),
     "geman-mcclure": (
         "y_pred**2/(y_pred**2 + c**2)*y_true",
         "params: {c: {domain: positive}}\n",
