@@ -12,12 +12,13 @@ from lossgen.backend.formatting import format_source
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.frontend.resolver import resolve
 from lossgen.ir.accuracy import Accuracy, improve, poor, worst
-from lossgen.ir.expr import ONE, TWO, ZERO, Constant, Expr, Number, Symbol
+from lossgen.ir.expr import ONE, TWO, ZERO, Constant, Expr, Number, Symbol, walk
 from lossgen.ir.loss import Loss
 from lossgen.ir.spec import Text
 from lossgen.oracle.bench import PointBench
 from lossgen.oracle.reference import on_logits
 from lossgen.transform.generalization import MissingRule, missing_rules
+from lossgen.transform.patterns import match
 from lossgen.transform.search import BUDGET, REORDERED, Found, search
 from lossgen.transform.selection import selected
 from lossgen.transform.stabilize import Rewriter
@@ -240,6 +241,9 @@ def row(rule: MissingRule, name: str, reason: str) -> list[str]:
     elif rule.positive:
         names = ", ".join(item.name[1:].upper() for item in rule.positive)
         words = [f"# Needs a condition: positive {names}."]
+    nodes = walk(rule.replacement)
+    if any(match(rule.pattern, node) is not None for node in nodes):
+        words.append("# Has no end: what it makes has its pattern in it.")
     lines = format_source(f"Rule({', '.join(args)})").splitlines()
     return [*words, *lines[:-1], f"{lines[-1]},"]
 

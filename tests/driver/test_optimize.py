@@ -13,7 +13,7 @@ from lossgen.driver.optimize import lines_of, optimize, record, row, source
 from lossgen.ir.accuracy import Accuracy
 from lossgen.ir.expr import Axis
 from lossgen.transform import stabilize
-from lossgen.transform.generalization import missing_rules
+from lossgen.transform.generalization import MissingRule, missing_rules
 from lossgen.transform.rules import RULES
 from lossgen.transform.search import Found
 
@@ -102,6 +102,13 @@ def test_a_condition_is_part_of_the_row():
     assert (
         row(rule, "some-name", "some reason")[0] == "# Needs a condition: positive U."
     )
+
+
+def test_a_rule_that_would_not_end_is_marked():
+    power = call("pow", T, call("add", T, 1))
+    split = call("where", call("lt", T, 1), power, call("mul", T, call("pow", T, T)))
+    rule = MissingRule(power, split, ())
+    assert row(rule, "name", "reason")[0].startswith("# Has no end")
 
 
 def test_source_names_axes_and_numbers():
