@@ -10,7 +10,16 @@ from commandline import ROOT, run_lossgen
 MSE = "name: my_mse\nloss: square(y_pred - y_true)\n"
 MAE = "name: my_mae\nloss: abs(y_pred - y_true)\n"
 BAD = "name: bad\nloss: y_pred - y_true * log(y_pred)\n"
-COMMANDS = ["build", "check", "show", "explain", "new", "list", "schema"]
+COMMANDS = [
+    "build",
+    "check",
+    "show",
+    "optimize",
+    "explain",
+    "new",
+    "list",
+    "schema",
+]
 
 
 @pytest.fixture

@@ -8,15 +8,17 @@ from fractions import Fraction
 from typing import Any
 
 from lossgen.analysis.spelling import spell
+from lossgen.backend.formatting import format_source
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.frontend.resolver import resolve
 from lossgen.ir.accuracy import Accuracy, improve, poor, worst
-from lossgen.ir.expr import ONE, TWO, ZERO, Constant, Expr, Number, Symbol
+from lossgen.ir.expr import ONE, TWO, ZERO, Constant, Expr, Number, Symbol, walk
 from lossgen.ir.loss import Loss
 from lossgen.ir.spec import Text
 from lossgen.oracle.bench import PointBench
 from lossgen.oracle.reference import on_logits
 from lossgen.transform.generalization import MissingRule, missing_rules
+from lossgen.transform.patterns import match
 from lossgen.transform.search import BUDGET, REORDERED, Found, search
 from lossgen.transform.selection import selected
 from lossgen.transform.stabilize import Rewriter
@@ -187,7 +189,7 @@ def _found_lines(item: Optimization, found: Found) -> Iterator[str]:
         yield "  what is missing in transform/rules.py:"
     for number, rule in enumerate(item.rules, 1):
         name = f"{item.name.replace('_', '-')}-{number}"
-        reason = f"{item.now} becomes {found.accuracy}"
+        reason = f"without it: {item.now}"
         yield from (f"    {line}" for line in row(rule, name, reason))
 
 
@@ -229,17 +231,21 @@ def record(item: Optimization) -> dict[str, Any]:
 
 def row(rule: MissingRule, name: str, reason: str) -> list[str]:
     """A rule in the form in which `rules` has it."""
-    lines = [f'"{name}"', source(rule.pattern), source(rule.replacement)]
-    lines.append(f'"{reason}"')
+    args = [f'"{name}"', source(rule.pattern), source(rule.replacement)]
+    args.append(f'"{reason}"')
     words = []
     if rule.positive is None:
         words = ["# No rule: it holds on the domain of this loss only."]
     elif [item.name for item in rule.positive] == ["?w"]:
-        lines.append("Condition.W_POSITIVE")
+        args.append("Condition.W_POSITIVE")
     elif rule.positive:
         names = ", ".join(item.name[1:].upper() for item in rule.positive)
         words = [f"# Needs a condition: positive {names}."]
-    return [*words, "Rule(", *(f"    {line}," for line in lines), "),"]
+    nodes = walk(rule.replacement)
+    if any(match(rule.pattern, node) is not None for node in nodes):
+        words.append("# Has no end: what it makes has its pattern in it.")
+    lines = format_source(f"Rule({', '.join(args)})").splitlines()
+    return [*words, *lines[:-1], f"{lines[-1]},"]
 
 
 _NUMBERS = {ZERO: "ZERO", ONE: "ONE", TWO: "TWO"}
