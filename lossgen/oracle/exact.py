@@ -87,11 +87,10 @@ def _settled(formula: Formula, batch: Batch) -> Exact:
     digits, previous = _DIGITS, formula.evaluated(batch, _DIGITS)
     while True:
         digits *= 2
-        value, right = formula.evaluated(batch, digits)
+        value, right, left = formula.both_sides(batch, digits)
         if _agree((value, right), previous) or digits > _MAX_DIGITS:
             break
         previous = value, right
-    left = formula.gradient(batch, digits, side=-1)
     conditions = _conditions(formula, batch, digits, value, right)
     low, high = np.minimum(left, right), np.maximum(left, right)
     return Exact(batch, value, low, high, *conditions)
