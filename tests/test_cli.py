@@ -173,6 +173,31 @@ def test_several_documents_and_jobs(project: Path) -> None:
         assert (project / "b" / path.name).read_bytes() == path.read_bytes()
 
 
+def test_processes_and_cache_change_nothing(project: Path) -> None:
+    (project / "specs" / "bad.yaml").write_text(BAD)
+    (project / "specs" / "flat.yaml").write_text(
+        "name: flat\nloss: relu(1 - y_true*y_pred)\ny_true: sign\n"
+    )
+    said, files = [], []
+    for out, *options in (
+        ("a", "--jobs", "1", "--no-cache"),
+        ("b", "--jobs", "2", "--no-cache"),
+        ("c", "--jobs", "2"),
+        ("d",),  # from the cache
+    ):
+        done = run_lossgen("build", "--out", out, *options, cwd=project)
+        said.append((done.returncode, done.stdout, done.stderr))
+        files.append(
+            {path.name: path.read_bytes() for path in (project / out).iterdir()}
+        )
+        assert (project / ".lossgen_cache").exists() == (out in "cd")
+    assert said[0][0] == 1
+    assert "error[LG301]" in said[0][1]
+    assert "warning[" in said[0][1]
+    assert said == [said[0]] * 4
+    assert files == [files[0]] * 4
+
+
 def test_check_as_json(project: Path) -> None:
     done = run_lossgen("check", "--format", "json", "specs/mae.yaml", cwd=project)
     assert done.returncode == 0

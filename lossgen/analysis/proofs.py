@@ -6,9 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache, reduce
 from math import prod
-
-from sympy import QQ, Poly, Rational, factor_list
-from sympy import Symbol as SympySymbol
+from typing import TYPE_CHECKING
 
 from lossgen.analysis import polynomials
 from lossgen.analysis.intervals import (
@@ -23,6 +21,9 @@ from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
 from lossgen.analysis.ranges import Ranges
 from lossgen.calculus.steps import spend
 from lossgen.ir.expr import Apply, Expr, Number, Role, symbols
+
+if TYPE_CHECKING:
+    from sympy import Poly
 
 _MAX_FACTOR_TERMS = 24
 _MAX_FACTOR_SIZE = 1024  # of the dense table; above, SymPy has taken minutes
@@ -190,6 +191,8 @@ _Terms = tuple[tuple[polynomials.Monomial, Fraction], ...]
 @lru_cache(maxsize=1024)
 def _factors(terms: _Terms) -> tuple[Fraction, tuple[tuple[_Terms, int], ...]]:
     atoms = polynomials.atoms_of(dict(terms))
+    from sympy import factor_list  # for start-up time: many losses need no factors
+
     content, found = factor_list(_poly(dict(terms), atoms))
     return _fraction(content), tuple(
         (_terms(factor, atoms), int(exponent)) for factor, exponent in found
@@ -209,7 +212,9 @@ def without_common_divisor(
 
 
 def _poly(polynomial: Polynomial, atoms: tuple[int, ...]) -> Poly:
-    symbols = [SympySymbol(f"a{index}") for index in atoms]
+    from sympy import QQ, Poly, Rational, Symbol  # as above
+
+    symbols = [Symbol(f"a{index}") for index in atoms]
     table = {
         tuple(dict(key).get(index, 0) for index in atoms): Rational(
             value.numerator, value.denominator
@@ -236,5 +241,7 @@ def _terms(factor: Poly, atoms: tuple[int, ...]) -> _Terms:
 
 
 def _fraction(value: object) -> Fraction:
+    from sympy import Rational  # as above
+
     rational = Rational(value)
     return Fraction(int(rational.p), int(rational.q))

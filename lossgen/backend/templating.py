@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 
 
 def render(
@@ -28,6 +29,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=_CODES,
     )
     return environment.get_template(template).render(**context)
 
@@ -37,3 +39,19 @@ def sources(names: Sequence[str], directories: Sequence[str]) -> list[str]:
     loader = jinja2.FileSystemLoader(list(directories))
     environment = jinja2.Environment(loader=loader)
     return [loader.get_source(environment, name)[0] for name in names]
+
+
+class _Codes(jinja2.BytecodeCache):
+    """What templates were compiled to, by their source; no two specs need it twice."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key, bucket.checksum] = bucket.code
+
+
+_CODES = _Codes()

@@ -165,6 +165,9 @@ class Evaluation:
 
     def value(self, expr: Expr) -> Array:
         """The array of elements of an expression."""
+        found = self._known.get(expr)
+        if found is not None:
+            return found
         for node in walk(expr):
             if node not in self._known:
                 self._known[node] = self._rounded(node, self._visit(node))

@@ -145,7 +145,7 @@ class _Sweep:
                 raise TiedError
         elif node.op in _TIED:
             test = _TIED[node.op]
-            found = mapped(lambda *items: None not in items and test(items), *arguments)
+            found = mapped(lambda *items: not _lacks(items) and test(items), *arguments)
             if found.any():
                 raise TiedError
 
@@ -162,7 +162,7 @@ class _Sweep:
 
         def into(k: int) -> Array:
             def flow(weight: Element, *items: Element) -> Element:
-                if weight is None or None in items:
+                if weight is None or _lacks(items):
                     return None
                 if isinstance(weight, Undefined):
                     return weight
@@ -202,6 +202,11 @@ class _Sweep:
             for k, item in zip(kept, pulled, strict=True):
                 flow[index][k] = item
         return back(flow)
+
+
+def _lacks(items: Sequence[Element]) -> bool:
+    """Whether one is masked; ``None in items`` would compare numbers with None."""
+    return any(item is None for item in items)
 
 
 def _exactly(op: str, result: Element) -> Element:

@@ -17,6 +17,7 @@ from functools import cache
 
 import numpy as np
 from mpmath import mp, mpf
+from mpmath.libmp import mpf_pos, round_nearest
 
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
@@ -63,8 +64,8 @@ class Format:
             return Jet([self(op, item) for item in result.coefficients])
         if not result or not mp.isfinite(result):
             return result
-        with mp.workprec(self.bits):
-            rounded = +result
+        # As `+result` at this precision, without the cost of changing it.
+        rounded = mp.make_mpf(mpf_pos(result._mpf_, self.bits, round_nearest))
         magnitude = mp.mag(rounded)
         if magnitude > self.highest:
             return mp.inf * mp.sign(rounded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,23 @@ class Formula:
         ]
         values = self.values(batch, digits, rounding)
         return values, np.concatenate(partials, axis=-1)
+
+    def both_sides(self, batch: Batch, digits: int) -> tuple[Array, Array, Array]:
+        """The values, and the gradients on the right and on the left of kinks.
+
+        They are the same array where no branch is on its edge.
+        """
+        try:
+            values, gradient = self._swept(batch, digits, None)
+            return values, gradient, gradient
+        except TiedError:
+            rows = np.arange(batch.rows)
+        if not self.tied and len(rows) > 1:
+            parts = [self.both_sides(batch.only(rows == row), digits) for row in rows]
+            values, right, left = map(np.concatenate, zip(*parts, strict=True))
+            return values, right, left
+        values, right = self.evaluated(batch, digits)
+        return values, right, self.gradient(batch, digits, side=-1)
 
     def values(
         self, batch: Batch, digits: int, rounding: Rounding | None = None
@@ -151,7 +169,7 @@ class Formula:
         means = _mean(padded, axes) if axes else padded
         return means if self._by_sample else np.repeat(means, rows)
 
-    @property
+    @cached_property
     def _extent(self) -> Extent:
         return extents(self.loss, self.loss.expression)[self.loss.expression]
 

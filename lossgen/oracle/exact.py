@@ -99,11 +99,10 @@ def _settled(formula: Formula, batch: Batch, unit: float) -> Exact:
     digits, previous = _DIGITS, formula.evaluated(batch, _DIGITS)
     while True:
         digits *= 2
-        value, right = formula.evaluated(batch, digits)
+        value, right, left = formula.both_sides(batch, digits)
         if _agree((value, right), previous) or digits > _MAX_DIGITS:
             break
         previous = value, right
-    left = formula.gradient(batch, digits, side=-1)
     conditions = _conditions(formula, batch, digits, value, right)
     low, high = np.minimum(left, right), np.maximum(left, right)
     if any(isinstance(n, Apply) and n.op in _KINKED for n in walk(formula.expression)):

@@ -96,8 +96,7 @@ def _case(formula: Formula, computed: Formula, batch: Batch) -> ReferenceCase:
     At a kink the gradient is to lie between the slopes of the two sides.
     """
     loss = formula.loss
-    values, right = _settled(formula, batch)
-    left = right if formula.tied else formula.gradient(batch, _DIGITS, side=-1)
+    values, right, left = _settled(formula, batch)
     apart = np.abs(floats(right) - floats(left))
     apart[apart <= _SAME * (1 + np.abs(floats(right)))] = 0
     slopes = np.where(apart > 0, (left + right) / 2, right)
@@ -216,10 +215,7 @@ def _comparable(formula: Formula, batch: Batch, at_kinks: bool) -> Array:
     ``at_kinks`` allows that the slopes on both sides differ.
     """
     try:
-        values, right = map(floats, formula.evaluated(batch, _DIGITS))
-        left = right
-        if not formula.tied:
-            left = floats(formula.gradient(batch, _DIGITS, side=-1))
+        values, right, left = map(floats, _sides(formula, batch, _DIGITS))
     except Undefined:
         # Too large to be written down: at one sample, maybe not at all of them.
         rows = np.arange(batch.rows)
@@ -255,15 +251,24 @@ def _all_per_row(held: Array, rows: int) -> Array:
 # Precision ------------------------------------------------------------------------
 
 
-def _settled(formula: Formula, batch: Batch) -> tuple[Array, Array]:
-    """Values and gradient, once twice the digits change nothing."""
+def _sides(formula: Formula, batch: Batch, digits: int) -> tuple[Array, Array, Array]:
+    """Values and gradients on both sides; on the right alone where samples are tied."""
+    if formula.tied:
+        values, gradient = formula.evaluated(batch, digits)
+        return values, gradient, gradient
+    return formula.both_sides(batch, digits)
+
+
+def _settled(formula: Formula, batch: Batch) -> tuple[Array, Array, Array]:
+    """Values and gradients, once twice the digits change nothing."""
     digits = _DIGITS
-    previous = formula.evaluated(batch, digits)
+    *previous, left = _sides(formula, batch, digits)
     while digits < _MAX_DIGITS:
         digits *= 2
-        current = formula.evaluated(batch, digits)
+        current = list(formula.evaluated(batch, digits))
         if all(_agree(a, b) for a, b in zip(previous, current, strict=True)):
-            return current
+            values, right = current
+            return values, right, right if formula.tied else left
         previous = current
     name = formula.loss.name
     raise PrecisionError(f"{name}: {_MAX_DIGITS} digits do not settle it")
