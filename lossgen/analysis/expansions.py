@@ -63,7 +63,8 @@ def least(left: Any, right: Any) -> Any:
 def expand(loss: Loss, place: Locus) -> Expansion | None:
     """Expand a loss at the points of a locus, as far as its derivatives exist.
 
-    The first derivative, where it agrees higher ones, and the highest at few points.
+    The first derivative, where it agrees higher ones, and the highest at few points, or
+    at all where a condition whose sides are equal leaves open what the lower ones are.
 
     Returns:
         The expansion; None if there is not even a first derivative at any point.
@@ -71,7 +72,7 @@ def expand(loss: Loss, place: Locus) -> Expansion | None:
     points = place.sample
     found: Expansion | None = None
     for highest in (1, _LOW_ORDER, MAX_ORDER):
-        if highest == MAX_ORDER:
+        if highest == MAX_ORDER and found is not None:
             points = points.only(np.arange(points.rows) < _FEW)
         try:
             found = _as_far_as_known(loss, place, points, highest, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from mpmath import mp
 
@@ -27,8 +28,8 @@ from lossgen.analysis.samples import (
     special,
     typical_length,
 )
-from lossgen.analysis.search import points_inside, vertices
-from lossgen.analysis.unseen import is_reduced
+from lossgen.analysis.search import points_in, points_inside, vertices
+from lossgen.analysis.unseen import is_reduced, turned
 from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.expr import Apply, Axis, Expr, Role, depends_on, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
@@ -74,6 +75,7 @@ def places_of(loss: Loss, guard: Guard, variable: Variable) -> tuple[Locus, ...]
         return _alone(loss, guard, variable)
     found.update(_missed(loss, guard, variable, found))
     found.update(_more_roots(loss, guard, variable, found))
+    found.update(_swapped(loss, guard, variable, found))
     if not found and guard.reachable:
         found.update(_rare(loss, guard, variable))
     return tuple(found.values()) if known or found else None
@@ -178,6 +180,18 @@ def _more_roots(
     sample = generic(loss, last=last, rows=_MORE, salt=_FURTHER_SALTS[0])
     located = (loci(guard, variable, sample) if sample else None) or ()
     return {f"{item.name} {k} more": item for k, item in enumerate(located)}
+
+
+def _swapped(
+    loss: Loss, guard: Guard, variable: Variable, found: dict[str, Locus]
+) -> dict[str, Locus]:
+    """Points of known pieces at which left and right are swapped."""
+    more: dict[str, Locus] = {}
+    for cell, place in turned(guard, variable, tuple(found.values())):
+        located = points_in(loss, guard, cell, place, samples_of(loss))
+        for hit in islice(located, 1):
+            more[f"{place.name} {len(more)} swapped"] = hit
+    return more
 
 
 def _signs_of_others(guard: Guard, places: tuple[Locus, ...]) -> set[int]:

@@ -196,8 +196,6 @@ def _found(
             searched[key] = bool(located)
             if located and (shown or found is None or not _vanishes(pinned, located)):
                 continue
-        if not cell.formulas:
-            continue  # the same break, with the sides swapped
         if found is not None and found.kink.order:
             yield found
         elif not searched[key]:

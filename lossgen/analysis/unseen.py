@@ -42,19 +42,29 @@ def unseen(
     """Cells that may touch a locus although no point of it is known to lie in them."""
     candidates = [cell for cell in cells(loss.expression) if _other(cell, guard)]
     candidates.extend(in_force(loss.expression, guard))
-    candidates.extend(_turned(guard, variable))
-    for alike in _by_root(places):
-        place, *others = alike
-        truth = truth_at(candidates, place)
-        for other in others:
-            more = truth_at(candidates, other)
-            truth = {item: (*found, *more[item]) for item, found in truth.items()}
+    for alike in by_root(places):
+        place, truth = alike[0], truth_at_any(candidates, alike)
         for cell in candidates:
             if not touched(cell, truth) and _possible(cell, guard, place):
                 yield _missing(cell, truth), place
 
 
-def _by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
+def turned(
+    guard: Guard, variable: Variable, places: tuple[Locus, ...]
+) -> Iterator[tuple[Cell, Locus]]:
+    """Where a guard rises through 0, or falls, though at no known point of a locus.
+
+    There the two sides of the locus are swapped.
+    """
+    candidates = list(_turned(guard, variable))
+    for alike in by_root(places) if candidates else ():
+        place, truth = alike[0], truth_at_any(candidates, alike)
+        for cell in candidates:
+            if not touched(cell, truth) and _possible(cell, guard, place):
+                yield cell, place
+
+
+def by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
     """Points of the same solved piece together; a searched one may be of many."""
     groups: dict[tuple[str, int], list[Locus]] = {}
     for count, place in enumerate(places):
@@ -65,8 +75,6 @@ def _by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
 
 def _missing(cell: Cell, truth: Truth) -> Cell:
     """The cell without the formulas that hold at points of the locus anyway."""
-    if not cell.formulas:
-        return cell
     pairs = zip(cell.conditions, cell.formulas, strict=True)
     holds = all if cell.joint else any
     kept = [formula for condition, formula in pairs if not holds(truth[condition])]
@@ -118,6 +126,15 @@ def _other(cell: Cell, guard: Guard) -> bool:
 
 Truth = dict[Expr, tuple[bool, ...]]
 """For each condition, whether it holds: in each row from the left, then the right."""
+
+
+def truth_at_any(candidates: list[Cell], places: list[Locus]) -> Truth:
+    """As below, at the points of several loci."""
+    truths = [truth_at(candidates, place) for place in places]
+    return {
+        item: tuple(value for truth in truths for value in truth[item])
+        for item in truths[0]
+    }
 
 
 def truth_at(candidates: list[Cell], place: Locus) -> Truth:

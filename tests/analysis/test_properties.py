@@ -20,6 +20,7 @@ from lossgen.analysis.properties import examine
 from lossgen.compiler import check_source, compile_source
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile
+from lossgen.ir.loss import Smoothness
 from lossgen.ir.options import Options
 
 TEMPLATES = str(Path(__file__).parents[2] / "templates")
@@ -97,7 +98,6 @@ TRUTH = {
 OPEN = {
     ("exponential_nll", "nonnegative"),
     ("kl_divergence", "symmetric"),
-    ("berhu", "convex"),
 }
 
 CASES = {case.name: case for case in load()}
@@ -298,3 +298,27 @@ def test_a_proof_without_end_leaves_the_search_for_a_counterexample():
     statuses = {item.name: item.status for item in found.certificate.properties}
     assert statuses["proper"] == statuses["mean_consistent"] == "refuted"
     assert statuses["bounded_gradient"] == "refuted"  # -log(p_t) at gamma = 0
+
+
+@pytest.mark.parametrize(
+    ("formula", "convex"),
+    [
+        ("where(d < 0, -d, 3*d)", True),  # slopes -1 and 3
+        ("where(d > a, 2*d - a, d)", True),  # slopes 1 and 2, meeting at a
+        ("where(abs(d) <= a, abs(d), (d**2 + a**2)/(2*a))", True),  # 1 at a
+        ("where(d < 0, d**2 - d, d**2)", True),  # -1 and 0 at 0
+        ("where(d < 0, 3*d, d)", False),  # 3 and 1
+        ("where(abs(d) <= a, 2*abs(d), abs(d) + a)", False),  # 2 and 1 at a
+        ("where(d < 0, d**2, d**2 - d)", False),  # 0 and -1 at 0
+        ("where(d < a, d**2, d**2 + 9*a - 9*d)", False),  # 2*a and 2*a - 9
+    ],
+)
+def test_convexity_of_pieces_is_that_of_their_slopes(formula, convex):
+    loss = write(
+        formula,
+        where={"d": "y_pred - y_true"},
+        params={"a": {"default": 1.0, "domain": "(0, oo)"}} if "a" in formula else {},
+        properties=("convex",),
+    )
+    found = {item.name: item for item in examine(loss, Smoothness.CONTINUOUS, Report())}
+    assert (found["convex"].status == "proved") is convex, found["convex"].detail
