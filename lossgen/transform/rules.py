@@ -560,6 +560,12 @@ RULES: tuple[Rule, ...] = (
         "where u underflows the product is 0 times an infinity",
     ),
     Rule(
+        "power-times-log-scaled",
+        mul(power(U, V), _f("log", U), W),
+        mul(_f("xlogy", power(U, V), U), W),
+        "where u underflows the product is 0 times an infinity",
+    ),
+    Rule(
         "xlog1py",
         _f("xlogy", V, add(ONE, U)),
         _f("xlog1py", V, U),
@@ -732,6 +738,24 @@ RULES: tuple[Rule, ...] = (
     ),
     # Powers.
     Rule("square", power(U, TWO), _f("square", U), "cheaper than a power"),
+    Rule(
+        "square-times-exp",
+        mul(_f("square", U), _f("exp", V)),
+        _f("square", mul(U, _f("exp", div(V, TWO)))),
+        "exp(v) overflows sooner than the product, and 0 times infinity is NaN",
+    ),
+    Rule(
+        "square-times-exp-scaled",
+        mul(_f("square", U), _f("exp", V), W),
+        mul(_f("square", mul(U, _f("exp", div(V, TWO)))), W),
+        "exp(v) overflows sooner than the product, and 0 times infinity is NaN",
+    ),
+    Rule(
+        "square-over-exp",
+        div(_f("square", U), _f("exp", V)),
+        _f("square", mul(U, _f("exp", neg(div(V, TWO))))),
+        "exp(v) underflows sooner than the quotient overflows",
+    ),
     Rule(
         "quotient-of-squares",
         div(_f("square", U), _f("square", V)),

@@ -127,6 +127,7 @@ def test_slopes_that_a_rule_gives_are_derivatives(name):
 
 # Formulas that need each rule ---------------------------------------------------------
 
+LOG_SCALE = "y_pred: {channels: {mu: real, s: real}}\n"
 BINARY = "y_true: binary\ny_pred: probability\n"
 LOGITS = "y_true: binary\ny_pred: {domain: probability, logits: sigmoid}\n"
 CLASSES = "y_true: one_hot\ny_pred: {domain: simplex, logits: softmax}\n"
@@ -209,14 +210,21 @@ FORMULAS = {
     "powm1": ("y_pred**0.3 - 1 + 0*y_true", "y_pred: positive\n"),
     "powm1-negated": ("y_true*(1 - y_pred**3)", "y_pred: probability\n"),
     "powm1-of-label": (
-        "y_true*y_pred + (y_pred**0.3 - y_true)",
+        "exp(y_pred**0.3 - y_true)",
         "y_true: binary\ny_pred: positive\n",
     ),
     "powm1-of-label-negated": (
         "y_true*y_pred + 2*(y_true - y_pred**0.3)",
         "y_true: binary\ny_pred: positive\n",
     ),
-    "power-times-log": ("y_pred**0.3*log(y_pred)*y_true", "y_pred: positive\n"),
+    "square-times-exp": ("square(y_true - mu)*exp(-s)", LOG_SCALE),
+    "square-times-exp-scaled": ("square(y_true - mu)*exp(-s)*(1 + s**2)", LOG_SCALE),
+    "square-over-exp": ("square(y_true - mu)/exp(s)", LOG_SCALE),
+    "power-times-log": ("y_true + y_pred**0.3*log(y_pred)", "y_pred: positive\n"),
+    "power-times-log-scaled": (
+        "y_true*y_pred**0.3*log(y_pred)",
+        "y_pred: positive\n",
+    ),
     "relative-difference": ("abs(y_true - y_pred)/(1 + abs(y_true) + abs(y_pred))", ""),
     "relative-difference-scaled": (
         "2*abs(y_true - y_pred)/(abs(y_true) + abs(y_pred))",
