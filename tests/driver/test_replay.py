@@ -19,8 +19,11 @@ SAID = "1 spec: 2 unchanged"
 
 
 @pytest.fixture
-def recorded(folder: Path, add_spec: Callable[..., Path]) -> Path:
-    add_spec("a")
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "inner"  # so that there is a folder above to write to
+    (folder / "specs").mkdir(parents=True)
+    (folder / "specs" / "a.yaml").write_text("name: a\n")
+    monkeypatch.chdir(folder)
     (folder / "lossgen.toml").write_text('templates = "own"\n')
     for name in ("generated", "generated/venv", "own", FOLDER):
         (folder / name).mkdir()
