@@ -105,6 +105,11 @@ def _rewriting_lines(loss: Loss, program: LossProgram) -> Iterator[str]:
         yield "  rules that were declined:"
     for item in program.declined:
         yield f"    {item.rule}: with it {item.used}; without {item.unused}"
+    if any(
+        isinstance(form, Apply) and form.op == "with_slopes"
+        for form in (program.stable, program.stable_logits)
+    ):
+        yield "  the gradient is computed in closed form: reverse mode loses its digits"
     yield from _reach_lines(program)
     yield "  largest errors in float32, on points of the whole domain:"
     measure = measured(loss, logits=False)

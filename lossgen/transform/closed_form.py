@@ -9,7 +9,7 @@ mode adds and takes away.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from lossgen.analysis.identities import terms
 from lossgen.analysis.ranges import Ranges
@@ -37,7 +37,7 @@ def with_slopes(
     expression: Expr,
     loss: Loss,
     rewrite: Rewriter,
-    simplified: Collection[Symbol],
+    simplified: Mapping[Symbol, bool],
 ) -> Expr:
     """A form of a loss with its partial derivatives beside it.
 
@@ -46,8 +46,9 @@ def with_slopes(
         expression: The author's formula, or what it is of logits, which `has_slopes`.
         loss: Declares the inputs.
         rewrite: Makes the derivatives stable.
-        simplified: By which inputs the derivative is that of the formula, simplified;
-            by the others it is that of the form, as in reverse mode.
+        simplified: By which inputs the derivative is that of the formula, simplified,
+            and whether residuals are multiplied out; by the others it is that of the
+            form, as in reverse mode.
     """
     roles = {Role.Y_PRED, Role.PARAMETER}
     if loss.spec.y_true.gradient:
@@ -62,7 +63,7 @@ def with_slopes(
             formula = expression if symbol in simplified else form
             slope = directional_derivative(formula, {symbol: ONE}, loss)
             if symbol in simplified:
-                for part, atom in named.items():
+                for part, atom in () if simplified[symbol] else named.items():
                     slope = replace_nodes(slope, {part: atom})
                 slope = substitute(terms(slope, ranges), atoms)
             pairs += [symbol, rewrite(slope)]

@@ -45,6 +45,10 @@ def _matches(pattern: Expr, expr: Expr, bound: Bindings) -> Iterator[Bindings]:
     elif isinstance(expr, Apply) and pattern.op == expr.op:
         if pattern.op in ("add", "mul"):
             yield from _match_some(pattern.op, pattern.args, expr.args, bound)
+            terms = _terms(expr) if pattern.op == "add" else expr.args
+            if terms != expr.args:
+                # `?u - ?v + ?w` reads `a - (b - c)`.
+                yield from _match_some("add", pattern.args, terms, bound)
         elif pattern.axis is expr.axis or pattern.axis is None:
             yield from _match_all(pattern.args, expr.args, bound)
     elif pattern.op == "neg" and _is_wild(pattern.args[0]):
@@ -55,6 +59,19 @@ def _matches(pattern: Expr, expr: Expr, bound: Bindings) -> Iterator[Bindings]:
         product = apply("mul", *expr.args)
         if isinstance(product, Apply) and product.op == "neg":
             yield from _matches(pattern.args[0], product.args[0], bound)
+
+
+def _terms(expr: Apply) -> tuple[Expr, ...]:
+    """The terms of a sum, those of differences that are taken away one by one."""
+    found: list[Expr] = []
+    for term in expr.args:
+        if isinstance(term, Apply) and term.op == "neg":
+            (inner,) = term.args
+            if isinstance(inner, Apply) and inner.op == "add":
+                found.extend(neg(part) for part in inner.args)
+                continue
+        found.append(term)
+    return tuple(found)
 
 
 def _is_wild(pattern: Expr) -> bool:

@@ -7,6 +7,7 @@ Rows are tried in order, bottom up, until none applies.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -36,9 +37,13 @@ class Condition(Enum):
 
     NONE = "nothing"
     Y_BINARY = "y takes the values 0 and 1 only"
+    Y_LABEL = "y is a label between 0 and 1"
+    Y_SHARES = "y is nonnegative, and 1 in total along the last axis"
     Y_ONE_HOT = "y is 1 at one place of the last axis and 0 elsewhere"
     W_POSITIVE = "w is a positive parameter or number"
     REST_FIXED = "what is left of the sum depends on no prediction"
+    OPPOSITE = "v is -u"
+    W_NUMBER = "w is a number, and what is left depends on no prediction"
     SHARED_TERM = "u and v are sums with a term in common"
     V_NONNEGATIVE = "v is not negative"
     V_LABEL = "v is not negative, and no prediction"
@@ -78,7 +83,6 @@ _HALF = Number(Fraction(1, 2))
 _MEAN = div(add(U, V), TWO)
 _HALF_SUM = mul(_HALF, add(U, V))
 _SIGNED = sub(mul(TWO, Y), ONE)
-_SIZES = add(_f("abs", U), _f("abs", V), REST)
 _ROOT_OF_2 = _f("sqrt", TWO)
 
 
@@ -86,18 +90,42 @@ def _lgamma(arg: Expr) -> Expr:
     return _f("lgamma", arg)
 
 
-def _relative_difference(sizes: Expr, left: Expr, right: Expr) -> Expr:
-    """``abs(u - v)/sizes``; the slope by u is ``sign(u - v)*left/sizes**2``."""
-    gap = _f("abs", sub(U, V))
-    sign = _f("sign", sub(U, V))
-    slopes = (div(div(mul(sign, top), sizes), sizes) for top in (left, neg(right)))
-    by_left, by_right = slopes
-    return Apply("with_slopes", (div(gap, sizes), U, by_left, V, by_right))
+def _relative_differences() -> Iterator[Rule]:
+    """Rules for ``abs(u - v)/(abs(u) + abs(v))``, or without signs, and multiples.
 
-
-def _both_signs(size: Expr, other: Expr) -> Expr:
-    """``2*abs(u)`` where both have the same sign, else 0; and what is left."""
-    return add(_f("abs", size), mul(size, _f("sign", other)), REST)
+    The slope of the quotient is ``(abs(u) + abs(v) - abs(u - v)*sign(u))/...``, where
+    all but ``2*abs(v)``, or everything, cancels.
+    """
+    gap, sign = _f("abs", sub(U, V)), _f("sign", sub(U, V))
+    signed = add(_f("abs", U), _f("abs", V), REST)
+    lefts = add(_f("abs", V), mul(V, _f("sign", U)), REST)
+    rights = add(_f("abs", U), mul(U, _f("sign", V)), REST)
+    forms = (
+        ("relative-difference", signed, lefts, rights),
+        (
+            "relative-difference-positive",
+            add(U, V, REST),
+            add(mul(TWO, V), REST),
+            add(mul(TWO, U), REST),
+        ),
+    )
+    for name, sizes, left, right in forms:
+        slopes = (div(div(mul(sign, top), sizes), sizes) for top in (left, neg(right)))
+        by_left, by_right = slopes
+        ratio = Apply("with_slopes", (div(gap, sizes), U, by_left, V, by_right))
+        for suffix, pattern, replacement, condition in (
+            ("", div(gap, sizes), ratio, Condition.REST_FIXED),
+            ("-scaled", div(mul(gap, W), sizes), mul(W, ratio), Condition.REST_FIXED),
+            ("-over-mean", div(gap, div(sizes, W)), mul(W, ratio), Condition.W_NUMBER),
+            ("-over-part", div(gap, mul(W, sizes)), div(ratio, W), Condition.W_NUMBER),
+        ):
+            yield Rule(
+                name + suffix,
+                pattern,
+                replacement,
+                "the slopes of dividend and divisor cancel where one is small",
+                condition,
+            )
 
 
 RULES: tuple[Rule, ...] = (
@@ -170,6 +198,64 @@ RULES: tuple[Rule, ...] = (
         div(_f("exp", U), _f("sum", _f("exp", U), axis=Axis.LAST)),
         _SOFTMAX,
         "exp overflows",
+    ),
+    Rule(
+        "log-of-softmax-share",
+        _f("log", div(_f("exp", U), _f("sum", _f("exp", V), axis=Axis.LAST))),
+        sub(U, _f("logsumexp", V, axis=Axis.LAST)),
+        "exp overflows",
+    ),
+    Rule(
+        "logsumexp-excess",
+        add(_f("logsumexp", U, axis=Axis.LAST), neg(_picked(Y, U)), REST),
+        sub(REST, _picked(Y, _LOG_SOFTMAX)),
+        "the terms cancel where one class is nearly certain",
+        Condition.Y_SHARES,
+    ),
+    Rule(
+        "logsumexp-excess-negated",
+        add(neg(_f("logsumexp", U, axis=Axis.LAST)), _picked(Y, U), REST),
+        add(_picked(Y, _LOG_SOFTMAX), REST),
+        "the terms cancel where one class is nearly certain",
+        Condition.Y_SHARES,
+    ),
+    Rule(
+        "softmax-less-label",
+        add(_SOFTMAX, neg(Y)),
+        add(mul(sub(ONE, Y), _SOFTMAX), mul(Y, _f("expm1", _LOG_SOFTMAX))),
+        "softmax(u) - 1 loses its digits where one class is nearly certain",
+        Condition.Y_LABEL,
+    ),
+    Rule(
+        "label-less-softmax",
+        add(Y, neg(_SOFTMAX)),
+        sub(neg(mul(Y, _f("expm1", _LOG_SOFTMAX))), mul(sub(ONE, Y), _SOFTMAX)),
+        "1 - softmax(u) loses its digits where one class is nearly certain",
+        Condition.Y_LABEL,
+    ),
+    Rule(
+        "sigmoid-less-label",
+        add(_f("sigmoid", U), neg(Y)),
+        sub(mul(sub(ONE, Y), _f("sigmoid", U)), mul(Y, _f("sigmoid", neg(U)))),
+        "sigmoid(u) - 1 is 0 from u = 17 on in float32",
+        Condition.Y_LABEL,
+    ),
+    Rule(
+        "label-less-sigmoid",
+        add(Y, neg(_f("sigmoid", U))),
+        sub(mul(Y, _f("sigmoid", neg(U))), mul(sub(ONE, Y), _f("sigmoid", U))),
+        "1 - sigmoid(u) is 0 from u = 17 on in float32",
+        Condition.Y_LABEL,
+    ),
+    Rule(
+        "log-of-sigmoid-difference",
+        _f("log", sub(_f("sigmoid", U), _f("sigmoid", V))),
+        add(
+            _f("log_sigmoid", U),
+            _f("log_sigmoid", neg(V)),
+            _f("log", neg(_f("expm1", sub(V, U)))),
+        ),
+        "the difference is 0 where both are close to 0 or to 1",
     ),
     Rule(
         "softmax-complement",
@@ -295,6 +381,25 @@ RULES: tuple[Rule, ...] = (
         _f("logsumexp", U, axis=Axis.LAST),
         "exp overflows",
     ),
+    Rule(
+        "cosh",
+        add(_f("exp", U), _f("exp", V), REST),
+        add(mul(TWO, _f("cosh", U)), REST),
+        "one function instead of two",
+        Condition.OPPOSITE,
+    ),
+    Rule(
+        "log-of-halved-double-cosh",
+        _f("log", div(mul(TWO, _f("cosh", U)), TWO)),
+        _f("log_cosh", U),
+        "cosh(u) overflows above u = 89 and is 1 near 0",
+    ),
+    Rule(
+        "log-of-double-cosh",
+        _f("log", mul(TWO, _f("cosh", U))),
+        add(_f("log_cosh", U), _f("log", TWO)),
+        "cosh(u) overflows above u = 89 and is 1 near 0",
+    ),
     Rule("log-exp", _f("log", _f("exp", U)), U, "exp overflows"),
     Rule(
         "exp-power",
@@ -307,6 +412,13 @@ RULES: tuple[Rule, ...] = (
         _f("log", add(ONE, U)),
         _f("log1p", U),
         "1 + u loses the digits of a small u",
+    ),
+    Rule(
+        "log-of-squares",
+        _f("log", add(_f("square", U), _f("square", W))),
+        add(_f("log1p_square", div(U, W)), mul(TWO, _f("log", W))),
+        "the square overflows, and log(u**2 + w**2) - 2*log(w) cancels",
+        Condition.W_POSITIVE,
     ),
     Rule(
         "log1p-square",
@@ -446,43 +558,7 @@ RULES: tuple[Rule, ...] = (
         _f("geman_mcclure", U),
         "the slopes of dividend and divisor cancel where u is large",
     ),
-    # The slope of the quotient is (abs(u) + abs(v) - abs(u - v)*sign(u))/..., where all
-    # but 2*abs(v), or everything, cancels.
-    Rule(
-        "relative-difference",
-        div(_f("abs", sub(U, V)), _SIZES),
-        _relative_difference(_SIZES, _both_signs(V, U), _both_signs(U, V)),
-        "the slopes of dividend and divisor cancel where one is small",
-        Condition.REST_FIXED,
-    ),
-    Rule(
-        "relative-difference-scaled",
-        div(mul(_f("abs", sub(U, V)), W), _SIZES),
-        mul(W, _relative_difference(_SIZES, _both_signs(V, U), _both_signs(U, V))),
-        "the slopes of dividend and divisor cancel where one is small",
-        Condition.REST_FIXED,
-    ),
-    Rule(
-        "relative-difference-positive",
-        div(_f("abs", sub(U, V)), add(U, V, REST)),
-        _relative_difference(
-            add(U, V, REST), add(mul(TWO, V), REST), add(mul(TWO, U), REST)
-        ),
-        "the slopes of dividend and divisor cancel where one is small",
-        Condition.REST_FIXED,
-    ),
-    Rule(
-        "relative-difference-positive-scaled",
-        div(mul(_f("abs", sub(U, V)), W), add(U, V, REST)),
-        mul(
-            W,
-            _relative_difference(
-                add(U, V, REST), add(mul(TWO, V), REST), add(mul(TWO, U), REST)
-            ),
-        ),
-        "the slopes of dividend and divisor cancel where one is small",
-        Condition.REST_FIXED,
-    ),
+    *_relative_differences(),
     Rule(
         "kl-div",
         add(_f("xlogy", U, div(U, V)), neg(U), V, REST),
@@ -494,6 +570,18 @@ RULES: tuple[Rule, ...] = (
         add(mul(_f("log", div(U, V)), U), neg(U), V, REST),
         add(_f("kl_div", U, V), REST),
         "u*log(u/v) - u + v loses its digits where u is close to v",
+    ),
+    Rule(
+        "kl-div-difference",
+        add(mul(U, sub(_f("log", U), _f("log", V))), neg(U), V, REST),
+        add(_f("kl_div", U, V), REST),
+        "u*(log(u) - log(v)) - u + v loses its digits where u is close to v",
+    ),
+    Rule(
+        "kl-div-difference-negated",
+        add(neg(mul(U, sub(_f("log", V), _f("log", U)))), neg(U), V, REST),
+        add(_f("kl_div", U, V), REST),
+        "v - u - u*(log(v) - log(u)) loses its digits where u is close to v",
     ),
     Rule(
         "kl-div-to-the-mean",

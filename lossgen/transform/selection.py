@@ -7,6 +7,7 @@ kept unless the loss is more accurate without it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 from lossgen.ir.accuracy import Accuracy, Declined, Measure
 from lossgen.ir.expr import Expr, Role, Symbol
@@ -77,11 +78,13 @@ def _sloped(
     measure: Measure,
 ) -> Expr:
     """The form with slopes in closed form by the inputs where these are better."""
-    best, chosen = form, frozenset[Symbol]()
-    for variable in loss.of_role(Role.Y_PRED):
+    best: Expr = form
+    chosen: dict[Symbol, bool] = {}
+    predictions = [item.symbol for item in loss.of_role(Role.Y_PRED)]
+    for symbol, multiplied_out in product(predictions, (False, True)):
         if accuracy.good:
             break
-        trial = chosen | {variable.symbol}
+        trial = {**chosen, symbol: multiplied_out}
         sloped = with_slopes(form, expr, loss, rewrite, trial)
         found = measure(sloped)
         if found.beats(accuracy):

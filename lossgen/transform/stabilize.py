@@ -10,6 +10,7 @@ from lossgen.analysis.ranges import Ranges
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
     ONE,
+    ZERO,
     Apply,
     Axis,
     Expr,
@@ -107,8 +108,13 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
         return True
     if condition is Condition.W_POSITIVE:
         return _is_positive(bindings[W], loss)
-    if condition is Condition.REST_FIXED:
-        return not depends_on(bindings[REST], Role.Y_PRED, Role.DERIVED)
+    if condition is Condition.OPPOSITE:
+        return add(bindings[U], bindings[V]) == ZERO
+    if condition in (Condition.REST_FIXED, Condition.W_NUMBER):
+        fixed = not depends_on(bindings[REST], Role.Y_PRED, Role.DERIVED)
+        return fixed and (
+            condition is Condition.REST_FIXED or isinstance(bindings[W], Number)
+        )
     if condition is Condition.SHARED_TERM:
         return _share_terms(bindings[U], bindings[V])
     if condition is Condition.V_NONNEGATIVE:
@@ -122,6 +128,13 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
     if not isinstance(label, Symbol):
         return False
     domain = loss.variable(label.name).domain
+    shares = (DomainKind.ONE_HOT, DomainKind.SIMPLEX)
+    if condition is Condition.Y_SHARES:
+        # A mask may drop some of the shares.
+        return domain.kind in shares and loss.mask is None
+    if condition is Condition.Y_LABEL:
+        within = 0 <= domain.lower.approx <= domain.upper.approx <= 1
+        return label.role is Role.Y_TRUE and (domain.kind in shares or within)
     if condition is Condition.Y_ONE_HOT:
         # A mask may drop the entry that a label names.
         return domain.kind is DomainKind.ONE_HOT and loss.mask is None

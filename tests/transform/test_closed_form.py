@@ -34,17 +34,18 @@ TEXTS = {
 }
 
 
-def sloped(text):
+def sloped(text, *, multiplied_out=False):
     loss = resolved(text)
     rewrite = stabilizer(loss, {})
     form = rewrite(loss.expression)
-    everything = [item.symbol for item in loss.variables]
-    return loss, with_slopes(form, loss.expression, loss, rewrite, everything)
+    every = {item.symbol: multiplied_out for item in loss.variables}
+    return loss, with_slopes(form, loss.expression, loss, rewrite, every)
 
 
+@pytest.mark.parametrize("multiplied_out", [False, True])
 @pytest.mark.parametrize("name", TEXTS)
-def test_slopes_are_the_derivatives_of_the_formula(name):
-    loss, found = sloped(TEXTS[name])
+def test_slopes_are_the_derivatives_of_the_formula(name, multiplied_out):
+    loss, found = sloped(TEXTS[name], multiplied_out=multiplied_out)
     _, *pairs = found.args
     slopes = dict(zip(pairs[::2], pairs[1::2], strict=True))
     roles = {Role.Y_PRED, Role.PARAMETER}

@@ -48,6 +48,8 @@ def test_both_sides_are_equal(name):
     with mp.workdps(60):
         for _ in range(200):
             inputs = {s.name[1:]: _drawn(s, rule, generator) for s in wild}
+            if rule.condition is Condition.OPPOSITE:
+                inputs["v"] = -inputs["u"]
             left, right = (_value(e, inputs) for e in (rule.pattern, rule.replacement))
             ok = np.vectorize(mp.isfinite, otypes=[bool])(left)
             compared += ok.sum()
@@ -61,6 +63,9 @@ def _drawn(symbol, rule, generator):
     if rule.condition is Condition.SHARED_TERM:
         # The sides of the equality are those of any two numbers.
         return array([[generator.gauss(0, 8) for _ in range(3)]])
+    if symbol == Y and rule.condition is Condition.Y_SHARES:
+        parts = [mpf(generator.randint(0, 5)) for _ in range(2)]
+        return array([[*(part / 10 for part in parts), 1 - sum(parts) / 10]])
     if symbol == Y and rule.condition is Condition.Y_ONE_HOT:
         chosen = generator.randrange(3)
         return array([[int(index == chosen) for index in range(3)]])
@@ -216,6 +221,66 @@ FORMULAS = {
     "powm1-of-label-negated": (
         "y_true*y_pred + 2*(y_true - y_pred**0.3)",
         "y_true: binary\ny_pred: positive\n",
+    ),
+    "log-of-softmax-share": (
+        "log(exp(y_true*y_pred)/sum(exp(y_pred), axis=last))",
+        "",
+    ),
+    "logsumexp-excess": (
+        "logsumexp(y_pred, axis=last) - sum(y_true*y_pred, axis=last)",
+        "y_true: simplex\n",
+    ),
+    "logsumexp-excess-negated": (
+        "exp(sum(y_true*y_pred, axis=last) - logsumexp(y_pred, axis=last))",
+        "y_true: one_hot\n",
+    ),
+    "softmax-less-label": (
+        "square(softmax(y_pred, axis=last) - y_true)",
+        "y_true: one_hot\n",
+    ),
+    "label-less-softmax": (
+        "square(y_true - softmax(y_pred, axis=last))",
+        "y_true: simplex\n",
+    ),
+    "sigmoid-less-label": ("square(sigmoid(y_pred) - y_true)", "y_true: unit\n"),
+    "label-less-sigmoid": ("square(y_true - sigmoid(y_pred))", "y_true: binary\n"),
+    "log-of-sigmoid-difference": (
+        "y_true*log(sigmoid(2 - y_pred) - sigmoid(1 - y_pred))",
+        "",
+    ),
+    "cosh": ("exp(y_pred - y_true) + exp(y_true - y_pred)", ""),
+    "log-of-halved-double-cosh": (
+        "log((exp(y_pred - y_true) + exp(y_true - y_pred))/2)",
+        "",
+    ),
+    "log-of-double-cosh": ("log(exp(y_pred - y_true) + exp(y_true - y_pred))", ""),
+    "log-of-squares": (
+        "log(square(y_pred - y_true) + square(c))",
+        "params: {c: {domain: positive}}\n",
+    ),
+    "kl-div-difference": (
+        "y_true*(log(y_true) - log(y_pred)) - y_true + y_pred",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "kl-div-difference-negated": (
+        "y_pred - y_true - y_true*(log(y_pred) - log(y_true))",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "relative-difference-over-mean": (
+        "abs(y_true - y_pred)/((1 + abs(y_true) + abs(y_pred))/2)",
+        "",
+    ),
+    "relative-difference-over-part": (
+        "abs(y_true - y_pred)/(0.5*(1 + abs(y_true) + abs(y_pred)))",
+        "",
+    ),
+    "relative-difference-positive-over-mean": (
+        "abs(y_true - y_pred)/((y_true + y_pred)/2)",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "relative-difference-positive-over-part": (
+        "abs(y_true - y_pred)/(0.5*(y_true + y_pred))",
+        "y_true: positive\ny_pred: positive\n",
     ),
     "square-times-exp": ("square(y_true - mu)*exp(-s)", LOG_SCALE),
     "square-times-exp-scaled": ("square(y_true - mu)*exp(-s)*(1 + s**2)", LOG_SCALE),
