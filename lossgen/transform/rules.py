@@ -400,6 +400,18 @@ RULES: tuple[Rule, ...] = (
         add(_f("log_cosh", U), _f("log", TWO)),
         "cosh(u) overflows above u = 89 and is 1 near 0",
     ),
+    Rule(
+        "log-of-choice",
+        _f("log", Apply("where", (X, U, V))),
+        Apply("where", (X, _f("log", U), _f("log", V))),
+        "each branch may have a logarithm that is finite",
+    ),
+    Rule(
+        "log-of-scaled-exp",
+        _f("log", mul(_f("exp", U), V)),
+        add(U, _f("log", V)),
+        "exp overflows, or underflows to 0",
+    ),
     Rule("log-exp", _f("log", _f("exp", U)), U, "exp overflows"),
     Rule(
         "exp-power",

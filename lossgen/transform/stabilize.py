@@ -21,6 +21,7 @@ from lossgen.ir.expr import (
     apply,
     depends_on,
     mul,
+    neg,
     rebuild,
     sub,
     substitute,
@@ -109,7 +110,8 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
     if condition is Condition.W_POSITIVE:
         return _is_positive(bindings[W], loss)
     if condition is Condition.OPPOSITE:
-        return add(bindings[U], bindings[V]) == ZERO
+        opposite = neg(bindings[U]) == bindings[V]
+        return opposite or add(bindings[U], bindings[V]) == ZERO
     if condition in (Condition.REST_FIXED, Condition.W_NUMBER):
         fixed = not depends_on(bindings[REST], Role.Y_PRED, Role.DERIVED)
         return fixed and (

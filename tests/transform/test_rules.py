@@ -248,6 +248,11 @@ FORMULAS = {
         "y_true*log(sigmoid(2 - y_pred) - sigmoid(1 - y_pred))",
         "",
     ),
+    "log-of-choice": (
+        "log(where(y_true > 0, 1 + y_pred**2, exp(y_pred)))",
+        "",
+    ),
+    "log-of-scaled-exp": ("log(exp(y_pred)*(1 + y_true**2))", ""),
     "cosh": ("exp(y_pred - y_true) + exp(y_true - y_pred)", ""),
     "log-of-halved-double-cosh": (
         "log((exp(y_pred - y_true) + exp(y_true - y_pred))/2)",
