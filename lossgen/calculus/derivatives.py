@@ -321,12 +321,12 @@ def _normal_logcdf(x: Any) -> Derivatives:
 
 def _mills(x: Any) -> Any:
     """``1 - 1/x**2 + 3/x**4 - 15/x**6 + ...`` to all digits of the context."""
-    term, total = mpf(1), mpf(1)
-    for k in count(1, 2):
-        term *= -k / (x * x)
-        if mp.mag(term) < -mp.prec:
-            return total
+    term, total, k = mpf(1), mpf(0), 1
+    while mp.mag(term) >= -mp.prec:
         total += term
+        term *= -k / (x * x)
+        k += 2
+    return total
 
 
 def _lgamma(x: Any) -> Derivatives:
