@@ -33,7 +33,8 @@ _HELPERS = (
     *("_above", "_below", "_sigmoid", "_tanh", "_log_cosh", "_log1p_square"),
     *("_log1pmx", "_expm1mx", "_pow1pm1", "_geman_mcclure", "_kl_div"),
     *("_itakura_saito", "_logaddexp", "_normal_cdf"),
-    *("_stirling", "_stirling_error", "_lgamma", "_lgamma_difference", "_digamma"),
+    *("_stirling", "_stirling_error", "_lgamma", "_lgamma_below"),
+    *("_lgamma_difference", "_digamma"),
     *("_digamma_difference", "_digamma_excess", "_log_beta", "_log_beta_excess"),
     *("_log_multiset", "_poisson_peak", "_negative_binomial", "_tweedie"),
     *("_log_i0e", "_log_i0", "_bessel_deficit"),
@@ -60,20 +61,20 @@ _GAMMA = ("_digamma", "_stirling", "_stirling_error")
 _GAMMA_DIFFERENCE = (
     *("_digamma", "_digamma_difference", "_digamma_excess", "_log1pmx", "_stirling"),
 )
-_BETA = ("_lgamma", *_GAMMA, *_GAMMA_DIFFERENCE)
+_BETA = ("_lgamma", "_lgamma_below", *_GAMMA, *_GAMMA_DIFFERENCE)
 
 _CALLED: dict[str, tuple[str, ...]] = {
     "_softmax": ("_log_softmax",),
     "_log_cosh": ("_tanh",),
     "_kl_div": ("_log1pmx",),
     "_itakura_saito": ("_log1pmx",),
-    "_lgamma": ("_digamma", "_stirling", "_stirling_error"),
+    "_lgamma": ("_lgamma_below", *_GAMMA),
     "_digamma": ("_stirling",),
     "_lgamma_difference": _GAMMA_DIFFERENCE,
-    "_log_beta_excess": ("_digamma_excess", "_lgamma", *_GAMMA),
+    "_log_beta_excess": ("_digamma_excess", "_lgamma_below", *_GAMMA),
     "_log_beta": ("_lgamma_difference", "_log_beta_excess", *_BETA),
     "_log_multiset": ("_log_beta", "_lgamma_difference", "_log_beta_excess", *_BETA),
-    "_poisson_peak": ("_lgamma", *_GAMMA),
+    "_poisson_peak": ("_lgamma_below", *_GAMMA),
     "_negative_binomial": ("_kl_div", "_log_beta_excess", *_BETA),
     "_log_i0e": ("_bessel_deficit",),
     "_log_i0": ("_bessel_deficit",),
