@@ -175,6 +175,34 @@ _HELPERS = {
     "_log_multiset": elementwise(
         lambda x, y: mp.loggamma(x + y) - mp.loggamma(x) - mp.loggamma(y + 1), 2
     ),
+    "_log_beta_excess": elementwise(
+        lambda x, y: (
+            mp.loggamma(x)
+            + mp.loggamma(y)
+            - mp.loggamma(x + y)
+            + x * mp.log1p(y / x)
+            + y * mp.log1p(x / y)
+        ),
+        2,
+    ),
+    "_negative_binomial": elementwise(
+        lambda n, r, m: (
+            mp.loggamma(r)
+            + mp.loggamma(n + 1)
+            - mp.loggamma(n + r)
+            - r * mp.log(r / (r + m))
+            - _xlogy(n, m / (r + m))
+        ),
+        3,
+    ),
+    "_tweedie": elementwise(
+        lambda x, y, k: (
+            x ** (2 - k) / ((1 - k) * (2 - k))
+            - x * y ** (1 - k) / (1 - k)
+            + y ** (2 - k) / (2 - k)
+        ),
+        3,
+    ),
     "_poisson_peak": elementwise(lambda x: mp.loggamma(x + 1) - _xlogy(x, x) + x),
     "_log_i0e": elementwise(lambda x: mp.log(mp.besseli(0, x)) - abs(x)),
     "_log_i0": elementwise(lambda x: mp.log(mp.besseli(0, x))),

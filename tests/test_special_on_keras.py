@@ -57,6 +57,14 @@ def bessel(t: mpf, p: mpf) -> tuple[mpf, mpf, mpf]:
     return mp.log(mp.besseli(0, p)) - t, a, 1 - a / p - a * a
 
 
+def tweedie(t: mpf, p: mpf, k: float = 1.5) -> tuple[mpf, mpf, mpf]:
+    start = t ** (2 - k) / ((1 - k) * (2 - k)) if t else mpf(0)
+    value = start - t * p ** (1 - k) / (1 - k) + p ** (2 - k) / (2 - k)
+    return 2 * value, 2 * (p - t) / p**k, 2 * (p + k * (t - p)) / p ** (k + 1)
+
+
+NEAR_3 = [3.0, 2.9999, 3.00001, 2.5, 3.9, 5.0, 0.3, 18.0, 23.0, 1e-6, 1e9]
+
 POSITIVE = [1e-15, 1e-3, 0.3, 0.9, 1.4, 1.47, 2.1, 3.9, 7.5, 11.9, 40.0, 1e3, 1e6, 1e12]
 ANGULAR = [1e-12, 1e-3, 0.4, 0.99, 1.5, 2.1, 7.0, 15.9, 16.1, 31.0, 33.0, 500.0]
 
@@ -65,6 +73,7 @@ CASES: dict[str, tuple[Formula, float, list[float]]] = {
     "log_of_multisets": (multisets, 7.0, POSITIVE),
     "log_gamma": (log_gamma, 0.0, POSITIVE),
     "full_poisson": (full_poisson, 1e4, [1.0, 9e3, 9999.0, 1e4, 10001.0, 1e6]),
+    "compound_poisson_deviance": (tweedie, 3.0, NEAR_3),
     "concentration": (concentration, 0.0, ANGULAR),
     "bessel": (bessel, 0.0, ANGULAR + [-x for x in ANGULAR]),
 }
@@ -110,6 +119,20 @@ def test_value_and_derivatives(name: str, xla: bool, dtype: str) -> None:
                 assert abs(got - float(exact)) <= allowed, (order, row, got, exact)
 
 
+def gradient(name: str, target: Any, rows: Any, xla: bool) -> list[Any]:
+    """Value, and slopes by the channels of the prediction."""
+    function = generating.function(name)
+
+    @tf.function(jit_compile=xla)
+    def run(t: tf.Tensor, p: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape() as tape:
+            tape.watch(p)
+            value = function(t, p)
+        return value, tape.gradient(value, p)
+
+    return [item.numpy() for item in run(tf.constant(target), tf.constant(rows))]
+
+
 SHAPES = [(1e-12, 3.0), (0.4, 0.4), (1.0, 1.0), (2.5, 1e6), (30.0, 40.0), (1e9, 2e9)]
 
 
@@ -127,7 +150,7 @@ def test_beta_likelihood(xla: bool, dtype: str) -> None:
     """Shapes from tiny to large."""
     rows = np.array(SHAPES, dtype)
     label = np.full((len(rows), 1), 0.25, dtype)
-    value, slopes, _ = derivatives("beta_nll_of_shapes", label, rows, xla)
+    value, slopes = gradient("beta_nll_of_shapes", label, rows, xla)
     unit = float(np.finfo(dtype).eps)
     with mp.workdps(60):
         for row, got, found in zip(rows, value, slopes, strict=True):
@@ -138,6 +161,93 @@ def test_beta_likelihood(xla: bool, dtype: str) -> None:
             bend = max(a * psi(1, a), b * psi(1, b), 1)
             for slope, wanted in zip(found, (by_a, by_b), strict=True):
                 assert abs(slope - wanted) <= 8 * unit * (abs(wanted) + bend)
+
+
+COUNTS = [
+    *((0.0, 3.0, 2.0), (0.0, 1e-8, 1e9), (1.0, 1e-6, 4.0), (1.0, 3.0, 0.01)),
+    *((7.0, 7.0, 5.0), (7.0, 6.9999, 1e9), (1e4, 1e4, 30.0), (1e4, 1.0, 1.0)),
+    *((12000.0, 11999.0, 1e8), (3.0, 1e9, 1e-3)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("xla", [False, True])
+def test_negative_binomial_likelihood(xla: bool, dtype: str) -> None:
+    """Counts close to their mean and far from it, sizes from tiny to large."""
+    table = np.array(COUNTS, dtype)
+    value, slopes = gradient("full_negative_binomial", table[:, :1], table[:, 1:], xla)
+    unit = float(np.finfo(dtype).eps)
+    with mp.workdps(60):
+        for (t, m, r), got, found in zip(table, value, slopes, strict=True):
+            t, m, r = mpf(float(t)), mpf(float(m)), mpf(float(r))
+            exact = mp.loggamma(r) + mp.loggamma(t + 1) - mp.loggamma(t + r)
+            exact -= r * mp.log(r / (r + m)) + t * mp.log(m / (r + m))
+            by_m = r / (r + m) * (1 - t / m)
+            by_r = psi(0, r) - psi(0, t + r) + mp.log1p(m / r) + (t - m) / (r + m)
+            allowed = 24 * unit * (abs(exact) + abs(m * by_m) + abs(r * by_r))
+            assert abs(got - exact) <= allowed, (t, m, r)
+            bend = r / (r + m) ** 2 * (1 - t / m) + r * t / m**2 / (r + m)
+            assert abs(found[0] - by_m) <= 8 * unit * (abs(by_m) + m * abs(bend))
+            bend = r * (psi(1, r) - psi(1, t + r) - m / r / (r + m))
+            bend = (
+                abs(bend - r * (t - m) / (r + m) ** 2) + m * abs(t - m) / (r + m) ** 2
+            )
+            assert abs(found[1] - by_r) <= 24 * unit * (abs(by_r) + bend), (t, m, r)
+
+
+BETAS = [
+    *((0.25, 0.25, 1e12), (0.25, 0.2501, 1e6), (0.25, 0.7, 3.0), (0.25, 0.3, 0.01)),
+    *((1e-6, 2e-6, 100.0), (0.999, 0.99, 50.0)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("xla", [False, True])
+def test_beta_likelihood_of_mean(xla: bool, dtype: str) -> None:
+    """Labels close to the mean of a narrow distribution."""
+    table = np.array(BETAS, dtype)
+    value, slopes = gradient("beta_of_mean", table[:, :1], table[:, 1:], xla)
+    unit = float(np.finfo(dtype).eps)
+    with mp.workdps(60):
+        for (t, m, p), got, found in zip(table, value, slopes, strict=True):
+            t, m, p = mpf(float(t)), mpf(float(m)), mpf(float(p))
+            a, b = m * p, (1 - m) * p
+            exact, by_a, by_b = beta_slopes(a, b, t)
+            by_m, by_p = p * (by_a - by_b), m * by_a + (1 - m) * by_b
+            allowed = 8 * unit * (abs(exact) + abs(m * by_m) + abs(p * by_p))
+            assert abs(got - exact) <= allowed, (t, m, p)
+            spread = p * p * (psi(1, a) + psi(1, b))
+            gap = abs(by_a - by_b + a * psi(1, a) - b * psi(1, b))
+            bend = m * spread + p * gap
+            assert abs(found[0] - by_m) <= 8 * unit * (abs(by_m) + bend), (t, m, p)
+            bend = p * abs(m**2 * psi(1, a) + (1 - m) ** 2 * psi(1, b) - psi(1, p))
+            assert abs(found[1] - by_p) <= 8 * unit * (abs(by_p) + bend + m * gap), (
+                t,
+                m,
+                p,
+            )
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_tweedie_power_has_a_gradient(xla: bool) -> None:
+    """Against differences of the formula, close to the label and far from it."""
+    function = generating.function("compound_poisson_deviance")
+    labels, rows = [3.0, 3.0, 3.0, 0.0], [2.9, 5.0, 40.0, 1.5]
+
+    @tf.function(jit_compile=xla)
+    def run(k: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(k)
+            target = tf.constant([[item] for item in labels])
+            value = function(target, tf.constant([[item] for item in rows]), k=k)
+        return tape.jacobian(value, k)
+
+    slopes = np.reshape(run(tf.constant(1.25)), -1)
+    with mp.workdps(40):
+        for got, t, p in zip(slopes, labels, rows, strict=True):
+            t, p = mpf(t), mpf(np.float32(p).item())
+            wanted = mp.diff(lambda k, t=t, p=p: tweedie(t, p, k)[0], mpf(1.25))
+            assert abs(got - wanted) <= 1e-5 * abs(wanted)
 
 
 @pytest.mark.parametrize("xla", [False, True])

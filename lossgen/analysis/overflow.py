@@ -637,6 +637,33 @@ def _log_multiset(x: Bounds, y: Bounds) -> Bounds | None:
     return None if bounds is None else (-bounds[1] - math.log(y[1] + 1), -bounds[0])
 
 
+def _log_beta_excess(x: Bounds, y: Bounds) -> Bounds | None:
+    """Between about -log(x)/2 and -log(x) for the smaller of x and y."""
+    low, high = min(x[0], y[0]), max(x[1], y[1])
+    if low <= 0 or high / low > _LARGEST:
+        return None
+    return -math.log1p(high) - 2, 3 - min(math.log(low), 0)
+
+
+def _negative_binomial(number: Bounds, size: Bounds, mean: Bounds) -> Bounds | None:
+    low = min(size[0], mean[0])
+    if low <= 0 or number[0] < 0 or max(size[1], mean[1]) / low > _LARGEST:
+        return None
+    many = number[1] * math.log1p(size[1] / mean[0]) + math.log1p(number[1])
+    return -1.0, mean[1] + many + 3 - min(math.log(low), 0)
+
+
+def _tweedie(x: Bounds, y: Bounds, exponent: Bounds) -> Bounds | None:
+    one = 1 - exponent[1], 1 - exponent[0]
+    two = 2 - exponent[1], 2 - exponent[0]
+    powers = (_power(x, two), _power(y, one), _power(y, two))
+    if one[1] >= 0 or two[0] <= 0 or None in powers or y[0] <= 0:
+        return None
+    left, right, mean = (_size(item) for item in powers if item is not None)
+    largest = left / -one[1] / two[0] + x[1] * right / -one[1] + mean / two[0]
+    return 0.0, largest
+
+
 def _poisson_peak(x: Bounds) -> Bounds | None:
     """At most 1 + log(1 + x)."""
     return (0.0, 1 + math.log1p(x[1])) if x[0] >= 0 else None
@@ -759,6 +786,9 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "lgamma_difference": _lgamma_difference,
     "log_beta": _log_beta,
     "log_multiset": _log_multiset,
+    "log_beta_excess": _log_beta_excess,
+    "negative_binomial": _negative_binomial,
+    "tweedie": _tweedie,
     "poisson_peak": _poisson_peak,
     "digamma": _digamma,
     "trigamma": _trigamma,
@@ -892,6 +922,27 @@ def _log_multiset_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
     return by_x, by_sum + _lgamma_slope((1 + y[0], 1 + y[1]))[0]
 
 
+def _negative_binomial_slopes(
+    number: Bounds, size: Bounds, mean: Bounds
+) -> tuple[float, float, float]:
+    by_size, by_number = _log_multiset_slopes(size, number)
+    by_number += math.log1p(size[1] / mean[0])
+    # The gradient for one event is formed for all.
+    by_size += (1 + mean[1] / size[0]) * (1 + 1 / size[0])
+    return by_number, by_size, 1 + number[1] / mean[0]
+
+
+def _tweedie_slopes(
+    x: Bounds, y: Bounds, exponent: Bounds
+) -> tuple[float, float, float]:
+    power = _power(y, exponent)
+    by_y = inf if power is None or not power[0] else (x[1] + y[1]) / power[0]
+    lowered = (1 - exponent[1], 1 - exponent[0])
+    ends = _power(x, lowered), _power(y, lowered)
+    sizes = [inf if item is None else _size(item) for item in ends]
+    return sum(sizes) / -lowered[1], by_y, inf
+
+
 def _poisson_peak_slope(x: Bounds) -> tuple[float]:
     """By ``digamma(x + 1) - log(x) < 1/x``."""
     return (2 / x[0],)
@@ -947,6 +998,9 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "lgamma_difference": _lgamma_difference_slopes,
     "log_beta": _log_beta_slopes,
     "log_multiset": _log_multiset_slopes,
+    "log_beta_excess": _log_beta_slopes,
+    "negative_binomial": _negative_binomial_slopes,
+    "tweedie": _tweedie_slopes,
     "poisson_peak": _poisson_peak_slope,
     "xlogy": _xlogy_slopes,
     "xlog1py": _xlog1py_slopes,

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from lossgen.ir.expr import (
     ONE,
+    TWO,
     Apply,
     Constant,
     Expr,
@@ -15,7 +16,9 @@ from lossgen.ir.expr import (
     add,
     apply,
     div,
+    mul,
     neg,
+    power,
     sub,
     symbols,
 )
@@ -161,6 +164,30 @@ _LOWERED: dict[str, Callable[..., Expr]] = {
             apply("lgamma", add(u, v)),
             neg(apply("lgamma", u)),
             neg(apply("lgamma", add(v, ONE))),
+        ),
+    ),
+    "log_beta_excess": lambda u, v: Apply(
+        "add",
+        (
+            apply("log_beta", u, v),
+            mul(u, apply("log1p", div(v, u))),
+            mul(v, apply("log1p", div(u, v))),
+        ),
+    ),
+    "negative_binomial": lambda u, v, w: Apply(
+        "add",
+        (
+            mul(v, apply("log1p", div(w, v))),
+            mul(u, apply("log1p", div(v, w))),
+            neg(apply("log_multiset", v, u)),
+        ),
+    ),
+    "tweedie": lambda u, v, w: Apply(
+        "add",
+        (
+            div(power(u, sub(TWO, w)), mul(sub(ONE, w), sub(TWO, w))),
+            neg(div(mul(u, power(v, sub(ONE, w))), sub(ONE, w))),
+            div(power(v, sub(TWO, w)), sub(TWO, w)),
         ),
     ),
     "poisson_peak": lambda u: Apply(

@@ -31,12 +31,12 @@ _HELPERS = (
     *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
     *("_one_hot", "_picked", "_filled", "_per_class", "_check", "_plain"),
     *("_above", "_below", "_sigmoid", "_tanh", "_log_cosh", "_log1p_square"),
-    *("_with_slopes",),
-    *("_log1pmx", "_expm1mx", "_exp_tilted", "_powm1", "_pow1pm1"),
-    *("_geman_mcclure",),
-    *("_kl_div", "_itakura_saito", "_logaddexp", "_normal_cdf"),
-    *("_stirling", "_stirling_error", "_lgamma", "_lgamma_difference", "_digamma"),
-    *("_digamma_difference", "_log_beta", "_log_multiset", "_poisson_peak"),
+    *("_with_slopes", "_log1pmx", "_expm1mx", "_exp_tilted", "_powm1", "_pow1pm1"),
+    *("_geman_mcclure", "_kl_div", "_itakura_saito", "_logaddexp", "_normal_cdf"),
+    *("_stirling", "_stirling_error", "_lgamma", "_lgamma_below"),
+    *("_lgamma_difference", "_digamma"),
+    *("_digamma_difference", "_digamma_excess", "_log_beta", "_log_beta_excess"),
+    *("_log_multiset", "_poisson_peak", "_negative_binomial", "_tweedie"),
     *("_log_i0e", "_log_i0", "_bessel_deficit"),
     *("_normal_logcdf", "_trigamma", "_norm", "_softmax", "_log_softmax"),
     *("_log1m_softmax", "_l2_normalize"),
@@ -44,24 +44,38 @@ _HELPERS = (
 )
 """The helper functions that the template can supply, in the order it places them."""
 
-_NEED_MATH = {"math", "_normal_cdf", "_normal_logcdf", "_lgamma", "_log_i0e", "_log_i0"}
+_NEED_MATH = {
+    "math",
+    "_normal_cdf",
+    "_normal_logcdf",
+    "_lgamma",
+    "_log_i0e",
+    "_log_i0",
+} | {
+    "_log_beta_excess",
+    "_poisson_peak",
+}
 """Helpers, and what else the printer asks for, that use Python's ``math``."""
 
-_GAMMA = ("_digamma", "_digamma_difference", "_log1pmx", "_stirling", "_stirling_error")
+_GAMMA = ("_digamma", "_stirling", "_stirling_error")
+_GAMMA_DIFFERENCE = (
+    *("_digamma", "_digamma_difference", "_digamma_excess", "_log1pmx", "_stirling"),
+)
+_BETA = ("_lgamma", "_lgamma_below", *_GAMMA, *_GAMMA_DIFFERENCE)
 
 _CALLED: dict[str, tuple[str, ...]] = {
     "_softmax": ("_log_softmax",),
     "_log_cosh": ("_tanh",),
     "_kl_div": ("_log1pmx",),
     "_itakura_saito": ("_log1pmx",),
-    "_lgamma": ("_digamma", "_stirling", "_stirling_error"),
+    "_lgamma": ("_lgamma_below", *_GAMMA),
     "_digamma": ("_stirling",),
-    "_lgamma_difference": (
-        *("_digamma", "_digamma_difference", "_log1pmx", "_stirling"),
-    ),
-    "_log_beta": ("_lgamma", "_lgamma_difference", *_GAMMA),
-    "_log_multiset": ("_log_beta", "_lgamma", "_lgamma_difference", *_GAMMA),
-    "_poisson_peak": ("_lgamma", *_GAMMA),
+    "_lgamma_difference": _GAMMA_DIFFERENCE,
+    "_log_beta_excess": ("_digamma_excess", "_lgamma_below", *_GAMMA),
+    "_log_beta": ("_lgamma_difference", "_log_beta_excess", *_BETA),
+    "_log_multiset": ("_log_beta", "_lgamma_difference", "_log_beta_excess", *_BETA),
+    "_poisson_peak": ("_lgamma_below", *_GAMMA),
+    "_negative_binomial": ("_kl_div", "_log_beta_excess", *_BETA),
     "_log_i0e": ("_bessel_deficit",),
     "_log_i0": ("_bessel_deficit",),
 }

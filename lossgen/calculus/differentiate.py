@@ -208,6 +208,37 @@ def _geman_mcclure_slope(arg: Expr) -> Expr:
     return div(div(mul(TWO, arg), divisor), divisor)
 
 
+def _beta_excess(left: Expr, right: Expr) -> Expr:
+    slope = sub(apply("digamma", left), apply("digamma", add(left, right)))
+    return add(slope, apply("log1p", div(right, left)))
+
+
+def _negative_binomial(number: Expr, size: Expr, mean: Expr) -> tuple[Expr, ...]:
+    total = apply("digamma", add(size, number))
+    by_number = sub(apply("digamma", add(number, ONE)), total)
+    gap = div(sub(number, mean), add(size, mean))
+    by_size = add(
+        sub(apply("digamma", size), total), apply("log1p", div(mean, size)), gap
+    )
+    by_mean = mul(div(size, add(size, mean)), div(sub(mean, number), mean))
+    return add(by_number, apply("log1p", div(size, mean))), by_size, by_mean
+
+
+def _tweedie(left: Expr, right: Expr, exponent: Expr) -> tuple[Expr, ...]:
+    one, two = sub(ONE, exponent), sub(TWO, exponent)
+    by_left = div(sub(power(left, one), power(right, one)), one)
+    by_right = div(sub(right, left), power(right, exponent))
+    by_two = [
+        div(mul(power(left, two), apply("log", left)), mul(one, two)),
+        neg(div(mul(left, power(right, one), apply("log", right)), one)),
+        div(mul(power(right, two), apply("log", right)), two),
+        neg(div(mul(power(left, two), add(one, two)), apply("square", mul(one, two)))),
+        div(mul(left, power(right, one)), apply("square", one)),
+        neg(div(power(right, two), apply("square", two))),
+    ]
+    return by_left, by_right, neg(add(*by_two))
+
+
 def _bessel_ratio(arg: Expr) -> Expr:
     return div(apply("i1e", arg), apply("i0e", arg))
 
@@ -263,6 +294,9 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
         sub(apply("digamma", add(u, v)), apply("digamma", u)),
         sub(apply("digamma", add(u, v)), apply("digamma", add(v, ONE))),
     ),
+    "log_beta_excess": lambda u, v: (_beta_excess(u, v), _beta_excess(v, u)),
+    "negative_binomial": _negative_binomial,
+    "tweedie": _tweedie,
     "poisson_peak": lambda u: (sub(apply("digamma", add(u, ONE)), apply("log", u)),),
     "log_i0e": lambda u: (sub(_bessel_ratio(u), apply("sign", u)),),
     "log_i0": lambda u: (_bessel_ratio(u),),

@@ -262,6 +262,33 @@ def log_multiset(left: Element, count: Element) -> Element:
     return sub(lgamma_difference(left, count), factorial)
 
 
+def log_beta_excess(left: Element, right: Element) -> Element:
+    """``log_beta(left, right)`` less what Stirling's formula makes of it."""
+    by_left = mul(left, smooth("log1p", div(right, left)))
+    by_right = mul(right, smooth("log1p", div(left, right)))
+    return add(log_beta(left, right), add(by_left, by_right))
+
+
+def negative_binomial(number: Element, size: Element, mean: Element) -> Element:
+    """The negative logarithm of a negative binomial probability."""
+    none = mul(size, smooth("log1p", div(mean, size)))
+    if not isinstance(number, Jet) and number == 0:
+        return none
+    some = mul(number, smooth("log1p", div(size, mean)))
+    return sub(add(none, some), log_multiset(size, number))
+
+
+def tweedie(left: Element, right: Element, exponent: Element) -> Element:
+    """Half of the unit deviance of Tweedie's family."""
+    one, two = sub(mpf(1), exponent), sub(mpf(2), exponent)
+    terms = (
+        div(power(left, two), mul(one, two)),
+        neg(div(mul(left, power(right, one)), one)),
+        div(power(right, two), two),
+    )
+    return add(add(terms[0], terms[1]), terms[2])
+
+
 def poisson_peak(element: Element) -> Element:
     """``lgamma(element + 1) - element*log(element) + element``."""
     factorial = smooth("lgamma", add(element, mpf(1)))

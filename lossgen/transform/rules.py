@@ -44,6 +44,7 @@ class Condition(Enum):
     REST_FIXED = "what is left of the sum depends on no prediction"
     OPPOSITE = "v is -u"
     W_NUMBER = "w is a number, and what is left depends on no prediction"
+    W_BETWEEN_1_AND_2 = "w is a parameter or number between 1 and 2"
     SHARED_TERM = "u and v are sums with a term in common"
     V_NONNEGATIVE = "v is not negative"
     V_LABEL = "v is not negative, and no prediction"
@@ -638,6 +639,29 @@ RULES: tuple[Rule, ...] = (
         "(u - v)/v + log(v/u) loses its digits where u is close to v",
     ),
     Rule(
+        "tweedie",
+        add(
+            div(power(U, sub(TWO, W)), mul(sub(ONE, W), sub(TWO, W))),
+            neg(div(mul(U, power(V, sub(ONE, W))), sub(ONE, W))),
+            div(power(V, sub(TWO, W)), sub(TWO, W)),
+            REST,
+        ),
+        add(_f("tweedie", U, V, W), REST),
+        "the terms cancel where u is close to v",
+        Condition.W_BETWEEN_1_AND_2,
+    ),
+    Rule(
+        "tweedie-of-differences",
+        add(
+            div(mul(U, sub(power(U, sub(ONE, W)), power(V, sub(ONE, W)))), sub(ONE, W)),
+            neg(div(sub(power(U, sub(TWO, W)), power(V, sub(TWO, W))), sub(TWO, W))),
+            REST,
+        ),
+        add(_f("tweedie", U, V, W), REST),
+        "the terms cancel where u is close to v",
+        Condition.W_BETWEEN_1_AND_2,
+    ),
+    Rule(
         "log-of-share",
         _f("log", div(U, add(U, V))),
         neg(_f("log1p", div(V, U))),
@@ -719,6 +743,40 @@ RULES: tuple[Rule, ...] = (
         Condition.V_COUNT,
     ),
     Rule(
+        "negative-binomial",
+        add(
+            mul(U, _f("log1p", div(W, U))),
+            mul(V, _f("log1p", div(U, W))),
+            neg(_f("log_multiset", U, V)),
+            REST,
+        ),
+        add(_f("negative_binomial", V, U, W), REST),
+        "the terms cancel where a large count is close to its mean",
+    ),
+    Rule(
+        "negative-binomial-by-dispersion",
+        add(
+            mul(add(V, div(ONE, U)), _f("log1p", mul(U, W))),
+            neg(mul(V, _f("log", mul(U, W)))),
+            neg(_f("log_multiset", div(ONE, U), V)),
+            REST,
+        ),
+        add(_f("negative_binomial", V, div(ONE, U), W), REST),
+        "the terms cancel where a large count is close to its mean",
+    ),
+    Rule(
+        "negative-binomial-by-logarithms",
+        add(
+            mul(add(U, V), _f("log", add(U, W))),
+            neg(mul(U, _f("log", U))),
+            neg(mul(V, _f("log", W))),
+            neg(_f("log_multiset", U, V)),
+            REST,
+        ),
+        add(_f("negative_binomial", V, U, W), REST),
+        "the terms cancel where a large count is close to its mean",
+    ),
+    Rule(
         "lgamma-difference-by-label",
         add(neg(_lgamma(U)), _lgamma(add(U, V)), REST),
         add(_f("lgamma_difference", U, V), REST),
@@ -737,6 +795,23 @@ RULES: tuple[Rule, ...] = (
         add(_lgamma(U), _lgamma(V), neg(_lgamma(add(U, V))), REST),
         add(_f("log_beta", U, V), REST),
         "the terms, and their slopes, cancel where u or v is large",
+    ),
+    Rule(
+        "beta-of-mean",
+        add(
+            _f("log_beta", mul(U, W), mul(sub(ONE, U), W)),
+            neg(mul(sub(mul(U, W), ONE), _f("log", V))),
+            neg(mul(sub(mul(sub(ONE, U), W), ONE), _f("log1p", neg(V)))),
+            REST,
+        ),
+        add(
+            _f("log_beta_excess", mul(U, W), mul(sub(ONE, U), W)),
+            mul(W, add(_f("kl_div", U, V), _f("kl_div", sub(ONE, U), sub(ONE, V)))),
+            _f("log", V),
+            _f("log1p", neg(V)),
+            REST,
+        ),
+        "the terms cancel where w is large, and u close to v",
     ),
     Rule(
         "log-beta-negated",

@@ -29,6 +29,9 @@ _SAFE: dict[str, Expr] = {
     "lgamma_difference": ONE,
     "log_beta": ONE,
     "log_multiset": ONE,
+    "log_beta_excess": ONE,
+    "negative_binomial": ONE,
+    "tweedie": ONE,
     "poisson_peak": ONE,
     "digamma": ONE,
     "trigamma": ONE,
@@ -45,6 +48,9 @@ _SAFE_SECOND: dict[str, Expr] = {
     "lgamma_difference": ONE,
     "log_beta": ONE,
     "log_multiset": ONE,
+    "log_beta_excess": ONE,
+    "negative_binomial": ONE,
+    "tweedie": ONE,
 }
 """The same for the second argument."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from lossgen.analysis.proofs import is_nonnegative
+from lossgen.analysis.proofs import is_nonnegative, is_positive
 from lossgen.analysis.ranges import Ranges
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
     ONE,
+    TWO,
     ZERO,
     Apply,
     Axis,
@@ -117,6 +118,11 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
         return fixed and (
             condition is Condition.REST_FIXED or isinstance(bindings[W], Number)
         )
+    if condition is Condition.W_BETWEEN_1_AND_2:
+        exponent = bindings[W]
+        varies = depends_on(exponent, Role.Y_PRED, Role.Y_TRUE, Role.DERIVED)
+        ends = (sub(exponent, ONE), sub(TWO, exponent))
+        return not varies and all(is_positive(end, ranges) for end in ends)
     if condition is Condition.SHARED_TERM:
         return _share_terms(bindings[U], bindings[V])
     if condition is Condition.V_NONNEGATIVE:

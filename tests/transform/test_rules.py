@@ -46,7 +46,9 @@ def test_both_sides_are_equal(name):
     wild = symbols(rule.pattern)
     compared = 0
     with mp.workdps(60):
-        for _ in range(200):
+        for attempt in range(4000):
+            if attempt >= 200 and compared >= 100:
+                break
             inputs = {s.name[1:]: _drawn(s, rule, generator) for s in wild}
             if rule.condition is Condition.OPPOSITE:
                 inputs["v"] = -inputs["u"]
@@ -73,6 +75,8 @@ def _drawn(symbol, rule, generator):
         return array([[generator.randint(0, 1)] * 3])
     if symbol == V and rule.condition is Condition.V_COUNT:
         return array([[generator.randint(0, 20) for _ in range(3)]])
+    if symbol == W and rule.condition is Condition.W_BETWEEN_1_AND_2:
+        return array([[generator.uniform(1.05, 1.95) for _ in range(3)]])
     spread = generator.choice([1, 8])
     if symbol == V and rule.condition in (Condition.V_NONNEGATIVE, Condition.V_LABEL):
         return array([[generator.expovariate(1 / spread) for _ in range(3)]])
@@ -137,6 +141,11 @@ BINARY = "y_true: binary\ny_pred: probability\n"
 LOGITS = "y_true: binary\ny_pred: {domain: probability, logits: sigmoid}\n"
 CLASSES = "y_true: one_hot\ny_pred: {domain: simplex, logits: softmax}\n"
 COUNTS = "y_true: count\ny_pred: positive\n"
+SIZES = "y_true: count\ny_pred: {channels: {m: positive, r: positive}}\n"
+TWEEDIE = (
+    "y_true: positive\ny_pred: positive\n"
+    "params: {k: {default: 1.5, domain: '(1, 2)'}}\n"
+)
 FORMULAS = {
     "binary-mixture": ("y_true*sin(y_pred) + (1 - y_true)*cos(y_pred)", BINARY),
     "binary-complement": (
@@ -367,6 +376,36 @@ FORMULAS = {
     "log-multiset-negated": (
         "lgamma(y_pred) + lgamma(y_true + 1) - lgamma(y_pred + y_true)",
         COUNTS,
+    ),
+    "negative-binomial": (
+        "lgamma(r) + lgamma(y_true + 1) - lgamma(y_true + r)"
+        " - r*log(r/(r + m)) - y_true*log(m/(r + m))",
+        SIZES,
+    ),
+    "negative-binomial-by-dispersion": (
+        "lgamma(1/r) + lgamma(y_true + 1) - lgamma(y_true + 1/r)"
+        " + (y_true + 1/r)*log(1 + r*m) - y_true*log(r*m)",
+        SIZES,
+    ),
+    "negative-binomial-by-logarithms": (
+        "lgamma(r) + lgamma(y_true + 1) - lgamma(y_true + r)"
+        " - r*log(r) - y_true*log(m) + (r + y_true)*log(r + m)",
+        SIZES,
+    ),
+    "beta-of-mean": (
+        "lgamma(mu*phi) + lgamma((1 - mu)*phi) - lgamma(phi)"
+        " - (mu*phi - 1)*log(y_true) - ((1 - mu)*phi - 1)*log(1 - y_true)",
+        "y_true: probability\ny_pred: {channels: {mu: probability, phi: positive}}\n",
+    ),
+    "tweedie": (
+        "y_true**(2 - k)/((1 - k)*(2 - k)) - y_true*y_pred**(1 - k)/(1 - k)"
+        " + y_pred**(2 - k)/(2 - k)",
+        TWEEDIE,
+    ),
+    "tweedie-of-differences": (
+        "y_true*(y_true**(1 - k) - y_pred**(1 - k))/(1 - k)"
+        " - (y_true**(2 - k) - y_pred**(2 - k))/(2 - k)",
+        TWEEDIE,
     ),
     "lgamma-difference-by-label": (
         "lgamma((y_pred + 1)/2) - lgamma(y_pred/2) + 0*y_true",
