@@ -30,12 +30,16 @@ Side = list[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Expansion:
-    """Value and derivatives, up to an order, from the left and from the right."""
+    """Value and derivatives, up to an order, from the left and from the right.
+
+    ``dropped`` are rows that have no first derivative from one of the sides.
+    """
 
     sample: Sample
     order: int
     left: Side
     right: Side
+    dropped: Sample | None = None
 
     def differences(self) -> list[int | None]:
         """Per row, the lowest derivative that differs between the two sides."""
@@ -149,8 +153,8 @@ def _both_sides(
         kept = np.array([exists(row) for row in range(sample.rows)])
         if not kept.any():
             return None
-        sample = sample.only(kept)
-        left, right = both(sample)
+        left, right = both(sample.only(kept))
+        return Expansion(sample.only(kept), order, left, right, sample.only(~kept))
     return Expansion(sample, order, left, right)
 
 

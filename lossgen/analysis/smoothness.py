@@ -140,25 +140,25 @@ def _worst(orders: Iterator[int]) -> Smoothness:
 def _breaks(
     loss: Loss, guard: Guard, variable: Variable, report: Report
 ) -> Iterator[_Break]:
+    jumps = False
     if guard.branching:
-        yield from _break_at_end(loss, guard, variable, report)
+        for found in _break_at_end(loss, guard, variable, report):
+            jumps = True
+            yield found
     places = places_of(loss, guard, variable)
     if places is None:
         otherwise = located_otherwise(loss, guard, variable)
         places = None if otherwise is None else (otherwise,)
-    if places is None:
-        if guard.branching:
-            _report_unproved(loss, guard, report)
-        else:
-            at = name_of(guard)
-            yield _Break(Kink(at, _UNKNOWN, _UNKNOWN, _UNKNOWN, 1, guard.node), at)
+    if places is None and not guard.branching:
+        at = name_of(guard)
+        yield _Break(Kink(at, _UNKNOWN, _UNKNOWN, _UNKNOWN, 1, guard.node), at)
         return
-    jumps = False
-    for found in _found(loss, guard, variable, places, report):
+    for found in _found(loss, guard, variable, places or (), report):
         jumps = jumps or found.kink.order == 0
         yield found
-    proved = not guard.branching or is_solved(guard, variable) or _meet(loss, guard)
-    if not jumps and not proved:
+    if not guard.branching or jumps:
+        return
+    if places is None or not (is_solved(guard, variable) or _meet(loss, guard)):
         _report_unproved(loss, guard, report)
 
 
@@ -216,9 +216,26 @@ def _break_at(
 ) -> Iterator[_Break]:
     """What happens to a loss at the points of a locus."""
     found = expand(loss, place) or approach(loss, place)
+    if isinstance(found, Expansion) and found.dropped is not None:
+        others = replace(place, sample=found.dropped)
+        beside = approach(loss, others)
+        if beside is not None:
+            yield from _shown(loss, guard, others, beside, report)
     if found is None:
         _report_unproved(loss, guard, report)
-    elif isinstance(found, Expansion):
+    else:
+        yield from _shown(loss, guard, place, found, report)
+
+
+def _shown(
+    loss: Loss,
+    guard: Guard,
+    place: Locus,
+    found: Expansion | Divergence,
+    report: Report,
+) -> Iterator[_Break]:
+    """The break that an expansion at the points of a locus shows, if it does."""
+    if isinstance(found, Expansion):
         item = _compared(loss, guard, place, found)
         if item is not None and item.kink.order == 0 and not _is_inside(place):
             _report_unproved(loss, guard, report)

@@ -42,7 +42,7 @@ def unseen(
     """Cells that may touch a locus although no point of it is known to lie in them."""
     candidates = [cell for cell in cells(loss.expression) if _other(cell, guard)]
     candidates.extend(in_force(loss.expression, guard))
-    for alike in by_root(places):
+    for alike in _by_root(places):
         place, truth = alike[0], truth_at_any(candidates, alike)
         for cell in candidates:
             if not touched(cell, truth) and _possible(cell, guard, place):
@@ -57,14 +57,16 @@ def turned(
     There the two sides of the locus are swapped.
     """
     candidates = list(_turned(guard, variable))
-    for alike in by_root(places) if candidates else ():
+    names = dict.fromkeys(place.name for place in places) if candidates else ()
+    for name in names:
+        alike = [place for place in places if place.name == name]
         place, truth = alike[0], truth_at_any(candidates, alike)
         for cell in candidates:
             if not touched(cell, truth) and _possible(cell, guard, place):
                 yield cell, place
 
 
-def by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
+def _by_root(places: tuple[Locus, ...]) -> list[list[Locus]]:
     """Points of the same solved piece together; a searched one may be of many."""
     groups: dict[tuple[str, int], list[Locus]] = {}
     for count, place in enumerate(places):
