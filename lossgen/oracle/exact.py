@@ -22,6 +22,7 @@ from lossgen.oracle.samples import Batch
 _DIGITS = 100
 _MAX_DIGITS = 2000
 _AGREEMENT = mpf(10) ** -20
+_NO_FLOAT = mpf(10) ** -330  # rounds to 0 in every type
 _STEP = mpf(2) ** -150
 _SMOOTHLY = 4  # how many roundings of the inputs a gradient changes by, but for kinks
 _KINKED = frozenset(row.op for row in FUNCTIONS.values() if row.kind is Kind.KINKED) | {
@@ -72,7 +73,7 @@ def exact(formula: Formula, batch: Batch, unit: float) -> Exact | None:
         None if no sample has a value and a gradient.
     """
     try:
-        return _settled(formula, batch, unit)
+        return _settled(formula, batch, unit, _DIGITS)
     except Undefined:
         if formula.tied or batch.rows == 1:
             return None
@@ -95,14 +96,30 @@ def _joined(parts: list[Exact]) -> Exact:
     return Exact(replace(parts[0].batch, inputs=inputs), *arrays)
 
 
-def _settled(formula: Formula, batch: Batch, unit: float) -> Exact:
-    digits, previous = _DIGITS, formula.evaluated(batch, _DIGITS)
-    while True:
-        digits *= 2
-        value, right, left = formula.both_sides(batch, digits)
-        if _agree((value, right), previous) or digits > _MAX_DIGITS:
-            break
-        previous = value, right
+def _settled(formula: Formula, batch: Batch, unit: float, digits: int) -> Exact:
+    """The reference, with more digits for the samples that need them."""
+    before = formula.evaluated(batch, digits)
+    value, right, left = formula.both_sides(batch, 2 * digits)
+    agree = _agree(value, before[0]) & _agree(right, before[1])
+    if agree.all() or 2 * digits > _MAX_DIGITS:
+        return _finished(formula, batch, unit, 2 * digits, (value, right, left))
+    if formula.tied or not agree.any():
+        return _settled(formula, batch, unit, 2 * digits)
+    known = (value[agree], right[agree], left[agree])
+    ready = _finished(formula, batch.only(agree), unit, 2 * digits, known)
+    rest = _settled(formula, batch.only(~agree), unit, 2 * digits)
+    return _joined([ready, rest])
+
+
+def _finished(
+    formula: Formula,
+    batch: Batch,
+    unit: float,
+    digits: int,
+    known: tuple[Array, Array, Array],
+) -> Exact:
+    """The reference, of the values and the gradients from either side."""
+    value, right, left = known
     conditions = _conditions(formula, batch, digits, value, right)
     low, high = np.minimum(left, right), np.maximum(left, right)
     if any(isinstance(n, Apply) and n.op in _KINKED for n in walk(formula.expression)):
@@ -114,12 +131,15 @@ def _settled(formula: Formula, batch: Batch, unit: float) -> Exact:
     return Exact(batch, value, low, high, *conditions)
 
 
-def _agree(current: tuple[Array, Array], previous: tuple[Array, Array]) -> bool:
-    for new, old in zip(current, previous, strict=True):
-        for a, b in zip(new.flat, old.flat, strict=True):
-            if abs(a - b) > _AGREEMENT * max(abs(a), abs(b)):
-                return False
-    return True
+def _agree(new: Array, old: Array) -> Array:
+    """In which samples two precisions give the same, the higher one in ``new``.
+
+    What is exactly 0 never does: what is left of its terms shrinks with the precision.
+    """
+    apart = abs(new - old) > _AGREEMENT * np.maximum(abs(new), abs(old))
+    apart &= abs(new) > _NO_FLOAT
+    rows = np.asarray(apart, dtype=bool).reshape(len(new), -1)
+    return np.asarray(~rows.any(axis=1))
 
 
 def _across(
