@@ -96,7 +96,7 @@ def _checked(spec: LossSpec) -> Compilation:
 
 def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Compilation:
     loss = checked.loss
-    program = lower(checked, lambda logits: measured(loss, logits=logits))
+    program = lower(checked, lambda logits: measured(loss, logits=logits, bounds=True))
     try:
         harmless = placeholders(loss)
         kinks = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from lossgen.backend.formatting import format_source
@@ -9,7 +10,7 @@ from lossgen.backend.property_tests import is_unbounded, property_tests
 from lossgen.backend.prose import title
 from lossgen.backend.shape import result_shape
 from lossgen.backend.signature import default_source
-from lossgen.backend.tables import REPEATED, source
+from lossgen.backend.tables import REPEATED, Display, display, laid_out, source
 from lossgen.backend.templating import render
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
@@ -25,15 +26,19 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
     """The source of the test file, formatted, without the header."""
     loss = program.checked.loss
     shape = result_shape(loss, program.body.extent)
+    rows = {
+        "cases": [_case(case) for case in table.probabilities],
+        "logits_cases": [_case(case) for case in table.logits],
+        "ends": [_row(display(t), display(p)) for t, p in table.ends],
+        "kinks": [_kink(row) for row in table.kinks],
+    }
+    tables = {name: [laid_out(row) or str(row) for row in rows[name]] for name in rows}
     context: dict[str, Any] = {
         "name": loss.name,
         "class_name": loss.class_name,
         "title": title(loss),
         "module": f"{options.module}.{loss.name}" if options.module else loss.name,
-        "cases": [_case(case) for case in table.probabilities],
-        "logits_cases": [_case(case) for case in table.logits],
-        "ends": [f"({source(t)}, {source(p)})" for t, p in table.ends],
-        "kinks": [_kink(row) for row in table.kinks],
+        **tables,
         "logits": bool(loss.spec.y_pred.logits),
         "required": _required(loss, table),
         "outside": [_outside(item) for item in loss.parameters if _outside(item)],
@@ -46,40 +51,41 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "at_kinks": table.probabilities[0].at_kinks,
         "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
     }
-    tables = (context[key] for key in ("cases", "logits_cases", "ends", "kinks"))
-    context["repeated"] = any(REPEATED in text for table in tables for text in table)
-    return format_source(render(TEMPLATE, context, options.templates))
+    context["repeated"] = any(
+        REPEATED in text for texts in tables.values() for text in texts
+    )
+    final = [text for row in chain(*rows.values()) if (text := laid_out(row))]
+    return format_source(render(TEMPLATE, context, options.templates), final)
 
 
-def _case(case: ReferenceCase) -> str:
-    rows = ",\n".join(
-        "("
-        + ", ".join(
-            source(item)
-            for item in (
-                row.y_true,
-                row.y_pred,
-                row.value,
-                row.value_tolerance,
-                row.gradient,
-                row.gradient_tolerance,
-            )
+def _case(case: ReferenceCase) -> Display:
+    rows = tuple(
+        _row(
+            display(row.y_true),
+            display(row.y_pred),
+            display(row.value),
+            display(row.value_tolerance),
+            display(row.gradient),
+            display(row.gradient_tolerance),
         )
-        + ")"
         for row in case.rows
     )
-    return f"({_mapping(case)}, [\n{rows},\n])"
+    return _row(_mapping(case), Display("[]", rows, exploded=True))
 
 
-def _kink(row: KinkRow) -> str:
-    slopes = ", ".join(map(source, (row.left, row.right, row.gradient)))
-    inputs = f"{source(row.y_true)}, {source(row.y_pred)}"
-    return f"({_mapping(row)}, {inputs}, {row.element}, {slopes})"
+def _kink(row: KinkRow) -> Display:
+    slopes = map(display, (row.left, row.right, row.gradient))
+    inputs = display(row.y_true), display(row.y_pred)
+    return _row(_mapping(row), *inputs, str(row.element), *slopes)
 
 
-def _mapping(case: ReferenceCase | KinkRow) -> str:
-    items = (f'"{name}": {source(value)}' for name, value in case.parameters.items())
-    return "{" + ", ".join(items) + "}"
+def _row(*items: Display | str) -> Display:
+    return Display("()", items)
+
+
+def _mapping(case: ReferenceCase | KinkRow) -> Display:
+    items = (display(value, f'"{name}": ') for name, value in case.parameters.items())
+    return Display("{}", tuple(items))
 
 
 def _required(loss: Loss, table: ReferenceTable) -> str:

@@ -1,8 +1,13 @@
-"""Numbers and nested lists of numbers as they stand in a test file."""
+"""Numbers and nested lists of numbers as they stand in a test file.
+
+Entries of tables are laid out here as Black lays them out, which takes Black longer
+than all the rest of a test file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from lossgen.ir.reference import Nested
 
@@ -14,21 +19,90 @@ _PATTERNS = range(1, 9)
 _TIMES = 3  # how often a pattern has to occur
 
 
+_WIDTH = 88
+_STEP = 4
+
+
+@dataclass(frozen=True)
+class Display:
+    """A list, tuple or dictionary, or such a value of a dictionary, with its key.
+
+    ``exploded`` gives each item a line of its own even where one would hold them all.
+    """
+
+    brackets: str
+    items: tuple[Display | str, ...]
+    exploded: bool = False
+    key: str = ""
+
+    def __str__(self) -> str:
+        """All on one line."""
+        comma = "," if self.exploded else ""  # which Black heeds
+        items = ", ".join(map(str, self.items))
+        return f"{self.opening}{items}{comma}{self.brackets[1]}"
+
+    @property
+    def opening(self) -> str:
+        """What it begins with."""
+        return self.key + self.brackets[0]
+
+
 def source(value: Nested) -> str:
     """A number with 12 digits, or nested lists of them; long rows by their patterns."""
+    return str(display(value))
+
+
+def display(value: Nested, key: str = "") -> Display | str:
+    """The same, not yet laid out; ``key`` is what stands before it."""
     if isinstance(value, tuple):
-        items = [source(item) for item in value]
+        items = [display(item) for item in value]
         if len(items) > _LONG:
-            items = list(_parts(items))
-            if len(items) == 1:
-                return items[0].lstrip("*")
-        return "[" + ", ".join(items) + "]"
+            texts = list(_parts(list(map(str, items))))
+            if len(texts) == 1:
+                return key + texts[0].lstrip("*")
+            if len(texts) < len(items):
+                items = list(texts)
+        return Display("[]", tuple(items), key=key)
+    return key + _number(value)
+
+
+def _number(value: float) -> str:
     if value != value:
         return 'float("nan")'
     if value in (float("inf"), float("-inf")):
         return f'float("{value}")'
-    short = f"{value:.12g}"
+    short = f"{value:.12g}".replace("e+", "e")
     return short if any(c in short for c in ".en") else f"{short}.0"
+
+
+def laid_out(item: Display) -> str | None:
+    """An element of a list at the left margin, as Black lays it out.
+
+    Returns:
+        None if a part of it is too long for a line, and more than a list.
+    """
+    lines = list(_lines(item, _STEP, ","))
+    fits = all(len(line) <= _WIDTH for line in lines)
+    return "\n".join(lines).lstrip().removesuffix(",") if fits else None
+
+
+def _lines(item: Display | str, indent: int, end: str) -> Iterator[str]:
+    line = f"{' ' * indent}{item}{end}"
+    if isinstance(item, str) or not (_is_exploded(item) or len(line) > _WIDTH):
+        yield line
+        return
+    yield " " * indent + item.opening
+    # An item that is alone gets no comma, but for one that was there.
+    comma = "," if item.exploded or len(item.items) > 1 else ""
+    for part in item.items:
+        yield from _lines(part, indent + _STEP, comma)
+    yield " " * indent + item.brackets[1] + end
+
+
+def _is_exploded(item: Display) -> bool:
+    return item.exploded or any(
+        isinstance(part, Display) and _is_exploded(part) for part in item.items
+    )
 
 
 def _parts(items: Sequence[str]) -> Iterator[str]:

@@ -26,7 +26,7 @@ from lossgen.ir.accuracy import Accuracy, Measure, worst
 from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
 from lossgen.oracle.evaluation import Formula
-from lossgen.oracle.exact import Exact, exact
+from lossgen.oracle.exact import Exact, Settled, conditioned, settled
 from lossgen.oracle.points import batches
 from lossgen.oracle.reference import on_logits
 
@@ -77,27 +77,87 @@ FLOAT32 = Format("float32", 24, -126, 128)
 FLOAT64 = Format("float64", 53, -1022, 1024)
 
 
-def measured(loss: Loss, *, logits: bool) -> Measure:
+def measured(loss: Loss, *, logits: bool, bounds: bool = False) -> Measure:
     """The function that measures forms of a loss, on points of its domain.
 
     Args:
         loss: The author's formula, which is the reference.
         logits: Whether the forms take logits.
+        bounds: Whether an upper bound will do for forms that are good. It is given
+            until the first form that is not good, so that what is compared is exact.
     """
     formula = Formula(loss, on_logits(loss) if logits else loss.expression)
 
     @cache  # most losses are good as they are: nothing is measured then
-    def references() -> list[Exact]:
+    def parts() -> list[Settled]:
         drawn = batches(loss, _POINTS, "float32", logits=logits)
-        found = (exact(formula, batch, FLOAT32.unit) for batch in drawn)
-        return [item for item in found if item is not None]
+        return [part for batch in drawn for part in settled(formula, batch)]
+
+    @cache
+    def references() -> list[Exact]:
+        return [conditioned(formula, part, FLOAT32.unit) for part in parts()]
+
+    bounded = bounds
 
     def measure(form: Expr) -> Accuracy:
+        nonlocal bounded
         rewritten = Formula(loss, form)
-        parts = (part for item in references() for part in points_of(item, rewritten))
-        return worst(accuracy_at(rewritten, part) for part in parts)
+        if bounded:
+            bound = _bound(rewritten, formula, parts())
+            if bound is not None:
+                return bound
+            bounded = False
+        return worst(worst(_each(rewritten, item)) for item in references())
 
     return measure
+
+
+def _bound(form: Formula, formula: Formula, parts: list[Settled]) -> Accuracy | None:
+    """A bound of the errors of a good form; None for one that is not good.
+
+    What is good in plain ulps is good in condition-aware ones: conditions are needed at
+    the other points only. Of those the worst comes first, since it often decides.
+    """
+    found: list[Accuracy] = []
+    for part in parts:
+        plain = _each(form, part.plain)
+        found += (item for item in plain if item.good)
+        for rest in _poor(form, part, plain):
+            closer = _each(form, conditioned(formula, rest, FLOAT32.unit))
+            if not worst(closer).good:
+                return None
+            found += closer
+    return worst(found)
+
+
+def _poor(form: Formula, part: Settled, plain: list[Accuracy]) -> Iterator[Settled]:
+    """The samples at which a form is not good: the worst, and the others."""
+    poor = np.array([not item.good for item in plain])
+    if form.tied:
+        if poor.any():
+            yield part
+        return
+    bits = [(item.wrong, item.bits) for item in plain]
+    first = np.arange(len(plain)) == max(range(len(plain)), key=bits.__getitem__)
+    for rows in (poor & first, poor & ~first):
+        if rows.any():
+            yield part.only(rows)
+
+
+def _each(form: Formula, reference: Exact) -> list[Accuracy]:
+    """The accuracy at what `points_of` gives, with all evaluated together if may be."""
+    points = list(points_of(reference, form))
+    if len(points) > 1:
+        try:
+            value, gradient = form.evaluated(reference.batch, _DIGITS, rounding=FLOAT32)
+        except Undefined:
+            pass  # at one of them, maybe not at all
+        else:
+            return [
+                _accuracy((value[row : row + 1], gradient[row : row + 1]), point)
+                for row, point in enumerate(points)
+            ]
+    return [accuracy_at(form, point) for point in points]
 
 
 def points_of(reference: Exact, form: Formula) -> Iterator[Exact]:
@@ -111,6 +171,10 @@ def accuracy_at(form: Formula, point: Exact) -> Accuracy:
         found = form.evaluated(point.batch, _DIGITS, rounding=FLOAT32)
     except Undefined:
         return Accuracy(0.0, 0.0, point.value.size + point.low.size)
+    return _accuracy(found, point)
+
+
+def _accuracy(found: tuple[Array, Array], point: Exact) -> Accuracy:
     value, gradient = errors_of(found, point, FLOAT32)
     return Accuracy(value.largest, gradient.largest, value.wrong + gradient.wrong)
 

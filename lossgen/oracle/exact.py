@@ -52,12 +52,32 @@ class Exact:
     def rows(self) -> Iterator[Exact]:
         """The samples one by one."""
         for row in range(self.batch.rows):
-            chosen = np.arange(self.batch.rows) == row
-            arrays = (getattr(self, name)[row : row + 1] for name in _ARRAYS)
-            yield Exact(self.batch.only(chosen), *arrays)
+            yield self.only(np.arange(self.batch.rows) == row)
+
+    def only(self, rows: Array) -> Exact:
+        """Some of the samples."""
+        arrays = (getattr(self, name)[rows] for name in _ARRAYS)
+        return Exact(self.batch.only(rows), *arrays)
 
 
 _ARRAYS = ("value", "low", "high", "value_condition", "gradient_condition")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A reference without conditions, and the digits that settled it.
+
+    ``plain`` has conditions of 0; errors that are measured by it come out no smaller.
+    ``right`` is the gradient on the right of kinks.
+    """
+
+    plain: Exact
+    right: Array
+    digits: int
+
+    def only(self, rows: Array) -> Settled:
+        """Some of the samples."""
+        return Settled(self.plain.only(rows), self.right[rows], self.digits)
 
 
 def exact(formula: Formula, batch: Batch, unit: float) -> Exact | None:
@@ -72,17 +92,20 @@ def exact(formula: Formula, batch: Batch, unit: float) -> Exact | None:
     Returns:
         None if no sample has a value and a gradient.
     """
+    parts = [conditioned(formula, part, unit) for part in settled(formula, batch)]
+    return _joined(parts) if parts else None
+
+
+def settled(formula: Formula, batch: Batch) -> list[Settled]:
+    """The same in parts, without the conditions, which cost several times as much."""
     try:
-        return _settled(formula, batch, unit, _DIGITS)
+        return _settled(formula, batch, _DIGITS)
     except Undefined:
         if formula.tied or batch.rows == 1:
-            return None
+            return []
     rows = np.arange(batch.rows)
     halves = (batch.only(rows % 2 == rest) for rest in (0, 1))
-    parts = [
-        part for half in halves if (part := exact(formula, half, unit)) is not None
-    ]
-    return _joined(parts) if parts else None
+    return [part for half in halves for part in settled(formula, half)]
 
 
 def _joined(parts: list[Exact]) -> Exact:
@@ -96,32 +119,45 @@ def _joined(parts: list[Exact]) -> Exact:
     return Exact(replace(parts[0].batch, inputs=inputs), *arrays)
 
 
-def _settled(formula: Formula, batch: Batch, unit: float, digits: int) -> Exact:
+def _settled(formula: Formula, batch: Batch, digits: int) -> list[Settled]:
     """The reference, with more digits for the samples that need them."""
     before = formula.evaluated(batch, digits)
     value, right, left = formula.both_sides(batch, 2 * digits)
     agree = _agree(value, before[0]) & _agree(right, before[1])
-    if agree.all() or 2 * digits > _MAX_DIGITS:
-        return _finished(formula, batch, unit, 2 * digits, (value, right, left))
-    if formula.tied or not agree.any():
-        return _settled(formula, batch, unit, 2 * digits)
-    known = (value[agree], right[agree], left[agree])
-    ready = _finished(formula, batch.only(agree), unit, 2 * digits, known)
-    rest = _settled(formula, batch.only(~agree), unit, 2 * digits)
-    return _joined([ready, rest])
+    if 2 * digits > _MAX_DIGITS:
+        agree[:] = True
+    if formula.tied and not agree.all():
+        agree[:] = False
+    if not agree.any():
+        return _settled(formula, batch, 2 * digits)
+    ready = _known(
+        batch.only(agree), value[agree], right[agree], left[agree], 2 * digits
+    )
+    if agree.all():
+        return [ready]
+    return [ready, *_settled(formula, batch.only(~agree), 2 * digits)]
 
 
-def _finished(
-    formula: Formula,
-    batch: Batch,
-    unit: float,
-    digits: int,
-    known: tuple[Array, Array, Array],
-) -> Exact:
-    """The reference, of the values and the gradients from either side."""
-    value, right, left = known
-    conditions = _conditions(formula, batch, digits, value, right)
+def _known(
+    batch: Batch, value: Array, right: Array, left: Array, digits: int
+) -> Settled:
+    """Values, and gradients from either side, as found with so many digits."""
+    nothing = (np.full(item.shape, mpf(0)) for item in (value, right))
     low, high = np.minimum(left, right), np.maximum(left, right)
+    return Settled(Exact(batch, value, low, high, *nothing), right, digits)
+
+
+def conditioned(formula: Formula, part: Settled, unit: float) -> Exact:
+    """What `settled` gives, with its conditions and the gradients beyond close kinks.
+
+    Args:
+        formula: The author's formula.
+        part: One of the parts, or some samples of it.
+        unit: See `exact`.
+    """
+    batch, digits, value = part.plain.batch, part.digits, part.plain.value
+    low, high = part.plain.low, part.plain.high
+    conditions = _conditions(formula, batch, digits, value, part.right)
     if any(isinstance(n, Apply) and n.op in _KINKED for n in walk(formula.expression)):
         for beyond in _across(formula, batch, digits, unit):
             apart = np.maximum(low - beyond, beyond - high)

@@ -1,9 +1,14 @@
 import ast
+import random
 
+import black
 import numpy as np
 import pytest
+from black.mode import Mode, TargetVersion
 
-from lossgen.backend.tables import REPEATED, source
+from lossgen.backend.tables import REPEATED, Display, display, laid_out, source
+
+MODE = Mode(target_versions={TargetVersion.PY310}, line_length=88)
 
 
 def read(text):
@@ -63,3 +68,42 @@ def test_rows_of_up_to_16_are_listed():
 def test_numbers_without_a_literal():
     values = (float("nan"), float("inf"), float("-inf"), 0.1, 3.0, 1e30)
     np.testing.assert_array_equal(read(source(values)), values)
+
+
+def test_numbers_are_written_as_black_writes_them():
+    for value in (1e30, -1e30, 1e-30, 2.5e17, float("inf")):
+        text = f"{source(value)}\n"
+        assert black.format_str(text, mode=MODE) == text
+
+
+def nested(generator, depth):
+    """Lists of lists of numbers, some short, some long, some empty."""
+    if not depth or generator.random() < 0.2:
+        size = 10.0 ** generator.randrange(-40, 40)
+        return generator.choice([1.0, size * generator.random(), float("nan"), -0.5])
+    lengths = (0, 1, 1, 2, 3, 5, 8, 20)
+    return tuple(nested(generator, depth - 1) for _ in range(generator.choice(lengths)))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_entries_are_laid_out_as_black_lays_them_out(seed):
+    generator = random.Random(seed)
+    items = [
+        display(nested(generator, k % 3)) for k in range(generator.randrange(2, 7))
+    ]
+    keys = [f'"{generator.choice("ab") * 9**k}": ' for k in range(seed % 3)]
+    mapping = Display("{}", tuple(display(nested(generator, 1), key) for key in keys))
+    row = Display("()", (mapping, *items, "3"))
+    rows = Display("[]", (row,) * generator.randrange(1, 3), exploded=True)
+    for entry in (row, Display("()", (mapping, rows))):
+        text = laid_out(entry)
+        assert text is not None
+        on_one_line = f"x = [\n    {entry},\n]\n"
+        assert black.format_str(on_one_line, mode=MODE) == f"x = [\n    {text},\n]\n"
+
+
+def test_calls_too_long_for_a_line_are_left_to_black():
+    pattern = tuple(k / 7 for k in range(8))
+    row = Display("()", (display(tuple(np.resize(pattern, 64))), "1.0"))
+    assert REPEATED in str(row)
+    assert laid_out(row) is None

@@ -4,8 +4,19 @@ from losses import A, P, T, call, resolved
 from mpmath import mp, mpf
 
 from lossgen.calculus.jets import Jet
-from lossgen.oracle.accuracy import FLOAT16, FLOAT32, FLOAT64, errors_of, measured
-from lossgen.oracle.exact import Exact
+from lossgen.ir.accuracy import worst
+from lossgen.ir.expr import Axis
+from lossgen.oracle.accuracy import (
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    accuracy_at,
+    errors_of,
+    measured,
+)
+from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.exact import Exact, settled
+from lossgen.oracle.points import batches
 from lossgen.oracle.samples import Batch
 
 UNIT = 2.0**-23
@@ -118,3 +129,59 @@ def test_overflow_is_wrong_only_where_the_exact_value_does_not():
     root = call("sqrt", call("add", call("pow", P, 4), call("pow", T, 4)))
     assert measure(call("add", call("square", P), call("square", T))).wrong == 0
     assert measure(root).wrong > 0  # the fourth power of 1e18 is infinite
+
+
+BOUNDED = [
+    # Good in plain ulps, as squares of differences are.
+    ("loss: square(y_pred - y_true)", call("square", call("add", P, call("neg", T)))),
+    # The gradient, sigmoid(p) - y, is good for what a rounding of p makes of it.
+    (
+        "loss: softplus(y_pred) - y_true*y_pred\ny_true: unit",
+        call("add", call("softplus", P), call("neg", call("mul", T, P))),
+    ),
+    # Poor whatever the condition, and zero where it should not be.
+    (
+        "loss: log1p(square(y_pred - y_true))",
+        call("log", call("add", 1, call("square", call("add", P, call("neg", T))))),
+    ),
+    # Samples that depend on one another are measured together.
+    (
+        "loss: square(mean(y_pred, axis=batch)) + square(y_true)",
+        call(
+            "add",
+            call("square", call("mean", P, axis=Axis.BATCH)),
+            call("square", T),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "form"), BOUNDED, ids=range(len(BOUNDED)))
+def test_bounds_give_the_same_verdict(spec, form):
+    loss = resolved(spec)
+    found = measured(loss, logits=False)(form)
+    bound = measured(loss, logits=False, bounds=True)(form)
+    assert bound.good == found.good
+    assert bound.value >= found.value
+    assert bound.gradient >= found.gradient
+    if not found.good:
+        assert bound == found
+
+
+def test_conditions_are_counted_in_bounds():
+    spec, form = BOUNDED[1]
+    loss = resolved(spec)
+    formula = Formula(loss, loss.expression)
+    (batch,) = batches(loss, 60, "float32", logits=False)
+    plain = [accuracy_at(formula, part.plain) for part in settled(formula, batch)]
+    assert not worst(plain).good
+    assert measured(loss, logits=False, bounds=True)(form).good
+
+
+def test_after_a_form_that_is_not_good_all_is_exact():
+    loss = resolved("loss: log1p(square(y_pred - y_true))")
+    square = call("square", call("add", P, call("neg", T)))
+    poor, good = call("log", call("add", 1, square)), call("log1p", square)
+    bounded, exactly = (measured(loss, logits=False, bounds=b) for b in (True, False))
+    assert bounded(good).good
+    assert [bounded(poor), bounded(good)] == [exactly(poor), exactly(good)]
