@@ -72,10 +72,15 @@ def reach(block: Block, loss: Loss) -> Reach | None:
     found = _furthest({}, free, finite)
     if found is None:
         return None
-    while free and found[free[0]] < REACHES[0]:
-        larger = REACHES[REACHES.index(found[free[0]]) - 1]
+    for larger in reversed(
+        REACHES[: REACHES.index(max(found.values(), default=REACHES[0]))]
+    ):
+        # Those that may be larger grow together; the others stay as they are.
         free = _not_in_the_way(found, free, larger, finite)
-        found = _furthest(found, free, finite) or found
+        grown = {**found, **dict.fromkeys(free, larger)}
+        if not free or not finite(grown):
+            break
+        found = grown
     return tuple(found.items())
 
 
