@@ -232,7 +232,7 @@ def test_show(project: Path) -> None:
     assert done.returncode == 0
     assert "square(y_pred - y_true)" in done.stdout
     # (2*R)**2 * 2**20 < 2**128 up to R = 9e15.
-    assert "nothing overflows in float32 for inputs up to 1e+15" in done.stdout
+    assert "nothing overflows in float32 for inputs up to 1e15" in done.stdout
     module = run_lossgen("show", "mse", "--stage", "module", cwd=project)
     assert "def my_mse(" in module.stdout
 

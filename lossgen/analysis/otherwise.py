@@ -164,7 +164,9 @@ def _crossing(
         return [None if isinstance(item, Undefined) else item for item in firsts]
 
     grid = [mpf(0), mpf(1)]
-    shares = next(roots_along(grid, start.rows, values, DIGITS))
+    shares = next(roots_along(grid, start.rows, values, DIGITS), None)
+    if shares is None:  # with more digits there is no change of sign
+        return start.only(np.zeros(start.rows, dtype=bool))
     sample = _mixed(loss, start, end, shares)
     firsts = [row.flat[0] for row in sample.environment[variable.name]]
     kept = [

@@ -28,7 +28,7 @@ def test_patterns_take_as_many_arguments_as_the_operation(op, pattern):
         count = FUNCTIONS[op].min_args
         assert fields - {"axis"} == {str(index) for index in range(count)}
         assert FUNCTIONS[op].takes_axis == ("axis" in fields or op in LAST_AXIS)
-    source = pattern.format("x", "y", "z", axis="axis=-1", dtype="x.dtype")
+    source = pattern.format("x", "y", "z", axis="axis=-1", dtype="x.dtype", pairs="y")
     ast.parse(source, mode="eval")
 
 

@@ -192,7 +192,8 @@ def test_how_large_inputs_may_be():
     plain = docstring("(y_pred - y_true)**2")
     assert "nothing overflows for inputs up to 1e15 in size" in plain
     scaled = docstring("exp(y_pred) + a*y_true", "params: {a: 2.0}")
-    assert "overflows with the default parameters for inputs up to 30 in" in scaled
+    assert "for y_true up to 1e18, y_pred up to 30 in size" in scaled
+    assert "overflows with the default parameters" in scaled
     assert "overflows" not in docstring("sqrt(abs(y_pred - y_true))")
 
 

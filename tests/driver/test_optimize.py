@@ -124,9 +124,8 @@ def test_the_command(tmp_path):
     done = run_lossgen("optimize", "vm.yaml", "--format", "json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     (loss,) = json.loads(done.stdout)["losses"]
-    assert loss["now"]["value"] > 100
-    assert loss["better"]["accuracy"]["value"] < 4
-    assert "sin((y_true - mu)/2)" in loss["better"]["form"]
+    assert loss["now"]["value"] < 4
+    assert loss["better"] is None
 
 
 def test_a_spec_with_an_error_is_a_problem(tmp_path):
