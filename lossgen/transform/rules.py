@@ -40,6 +40,7 @@ class Condition(Enum):
     Y_LABEL = "y is a label between 0 and 1"
     Y_SHARES = "y is nonnegative, and 1 in total along the last axis"
     Y_ONE_HOT = "y is 1 at one place of the last axis and 0 elsewhere"
+    U_PREDICTED = "u depends on a prediction"
     W_POSITIVE = "w is a positive parameter or number"
     REST_FIXED = "what is left of the sum depends on no prediction"
     OPPOSITE = "v is -u"
@@ -918,18 +919,21 @@ RULES: tuple[Rule, ...] = (
         mul(_f("square", U), _f("exp", V)),
         _f("square", mul(U, _f("exp", div(V, TWO)))),
         "exp(v) overflows sooner than the product, and 0 times infinity is NaN",
+        Condition.U_PREDICTED,
     ),
     Rule(
         "square-times-exp-scaled",
         mul(_f("square", U), _f("exp", V), W),
         mul(_f("square", mul(U, _f("exp", div(V, TWO)))), W),
         "exp(v) overflows sooner than the product, and 0 times infinity is NaN",
+        Condition.U_PREDICTED,
     ),
     Rule(
         "square-over-exp",
         div(_f("square", U), _f("exp", V)),
         _f("square", mul(U, _f("exp", neg(div(V, TWO))))),
         "exp(v) underflows sooner than the quotient overflows",
+        Condition.U_PREDICTED,
     ),
     Rule(
         "quotient-of-squares",

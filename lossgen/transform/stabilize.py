@@ -110,6 +110,8 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
         return True
     if condition is Condition.W_POSITIVE:
         return _is_positive(bindings[W], loss)
+    if condition is Condition.U_PREDICTED:
+        return depends_on(bindings[U], Role.Y_PRED, Role.DERIVED)
     if condition is Condition.OPPOSITE:
         opposite = neg(bindings[U]) == bindings[V]
         return opposite or add(bindings[U], bindings[V]) == ZERO
