@@ -37,11 +37,12 @@ _SPECIAL_ROWS = 24
 _POINTS = 4
 _FEW_DIGITS = 20
 _CLOSE = mpf(10) ** -30
+_BESIDE = mpf(10) ** -12
 
 
 def located_otherwise(loss: Loss, guard: Guard, variable: Variable) -> Locus | None:
     """Points at which a guard is 0, if some are found."""
-    found = _by_label(loss, guard)
+    found = _by_label(loss, guard, variable)
     if found is None and _may_be_between(loss, guard, variable):
         found = _between(loss, guard, variable)
     if found is None:
@@ -49,7 +50,7 @@ def located_otherwise(loss: Loss, guard: Guard, variable: Variable) -> Locus | N
     return Locus(name_of(guard), variable, found, guard.difference)
 
 
-def _by_label(loss: Loss, guard: Guard) -> Sample | None:
+def _by_label(loss: Loss, guard: Guard, variable: Variable) -> Sample | None:
     """Points with a label or a parameter that the guard is solved for."""
     if guard.node.op in ("amax", "amin"):
         return None
@@ -66,6 +67,7 @@ def _by_label(loss: Loss, guard: Guard) -> Sample | None:
         kept = np.array([_belongs(item, list(row.flat)) for row in values])
         if kept.any():
             found = satisfying(loss, sample.moved(item.name, values).only(kept))
+            found = _crossed(guard, variable, found, 0)
             if found.rows:
                 return found
     return None
@@ -173,7 +175,25 @@ def _crossing(
         gap is not None and abs(gap) < _CLOSE and inside(variable, first)
         for gap, first in zip(values(shares, DIGITS), firsts, strict=True)
     ]
-    return satisfying(loss, sample.only(np.array(kept)))
+    found = satisfying(loss, sample.only(np.array(kept)))
+    return _crossed(guard, variable, found, element)
+
+
+def _crossed(guard: Guard, variable: Variable, found: Sample, element: int) -> Sample:
+    """The points at which the first prediction leads across the locus.
+
+    In ``max(sum(y_pred, axis=batch), y_pred)`` a sample's own prediction moves both
+    sides alike, and shows no kink; that of another sample does.
+    """
+    sides = []
+    for step in (-_BESIDE, _BESIDE):
+        moved = _numbers(found.environment[variable.name])
+        for row in moved:
+            row.flat[0] += step
+        gaps = _gaps(guard, found.moved(variable.name, moved), DIGITS)
+        sides.append([_sign(row[element]) for row in gaps])
+    kept = [left * right < 0 for left, right in zip(*sides, strict=True)]
+    return found.only(np.array(kept, dtype=bool))
 
 
 def _mixed(loss: Loss, start: Sample, end: Sample, shares: list[Any]) -> Sample:
