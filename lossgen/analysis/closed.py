@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 from mpmath import mp, mpf
 
-from lossgen.analysis.expansions import Expansion, germs
+from lossgen.analysis.expansions import TOLERANCE, Expansion, germs
 from lossgen.analysis.guards import Guard
 from lossgen.analysis.limits import Divergence, approach
 from lossgen.analysis.loci import DIGITS, Locus
@@ -21,7 +21,8 @@ from lossgen.analysis.ranges import domain_interval
 from lossgen.analysis.samples import Sample, generic, satisfying, special
 from lossgen.analysis.spelling import spell_equal
 from lossgen.analysis.unseen import is_reduced
-from lossgen.calculus.evaluate import Evaluation, Undefined
+from lossgen.calculus.evaluate import Evaluation, UndecidedError, Undefined
+from lossgen.calculus.jets import MAX_ORDER, Ties
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import Number, substitute
 from lossgen.ir.loss import Loss, Variable
@@ -104,8 +105,13 @@ def _at_end(
 
 
 def _from_inside(loss: Loss, place: Locus, side: int) -> Beside | None:
-    try:
-        inner = germs(loss, place, place.sample, side, 1)
-    except Undefined:
-        return approach(loss, place, (side, side))
-    return Expansion(place.sample, 1, inner, inner)
+    for order in (1, MAX_ORDER):  # where(y_pred**2 <= 0, …) needs the second derivative
+        ties = Ties(TOLERANCE, decisive=order < MAX_ORDER)
+        try:
+            inner = germs(loss, place, place.sample, side, order, ties=ties)
+        except UndecidedError:
+            continue
+        except Undefined:
+            break
+        return Expansion(place.sample, order, inner, inner)
+    return approach(loss, place, (side, side))

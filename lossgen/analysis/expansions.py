@@ -19,8 +19,10 @@ from lossgen.ir.loss import Loss
 EQUAL = mpf(10) ** -20
 """Numbers that differ by less, relative to their size, are taken as equal."""
 
-_TOLERANCE = mpf(10) ** -25
-_TIES = Ties(_TOLERANCE)
+TOLERANCE = mpf(10) ** -25
+"""As above, where branches are chosen."""
+
+_TIES = Ties(TOLERANCE)
 _LOW_ORDER = 3
 _FEW = 2  # rows that are looked at in high orders
 
@@ -114,7 +116,7 @@ def slopes_by_value(loss: Loss, place: Locus) -> list[Any]:
     Raises:
         Undefined: If an operation has none.
     """
-    ties = Ties(_TOLERANCE, by_value=True)
+    ties = Ties(TOLERANCE, by_value=True)
     return [row[1] for row in germs(loss, place, place.sample, 1, 1, ties=ties)]
 
 
@@ -130,7 +132,7 @@ def _both_sides(
     loss: Loss, place: Locus, sample: Sample, order: int
 ) -> Expansion | None:
     # At the highest order, what has not been told apart is taken as equal.
-    ties = Ties(_TOLERANCE, decisive=order < MAX_ORDER)
+    ties = Ties(TOLERANCE, decisive=order < MAX_ORDER)
 
     def both(points: Sample) -> tuple[Side, Side]:
         left, right = (

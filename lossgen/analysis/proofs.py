@@ -190,6 +190,9 @@ _Terms = tuple[tuple[polynomials.Monomial, Fraction], ...]
 
 @lru_cache(maxsize=1024)
 def _factors(terms: _Terms) -> tuple[Fraction, tuple[tuple[_Terms, int], ...]]:
+    easy = _easy_factors(terms)
+    if easy is not None:
+        return Fraction(1), easy
     atoms = polynomials.atoms_of(dict(terms))
     from sympy import factor_list  # for start-up time: many losses need no factors
 
@@ -197,6 +200,34 @@ def _factors(terms: _Terms) -> tuple[Fraction, tuple[tuple[_Terms, int], ...]]:
     return _fraction(content), tuple(
         (_terms(factor, atoms), int(exponent)) for factor, exponent in found
     )
+
+
+def _easy_factors(terms: _Terms) -> tuple[tuple[_Terms, int], ...] | None:
+    """The factors that can be told without SymPy, whose import takes half a second.
+
+    Once no atom is common to all terms, a polynomial with an atom ``x`` that occurs in
+    one term only and there to the first power has no factors: it is ``m*x + b`` with a
+    monomial ``m``, and no divisor of ``m`` divides ``b`` (Gauss's lemma).
+    """
+    monomials = [dict(monomial) for monomial, _ in terms]
+    common = {
+        index: min(item.get(index, 0) for item in monomials) for index in monomials[0]
+    }
+    rest = tuple(
+        (
+            tuple((k, n - common.get(k, 0)) for k, n in key if n > common.get(k, 0)),
+            value,
+        )
+        for key, value in terms
+    )
+    uses: dict[int, list[int]] = {}
+    for key, _ in rest:
+        for index, exponent in key:
+            uses.setdefault(index, []).append(exponent)
+    if len(terms) > 1 and [1] not in uses.values():
+        return None
+    alone = [(((((k, 1),), Fraction(1)),), n) for k, n in common.items() if n]
+    return ((rest, 1), *alone)
 
 
 def without_common_divisor(

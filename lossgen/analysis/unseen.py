@@ -12,6 +12,7 @@ from mpmath import mp, mpf
 from lossgen.analysis.cells import Cell, above, both, cells, in_force
 from lossgen.analysis.guards import Guard
 from lossgen.analysis.loci import DIGITS, Locus, by_label
+from lossgen.analysis.pieces import has_branches
 from lossgen.analysis.ranges import Ranges, domain_interval
 from lossgen.analysis.summands import is_differentiable
 from lossgen.calculus.arrays import Array
@@ -43,10 +44,42 @@ def unseen(
     candidates = [cell for cell in cells(loss.expression) if _other(cell, guard)]
     candidates.extend(in_force(loss.expression, guard))
     for alike in _by_root(places):
-        place, truth = alike[0], truth_at_any(candidates, alike)
+        place, truth = alike[0], _where_crossed(guard, candidates, alike)
         for cell in candidates:
             if not touched(cell, truth) and _possible(cell, guard, place):
                 yield _missing(cell, truth), place
+
+
+def _where_crossed(guard: Guard, candidates: list[Cell], places: list[Locus]) -> Truth:
+    """As `truth_at_any`, at points where the guard changes its sign, if there are any.
+
+    Where ``a`` is 0, ``max(y_pred, 1/2)`` meets ``sigmoid(a)`` over a whole region, and
+    what happens there tells nothing of other points of that locus. Without branches a
+    difference is 0 over no region.
+    """
+    if guard.node.op in _BY_ELEMENT or not has_branches(guard.difference):
+        return truth_at_any(candidates, places)
+    signs = [
+        Cell((above(*sides),), ())
+        for sides in ((guard.difference, ZERO), (ZERO, guard.difference))
+    ]
+    truth = truth_at_any([*candidates, *signs], places)
+    rising, falling = (truth[cell.conditions[0]] for cell in signs)
+    crossed: list[bool] = []
+    for place in places:
+        start, middle = len(crossed), len(crossed) + place.sample.rows
+        for row in range(start, middle):
+            after = row + place.sample.rows
+            crossed.append(
+                (rising[row] and falling[after]) or (falling[row] and rising[after])
+            )
+        crossed += crossed[start:middle]
+    if not any(crossed):
+        return truth
+    return {
+        item: tuple(value for value, kept in zip(values, crossed, strict=True) if kept)
+        for item, values in truth.items()
+    }
 
 
 def turned(
