@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache, reduce
 from math import prod
@@ -88,7 +88,7 @@ def factors(expr: Expr, ranges: Ranges) -> tuple[Expr, ...]:
     if not _is_factorable(polynomial):
         return ()
     spend(_STEPS_OF_A_FACTOR * len(polynomial) ** 2)
-    _, found = _factors(tuple(sorted(polynomial.items())))
+    _, found = factorized(tuple(sorted(polynomial.items())))
     return tuple(ranges.expression(dict(factor)) for factor, _ in found)
 
 
@@ -177,7 +177,7 @@ def _is_factorable(polynomial: Polynomial) -> bool:
 
 def _product(polynomial: Polynomial, ranges: Ranges) -> Interval:
     spend(_STEPS_OF_A_FACTOR * len(polynomial) ** 2)
-    scale, factors = _factors(tuple(sorted(polynomial.items())))
+    scale, factors = factorized(tuple(sorted(polynomial.items())))
     result = exactly(scale)
     for factor, exponent in factors:
         values = ranges.of_polynomial(dict(factor))
@@ -185,11 +185,13 @@ def _product(polynomial: Polynomial, ranges: Ranges) -> Interval:
     return result
 
 
-_Terms = tuple[tuple[polynomials.Monomial, Fraction], ...]
+Terms = tuple[tuple[polynomials.Monomial, Fraction], ...]
+"""A polynomial's items, sorted."""
 
 
 @lru_cache(maxsize=1024)
-def _factors(terms: _Terms) -> tuple[Fraction, tuple[tuple[_Terms, int], ...]]:
+def factorized(terms: Terms) -> tuple[Fraction, tuple[tuple[Terms, int], ...]]:
+    """A constant and irreducible factors with exponents, whose product it is."""
     easy = _easy_factors(terms)
     if easy is not None:
         return Fraction(1), easy
@@ -202,44 +204,90 @@ def _factors(terms: _Terms) -> tuple[Fraction, tuple[tuple[_Terms, int], ...]]:
     )
 
 
-def _easy_factors(terms: _Terms) -> tuple[tuple[_Terms, int], ...] | None:
-    """The factors that can be told without SymPy, whose import takes half a second.
+def _easy_factors(terms: Terms) -> tuple[tuple[Terms, int], ...] | None:
+    """The factors that can be told without SymPy, whose import takes half a second."""
+    common, rest = _stripped(terms)
+    if len(rest) > 1 and not _is_irreducible(rest):
+        return None
+    alone = [(((((k, 1),), Fraction(1)),), n) for k, n in common.items()]
+    return ((rest, 1), *alone)
 
-    Once no atom is common to all terms, a polynomial with an atom ``x`` that occurs in
-    one term only and there to the first power has no factors: it is ``m*x + b`` with a
-    monomial ``m``, and no divisor of ``m`` divides ``b`` (Gauss's lemma).
-    """
+
+def _stripped(terms: Terms) -> tuple[dict[int, int], Terms]:
+    """The powers of atoms that are common to all terms, and the terms without them."""
     monomials = [dict(monomial) for monomial, _ in terms]
-    common = {
-        index: min(item.get(index, 0) for item in monomials) for index in monomials[0]
-    }
-    rest = tuple(
+    least = {k: min(item.get(k, 0) for item in monomials) for k in monomials[0]}
+    common = {k: n for k, n in least.items() if n}
+    return common, _over(terms, common)
+
+
+def _over(terms: Terms, divisor: Mapping[int, int]) -> Terms:
+    """A polynomial divided by a monomial that is common to its terms."""
+    return tuple(
         (
-            tuple((k, n - common.get(k, 0)) for k, n in key if n > common.get(k, 0)),
+            tuple((k, n - divisor.get(k, 0)) for k, n in key if n > divisor.get(k, 0)),
             value,
         )
         for key, value in terms
     )
+
+
+def _is_irreducible(terms: Terms) -> bool:
+    """Whether a polynomial that no atom divides is seen to have no factors.
+
+    With an atom ``x`` that occurs in one term only, and there to the first power, it is
+    ``m*x + b`` with a monomial ``m``, and no divisor of ``m`` divides ``b`` (Gauss's
+    lemma).
+    """
     uses: dict[int, list[int]] = {}
-    for key, _ in rest:
+    for key, _ in terms:
         for index, exponent in key:
             uses.setdefault(index, []).append(exponent)
-    if len(terms) > 1 and [1] not in uses.values():
-        return None
-    alone = [(((((k, 1),), Fraction(1)),), n) for k, n in common.items() if n]
-    return ((rest, 1), *alone)
+    return [1] in uses.values()
 
 
 def without_common_divisor(
     top: Polynomial, bottom: Polynomial
 ) -> tuple[Polynomial, Polynomial]:
     """A fraction in lowest terms."""
+    easy = _shortened(tuple(sorted(top.items())), tuple(sorted(bottom.items())))
+    if easy is not None:
+        return dict(easy[0]), dict(easy[1])
     atoms = tuple(sorted({*polynomials.atoms_of(top), *polynomials.atoms_of(bottom)}))
     divisor = _poly(top, atoms).gcd(_poly(bottom, atoms))
     if divisor.is_ground:
         return top, bottom
     parts = [_poly(part, atoms).exquo(divisor) for part in (top, bottom)]
     return dict(_terms(parts[0], atoms)), dict(_terms(parts[1], atoms))
+
+
+def _shortened(top: Terms, bottom: Terms) -> tuple[Terms, Terms] | None:
+    """As above, where it can be told without SymPy."""
+    if not top or not bottom:
+        return None
+    (above, first), (below, second) = _stripped(top), _stripped(bottom)
+    both = {k: min(n, below[k]) for k, n in above.items() if k in below}
+    if _is_coprime(first, second) or _is_coprime(second, first):
+        return _over(top, both), _over(bottom, both)
+    scale = first[0][1] / second[0][1]
+    if first != tuple((key, scale * value) for key, value in second):
+        return None
+    rest = {k: n - both.get(k, 0) for k, n in below.items() if n > both.get(k, 0)}
+    more = {k: n - both.get(k, 0) for k, n in above.items() if n > both.get(k, 0)}
+    return _monomial(more, scale), _monomial(rest, Fraction(1))
+
+
+def _is_coprime(one: Terms, other: Terms) -> bool:
+    """Whether a polynomial has no factors and is none of another's, as far as seen.
+
+    No atom divides either of them.
+    """
+    atoms, others = (polynomials.atoms_of(dict(item)) for item in (one, other))
+    return len(one) == 1 or (_is_irreducible(one) and not {*atoms} <= {*others})
+
+
+def _monomial(exponents: Mapping[int, int], scale: Fraction) -> Terms:
+    return ((tuple(sorted(exponents.items())), scale),)
 
 
 def _poly(polynomial: Polynomial, atoms: tuple[int, ...]) -> Poly:
@@ -255,7 +303,7 @@ def _poly(polynomial: Polynomial, atoms: tuple[int, ...]) -> Poly:
     return Poly(table, *symbols, domain=QQ)
 
 
-def _terms(factor: Poly, atoms: tuple[int, ...]) -> _Terms:
+def _terms(factor: Poly, atoms: tuple[int, ...]) -> Terms:
     return tuple(
         sorted(
             (
