@@ -185,6 +185,8 @@ def _crossed(guard: Guard, variable: Variable, found: Sample, element: int) -> S
     In ``max(sum(y_pred, axis=batch), y_pred)`` a sample's own prediction moves both
     sides alike, and shows no kink; that of another sample does.
     """
+    if not found.rows:
+        return found
     sides = []
     for step in (-_BESIDE, _BESIDE):
         moved = _numbers(found.environment[variable.name])
