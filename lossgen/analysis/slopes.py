@@ -39,8 +39,7 @@ def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
 
 def range_text(slopes: list[Any]) -> str:
     """Derivatives that the data decides: the least and the largest."""
-    least, largest = rounded(min(slopes)), rounded(max(slopes))
-    return least if least == largest else f"{least}{_TO}{largest}"
+    return f"{rounded(min(slopes))}{_TO}{rounded(max(slopes))}"
 
 
 def is_range(text: str) -> bool:
