@@ -104,7 +104,9 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
             for kink in checked.certificate.kinks
             if kink.at not in program.body.one_sided
         )
-        table = reference(loss, program.stable, program.stable_logits, kinks)
+        table = reference(
+            loss, program.stable, program.stable_logits, kinks, program.reach or ()
+        )
     except (NoPlaceholderError, NoSamplesError, PrecisionError) as error:
         report = Report()
         report.add("LG309", str(error), loss.spec.loss.span())

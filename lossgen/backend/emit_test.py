@@ -2,48 +2,88 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from lossgen.backend.formatting import format_source
 from lossgen.backend.property_tests import is_unbounded, property_tests
 from lossgen.backend.prose import title
 from lossgen.backend.shape import result_shape
 from lossgen.backend.signature import default_source
-from lossgen.backend.tables import REPEATED, Display, display, laid_out, source
+from lossgen.backend.tables import (
+    REPEATED,
+    SINGLE_DIGITS,
+    Display,
+    display,
+    laid_out,
+    source,
+)
 from lossgen.backend.templating import render
+from lossgen.ir.domain import DomainKind
+from lossgen.ir.expr import Role
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram
-from lossgen.ir.reference import KinkRow, Nested, ReferenceCase, ReferenceTable
+from lossgen.ir.reference import (
+    BESIDE_KINKS,
+    FURTHER_PARAMETERS,
+    OTHER_PARAMETERS,
+    TRAINING,
+    WHOLE_DOMAIN,
+    KinkRow,
+    Nested,
+    ReferenceCase,
+    ReferenceTable,
+)
 
 TEMPLATE = "test_loss.py.jinja"
 
 _OUTSIDE = (-1.0, 2.0, 0.5, 0.0, -1e6, 1e6)
 
 
+_DESCRIPTIONS = {
+    TRAINING: "Samples as in training, with the default parameters",
+    WHOLE_DOMAIN: "From all over the domain: all magnitudes, corners, near targets",
+    BESIDE_KINKS: "On either side of each kink, 1/256 away",
+    FURTHER_PARAMETERS: "Other parameters",
+    OTHER_PARAMETERS: "Other parameters once more",
+}
+
+
 def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> str:
     """The source of the test file, formatted, without the header."""
     loss = program.checked.loss
     shape = result_shape(loss, program.body.extent)
-    rows = {
-        "cases": [_case(case) for case in table.probabilities],
-        "logits_cases": [_case(case) for case in table.logits],
-        "ends": [_row(display(t), display(p)) for t, p in table.ends],
-        "kinks": [_kink(row) for row in table.kinks],
-    }
-    tables = {name: [laid_out(row) or str(row) for row in rows[name]] for name in rows}
+    single = _is_single(table)
+    bare = single and isinstance(table.probabilities[0].rows[0].value, float)
+    cases = [_case(case, bare) for case in table.probabilities]
+    logits_cases = [_case(case, bare, "LOGITS_") for case in table.logits]
+    ends = [_row(_input(t), _input(p)) for t, p in table.ends]
+    kinks = [_kink(row) for row in table.kinks]
     context: dict[str, Any] = {
         "name": loss.name,
         "class_name": loss.class_name,
         "title": title(loss),
         "module": f"{options.module}.{loss.name}" if options.module else loss.name,
-        **tables,
+        "cases": cases,
+        "logits_cases": logits_cases,
+        "ends": [_text(row) for row in ends],
+        "kinks": [_text(row) for row in kinks],
+        "descriptions": _DESCRIPTIONS,
+        "curvatures": source(table.curvatures),
+        "parameter_slopes": _slopes(table),
         "logits": bool(loss.spec.y_pred.logits),
         "required": _required(loss, table),
         "outside": [_outside(item) for item in loss.parameters if _outside(item)],
         "unused_target": loss.spec.y_true.unused,
         "batched": shape.batched,
+        "whole_labels": _label_types(loss),
+        "single": single,
+        "bare": bare,
+        "variables": _take_variables(table),
         "sparse": loss.spec.y_true.sparse,
         "ignore": loss.spec.y_true.ignore,
         "properties": property_tests(program.checked),
@@ -51,31 +91,68 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "at_kinks": table.probabilities[0].at_kinks,
         "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
     }
-    context["repeated"] = any(
-        REPEATED in text for texts in tables.values() for text in texts
-    )
-    final = [text for row in chain(*rows.values()) if (text := laid_out(row))]
+    rows = [*ends, *kinks, *chain(*(case.rows for case in (*cases, *logits_cases)))]
+    context["repeated"] = any(REPEATED in _text(row) for row in rows)
+    final = [text for row in rows if (text := laid_out(row))]
     return format_source(render(TEMPLATE, context, options.templates), final)
 
 
-def _case(case: ReferenceCase) -> Display:
+@dataclass(frozen=True)
+class _Table:
+    """A case in text: the constant that holds its rows, what it is, and the rows."""
+
+    constant: str
+    name: str
+    parameters: str
+    rows: tuple[Display, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """The rows, laid out."""
+        return [_text(row) for row in self.rows]
+
+
+def _text(row: Display) -> str:
+    return laid_out(row) or str(row)
+
+
+def _case(case: ReferenceCase, bare: bool, prefix: str = "") -> _Table:
+    """A case in text; with ``bare`` without the axis of length 1."""
     rows = tuple(
         _row(
-            display(row.y_true),
-            display(row.y_pred),
+            _input(_without_axis(row.y_true, bare)),
+            _input(_without_axis(row.y_pred, bare)),
             display(row.value),
             display(row.value_tolerance),
-            display(row.gradient),
-            display(row.gradient_tolerance),
+            display(_without_axis(row.gradient, bare)),
+            display(_without_axis(row.gradient_tolerance, bare)),
         )
         for row in case.rows
     )
-    return _row(_mapping(case), Display("[]", rows, exploded=True))
+    constant = prefix + case.name.upper().replace(" ", "_")
+    return _Table(constant, case.name, str(_mapping(case)), rows)
+
+
+def _without_axis(value: Nested, bare: bool) -> Nested:
+    return value[0] if bare and isinstance(value, tuple) else value
+
+
+def _input(value: Nested) -> Display | str:
+    """An input of float32."""
+    return display(value, digits=SINGLE_DIGITS)
+
+
+def _slopes(table: ReferenceTable) -> list[str]:
+    """Per parameter its name, its derivative and the sum of the sizes of the parts."""
+    return [
+        f'("{name}", {source(slope)}, {source(size)})'
+        for name, (slope, size) in table.parameter_slopes.items()
+    ]
 
 
 def _kink(row: KinkRow) -> Display:
     slopes = map(display, (row.left, row.right, row.gradient))
-    inputs = display(row.y_true), display(row.y_pred)
+    inputs = _input(row.y_true), _input(row.y_pred)
     return _row(_mapping(row), *inputs, str(row.element), *slopes)
 
 
@@ -106,6 +183,40 @@ def _outside(variable: Variable) -> str | None:
             wrong = value if variable.shape == "scalar" else (value, value, value)
             return f'("{variable.name}", {default_source(wrong)})'
     return f'("{variable.name}", float("nan"))' if variable.shape == "scalar" else None
+
+
+def _label_types(loss: Loss) -> list[str]:
+    """The types other than float32 that hold all labels, if these are whole numbers."""
+    domains = [item.domain for item in loss.of_role(Role.Y_TRUE)]
+    if loss.mask is not None or not domains:
+        return []  # a masked label may be NaN
+    whole = all(
+        item.kind is DomainKind.COUNT
+        or (item.labels and all(label.denominator == 1 for label in item.labels))
+        for item in domains
+    )
+    if not whole:
+        return []
+    binary = not loss.spec.y_true.sparse and all(
+        item.labels and {*item.labels} <= {0, 1} for item in domains
+    )
+    return ["int32", "int64", "float64", *(["uint8", "bool"] if binary else [])]
+
+
+def _is_single(table: ReferenceTable) -> bool:
+    """Whether a sample is one label and one prediction on an axis of length 1."""
+    row = table.probabilities[0].rows[0]
+    return all(
+        isinstance(item, tuple) and len(item) == 1 and isinstance(item[0], float)
+        for item in (row.y_true, row.y_pred)
+    )
+
+
+def _take_variables(table: ReferenceTable) -> bool:
+    """Whether the same variables can hold the parameters of all cases."""
+    first, *others = (case.parameters for case in table.probabilities)
+    shapes = [{k: np.shape(v) for k, v in item.items()} for item in (first, *others)]
+    return bool(first) and all(item == shapes[0] for item in shapes)
 
 
 def _is_zero(value: Nested) -> bool:

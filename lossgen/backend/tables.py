@@ -14,6 +14,9 @@ from lossgen.ir.reference import Nested
 REPEATED = "repeated"
 """The function of the test file that repeats a pattern up to a length."""
 
+DIGITS = 12
+SINGLE_DIGITS = 9  # which tell any two float32 numbers apart
+
 _LONG = 16  # the most elements that are listed one by one in any case
 _PATTERNS = range(1, 9)
 _TIMES = 3  # how often a pattern has to occur
@@ -52,10 +55,10 @@ def source(value: Nested) -> str:
     return str(display(value))
 
 
-def display(value: Nested, key: str = "") -> Display | str:
+def display(value: Nested, key: str = "", digits: int = DIGITS) -> Display | str:
     """The same, not yet laid out; ``key`` is what stands before it."""
     if isinstance(value, tuple):
-        items = [display(item) for item in value]
+        items = [display(item, digits=digits) for item in value]
         if len(items) > _LONG:
             texts = list(_parts(list(map(str, items))))
             if len(texts) == 1:
@@ -63,15 +66,15 @@ def display(value: Nested, key: str = "") -> Display | str:
             if len(texts) < len(items):
                 items = list(texts)
         return Display("[]", tuple(items), key=key)
-    return key + _number(value)
+    return key + _number(value, digits)
 
 
-def _number(value: float) -> str:
+def _number(value: float, digits: int) -> str:
     if value != value:
         return 'float("nan")'
     if value in (float("inf"), float("-inf")):
         return f'float("{value}")'
-    short = f"{value:.12g}".replace("e+", "e")
+    short = f"{value:.{digits}g}".replace("e+", "e")
     return short if any(c in short for c in ".en") else f"{short}.0"
 
 

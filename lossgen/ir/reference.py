@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Nested = float | tuple["Nested", ...]
 """A float, or a nested tuple of floats: an array without NumPy."""
+
+
+TRAINING = "training"
+WHOLE_DOMAIN = "whole domain"
+BESIDE_KINKS = "beside kinks"
+FURTHER_PARAMETERS = "further parameters"
+OTHER_PARAMETERS = "other parameters"
+
+CASES = (
+    TRAINING,
+    WHOLE_DOMAIN,
+    BESIDE_KINKS,
+    FURTHER_PARAMETERS,
+    OTHER_PARAMETERS,
+)
+"""What the samples of a case may be, in the order of the cases."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +46,14 @@ class ReferenceRow:
 class ReferenceCase:
     """Samples that are one batch, with the parameters that they were computed for.
 
-    ``at_kinks`` says that some are at kinks, where a step down the gradient need not
-    lead down.
+    ``name`` says what samples they are. ``at_kinks`` says that some are at kinks, where
+    a step down the gradient need not lead down.
     """
 
     parameters: Mapping[str, Nested]
     rows: tuple[ReferenceRow, ...]
     at_kinks: bool = False
+    name: str = TRAINING
 
 
 @dataclass(frozen=True)
@@ -62,10 +79,16 @@ class ReferenceTable:
 
     ``logits`` is empty unless the loss takes logits. ``ends`` are samples at and beyond
     the ends of the domain, where value and gradient have to be finite. ``kinks`` are
-    samples at kinks.
+    samples at kinks. ``curvatures`` are, for the first case, the second derivatives of
+    each sample's values along the direction 1, -2, 3, … of its predictions, or that of
+    all together where samples are tied; none where they are not known.
+    ``parameter_slopes`` has, for the last case, the derivative of the sum of the values
+    by each parameter, and the sum of the sizes of what each sample adds to it.
     """
 
     probabilities: tuple[ReferenceCase, ...]
     logits: tuple[ReferenceCase, ...]
     ends: tuple[tuple[Nested, Nested], ...]
     kinks: tuple[KinkRow, ...] = ()
+    curvatures: tuple[float, ...] = ()
+    parameter_slopes: Mapping[str, tuple[Nested, Nested]] = field(default_factory=dict)

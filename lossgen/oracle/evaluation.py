@@ -85,6 +85,56 @@ class Formula:
         values, right = self.evaluated(batch, digits)
         return values, right, self.gradient(batch, digits, side=-1)
 
+    def curvatures(self, batch: Batch, digits: int) -> Array:
+        """Second derivatives of each sample's values along 1, -2, 3, … of y_pred.
+
+        Where samples are tied it is one, of the sum of all values.
+
+        Raises:
+            Undefined: If one of them does not exist.
+        """
+        directions, start = {}, 0
+        for variable in self.loss.of_role(Role.Y_PRED):
+            array = batch.inputs[variable.name]
+            steps = 1 + np.arange(start, start + array.shape[-1])
+            directions[variable.name] = np.broadcast_to(
+                np.where(steps % 2, steps, -steps), array.shape
+            )
+            start += array.shape[-1]
+        with mp.workdps(digits):
+            found = germ(
+                self.expression,
+                environment(batch),
+                directions,
+                order=2,
+                mask=batch.mask,
+                digits=digits,
+            )[2]
+            weights = self._weights(found, batch.rows)
+            pairs = zip(found.flat, weights.flat, strict=True)
+            parts = [mp.zero if w is None else w * item for item, w in pairs]
+            samples = 1 if self.tied else batch.rows
+            terms = np.array(parts, dtype=object).reshape(samples, -1)
+            return np.asarray(terms.sum(axis=1))
+
+    def parameter_slopes(self, batch: Batch, digits: int) -> dict[str, Array]:
+        """The derivatives of the sum of all values by the parameters.
+
+        Raises:
+            TiedError: If a branch is on its edge.
+            Undefined: If one of them does not exist.
+        """
+        with mp.workdps(digits):
+            _, partials = value_and_gradient(
+                self.expression,
+                environment(batch),
+                [item.name for item in self.loss.parameters],
+                lambda found: self._weights(found, batch.rows),
+                mask=batch.mask,
+                digits=digits,
+            )
+        return partials
+
     def values(
         self, batch: Batch, digits: int, rounding: Rounding | None = None
     ) -> Array:

@@ -41,6 +41,9 @@ _ROUNDING = frozenset(
 ) | {"mean", "logsumexp", "pow"}
 
 
+_BESIDE = 2.0**-8  # less than what 1 % of a threshold is, and exact
+
+
 def kink_rows(loss: Loss, kinks: tuple[Kink, ...]) -> tuple[KinkRow, ...]:
     """Points on some of the kinks, two on each where there are.
 
@@ -48,12 +51,62 @@ def kink_rows(loss: Loss, kinks: tuple[Kink, ...]) -> tuple[KinkRow, ...]:
         loss: The author's formula.
         kinks: Those to look at.
     """
+    return tuple(row for row, _, _ in _located(loss, kinks))
+
+
+def beside_kinks(loss: Loss, kinks: tuple[Kink, ...]) -> Batch | None:
+    """The same points, moved a little to either side, as one batch."""
+    moved = [
+        replace(batch, inputs={**batch.inputs, name: array})
+        for _, batch, name in _located(loss, kinks)
+        for array in _moved(loss.variable(name), batch.inputs[name])
+    ]
+    alike = [item for item in moved if _is_stackable(loss, item, moved[0])]
+    return _stacked(loss, alike) if len(alike) > 1 else None
+
+
+def _moved(variable: Variable, array: Array) -> Iterator[Array]:
+    for step in (-_BESIDE, _BESIDE):
+        result = array.copy()
+        result.flat[0] += step
+        if variable.domain.contains(float(result.flat[0])):
+            yield result
+
+
+def _is_stackable(loss: Loss, one: Batch, other: Batch) -> bool:
+    """Whether two batches have the parameters of all samples in common."""
+    return all(
+        item.shape == "elements"
+        or np.array_equal(one.parameters[item.name], other.parameters[item.name])
+        for item in loss.parameters
+    )
+
+
+def _stacked(loss: Loss, batches: list[Batch]) -> Batch:
+    first = batches[0]
+    elements = {item.name for item in loss.parameters if item.shape == "elements"}
+    inputs = {
+        name: np.concatenate([item.inputs[name] for item in batches])
+        for name in first.inputs
+    }
+    parameters = {
+        name: np.concatenate([item.parameters[name] for item in batches])
+        if name in elements
+        else array
+        for name, array in first.parameters.items()
+    }
+    return Batch(inputs, parameters)
+
+
+def _located(
+    loss: Loss, kinks: tuple[Kink, ...]
+) -> Iterator[tuple[KinkRow, Batch, str]]:
+    """Points on kinks, as a row, as a batch, and with the prediction that is on it."""
     wanted = {kink.at for kink in kinks if kink.order == 1}
     tied = Formula(loss, loss.expression).tied
     sample = None if tied or not wanted else _short(loss)
     if sample is None:
-        return ()
-    found: list[KinkRow] = []
+        return
     for guard in guards(loss.expression, Ranges.of_loss(loss)):
         if not _is_exact(guard):
             continue
@@ -61,8 +114,8 @@ def kink_rows(loss: Loss, kinks: tuple[Kink, ...]) -> tuple[KinkRow, ...]:
             for place in loci(guard, variable, sample) or ():
                 if place.name in wanted:
                     wanted.remove(place.name)
-                    found.extend(_rows(loss, place))
-    return tuple(found)
+                    for row, batch in _rows(loss, place):
+                        yield row, batch, variable.name
 
 
 def _is_exact(guard: Guard) -> bool:
@@ -114,7 +167,7 @@ def _shaped(numbers: list[Fraction | None], shape: tuple[int, ...]) -> Array:
 # Rows ---------------------------------------------------------------------------------
 
 
-def _rows(loss: Loss, place: Locus) -> Iterator[KinkRow]:
+def _rows(loss: Loss, place: Locus) -> Iterator[tuple[KinkRow, Batch]]:
     formula = Formula(loss, loss.expression)
     element = _element(loss, place)
     numbers = np.arange(place.sample.rows)
@@ -136,7 +189,7 @@ def _rows(loss: Loss, place: Locus) -> Iterator[KinkRow]:
         parameters = {
             item.name: nested(batch.parameters[item.name]) for item in loss.parameters
         }
-        yield KinkRow(
+        row = KinkRow(
             parameters=parameters,
             y_true=joined(loss, batch, Role.Y_TRUE, 0),
             y_pred=joined(loss, batch, Role.Y_PRED, 0),
@@ -145,6 +198,7 @@ def _rows(loss: Loss, place: Locus) -> Iterator[KinkRow]:
             right=float(right),
             gradient=float(least(left, right)),
         )
+        yield row, batch
 
 
 def _element(loss: Loss, place: Locus) -> int:

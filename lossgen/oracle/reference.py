@@ -7,18 +7,33 @@ in it. The precision is doubled until two results agree.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from lossgen.calculus.arrays import Array
-from lossgen.calculus.evaluate import Undefined, evaluate
+from lossgen.calculus.evaluate import UndecidedError, Undefined, evaluate
+from lossgen.calculus.reverse import TiedError
 from lossgen.ir.expr import Apply, Axis, Expr, Number, Role, substitute, walk
 from lossgen.ir.loss import Kink, Loss
-from lossgen.ir.reference import ReferenceCase, ReferenceRow, ReferenceTable
+from lossgen.ir.program import Reach
+from lossgen.ir.reference import (
+    BESIDE_KINKS,
+    CASES,
+    FURTHER_PARAMETERS,
+    OTHER_PARAMETERS,
+    TRAINING,
+    WHOLE_DOMAIN,
+    Nested,
+    ReferenceCase,
+    ReferenceRow,
+    ReferenceTable,
+)
+from lossgen.oracle import points
 from lossgen.oracle.ends import end_samples
 from lossgen.oracle.evaluation import Formula, environment, floats
-from lossgen.oracle.kinks import kink_rows
+from lossgen.oracle.kinks import beside_kinks, kink_rows
 from lossgen.oracle.samples import Batch, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
 
@@ -48,6 +63,7 @@ def reference(
     computed: Expr,
     computed_from_logits: Expr | None,
     kinks: tuple[Kink, ...] = (),
+    sizes: Reach = (),
 ) -> ReferenceTable:
     """Compute the table that the generated test compares with.
 
@@ -57,50 +73,152 @@ def reference(
             the tolerances only: no code can do better than its own rounding.
         computed_from_logits: The same for logits, or None.
         kinks: Those at which the gradient is to be tested.
+        sizes: How large inputs may be, where their domains do not say.
 
     Raises:
         NoSamplesError: If no sample satisfies the assumptions and has value and
             gradient that float32 can hold.
         PrecisionError: If no precision up to 2,560 digits settles a value.
     """
-    cases = _cases(loss, computed, logits=False)
-    logits: tuple[ReferenceCase, ...] = ()
-    if computed_from_logits is not None:
-        logits = _cases(loss, computed_from_logits, logits=True)
-    return ReferenceTable(cases, logits, end_samples(loss), kink_rows(loss, kinks))
-
-
-def _cases(loss: Loss, computed: Expr, *, logits: bool) -> tuple[ReferenceCase, ...]:
-    formula = Formula(loss, on_logits(loss) if logits else loss.expression)
-    seeds = [(1, True)]
-    if any(item.default is not None for item in loss.parameters):
-        seeds.append((2, False))
-    found = []
-    for seed, defaults in seeds:
-        for at_kinks in (False, True):
-            batch = _drawn(formula, seed, defaults, logits=logits, at_kinks=at_kinks)
-            if batch is not None:
-                found.append(_case(formula, Formula(loss, computed), batch))
-                break
-    if not found:
+    formula = Formula(loss, loss.expression)
+    batches = dict(_batches(formula, sizes, logits=False))
+    if not batches:
         raise NoSamplesError(
             "no sample was found that satisfies the assumptions, with value and "
             f"gradient below {_LARGEST:g}"
         )
-    return tuple(found)
+    beside = beside_kinks(loss, kinks)
+    if beside is not None:
+        beside = _usable(formula, beside)
+        if beside.rows > 1:
+            batches = {BESIDE_KINKS: beside, **batches}
+    cases = _cases(formula, Formula(loss, computed), batches)
+    logits: tuple[ReferenceCase, ...] = ()
+    if computed_from_logits is not None:
+        by_logits = Formula(loss, on_logits(loss))
+        drawn = dict(_batches(by_logits, sizes, logits=True))
+        logits = _cases(by_logits, Formula(loss, computed_from_logits), drawn)
+    return ReferenceTable(
+        cases,
+        logits,
+        end_samples(loss),
+        kink_rows(loss, kinks),
+        _curvatures(formula, batches[cases[0].name]),
+        _parameter_slopes(formula, batches[cases[-1].name]),
+    )
 
 
-def _case(formula: Formula, computed: Formula, batch: Batch) -> ReferenceCase:
+def _batches(
+    formula: Formula, sizes: Reach, *, logits: bool
+) -> Iterator[tuple[str, Batch]]:
+    """The batches of samples that some are found for, by name."""
+    known = any(item.default is not None for item in formula.loss.parameters)
+    for name, (seed, defaults) in _DRAWN.items():
+        drawn = (
+            _drawn(formula, seed, defaults, logits=logits, at_kinks=at_kinks)
+            for at_kinks in (False, True)
+        )
+        batch = next(filter(None, drawn), None) if defaults or known else None
+        if batch is not None:
+            yield name, batch
+            if name == TRAINING:
+                anywhere = _anywhere(formula, sizes, logits=logits)
+                if anywhere is not None:
+                    yield WHOLE_DOMAIN, anywhere
+
+
+_DRAWN = {
+    TRAINING: (1, True),
+    FURTHER_PARAMETERS: (3, False),
+    OTHER_PARAMETERS: (2, False),
+}
+"""The seed of each, and whether parameters that have a default take it."""
+
+_ORDER = (
+    TRAINING,
+    WHOLE_DOMAIN,
+    BESIDE_KINKS,
+    "further parameters",
+    "other parameters",
+)
+
+
+def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
+    """Samples from all over the domain: all magnitudes, corners, close to targets.
+
+    None for a loss of a whole batch, in which one of them would outweigh the others.
+    """
+    if formula.tied:
+        return None
+    (batch,) = points.batches(
+        formula.loss, 3 * _ROWS, "float32", logits=logits, seed=2, sizes=sizes
+    )
+    usable = _usable(formula, _with_masked_labels(formula.loss, batch))
+    kept = usable.only(np.arange(usable.rows) < _ROWS)
+    return kept if kept.rows > 1 else None
+
+
+def _usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Batch:
+    """The samples that are allowed and can be compared."""
+    usable = batch.only(_allowed(formula.loss, batch))
+    return (
+        usable.only(_comparable(formula, usable, at_kinks)) if usable.rows else usable
+    )
+
+
+def _cases(
+    formula: Formula, computed: Formula, batches: Mapping[str, Batch]
+) -> tuple[ReferenceCase, ...]:
+    """The cases in the order of the tests: training first, other parameters last."""
+    return tuple(
+        _case(formula, computed, batches[name], name)
+        for name in CASES
+        if name in batches
+    )
+
+
+def _curvatures(formula: Formula, batch: Batch) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, formula.curvatures(batch, _DIGITS)))
+    except (Undefined, UndecidedError):
+        return ()
+
+
+def _parameter_slopes(
+    formula: Formula, batch: Batch
+) -> dict[str, tuple[Nested, Nested]]:
+    rows = np.arange(batch.rows)
+    parts = [batch] if formula.tied else [batch.only(rows == row) for row in rows]
+    try:
+        slopes = formula.parameter_slopes(batch, _DIGITS)
+        each = [formula.parameter_slopes(part, _DIGITS) for part in parts]
+    except (Undefined, TiedError):
+        return {}
+    sizes = {
+        name: np.abs(floats(slopes[name]))
+        if slopes[name].shape[:1] == (batch.rows,)
+        else sum(np.abs(floats(item[name])) for item in each)
+        for name in slopes
+    }
+    return {name: (nested(slopes[name]), nested(sizes[name])) for name in slopes}
+
+
+def _case(
+    formula: Formula, computed: Formula, batch: Batch, name: str
+) -> ReferenceCase:
     """Evaluate a batch.
 
-    At a kink the gradient is to lie between the slopes of the two sides.
+    At a kink the gradient is to lie between the slopes of the two sides. Samples from
+    all over the domain are left out where no stable form was found.
     """
     loss = formula.loss
     values, right, left = _settled(formula, batch)
     apart = np.abs(floats(right) - floats(left))
     apart[apart <= _SAME * (1 + np.abs(floats(right)))] = 0
     slopes = np.where(apart > 0, (left + right) / 2, right)
-    off_values, off_slopes = deviations(formula, computed, batch)
+    off = deviations(formula, computed, batch)
+    off_values, off_slopes = off.total
+    accurate = off.accurate(batch.rows) | (name != WHOLE_DOMAIN)
     # What rounding makes of the side of a kink is within the margin.
     off_slopes = np.where(apart > 0, EPSILON * apart, off_slopes)
     rows = tuple(
@@ -113,11 +231,12 @@ def _case(formula: Formula, computed: Formula, batch: Batch) -> ReferenceCase:
             gradient_tolerance=tolerance(slopes[row], off_slopes[row], apart[row] / 2),
         )
         for row in range(batch.rows)
+        if accurate[row]
     )
     parameters = {
         item.name: nested(batch.parameters[item.name]) for item in loss.parameters
     }
-    return ReferenceCase(parameters, rows, bool((apart > 0).any()))
+    return ReferenceCase(parameters, rows, bool((apart > 0).any()), name)
 
 
 # Samples --------------------------------------------------------------------------
@@ -133,15 +252,13 @@ def _drawn(
     """
     loss, best = formula.loss, None
     long = any(isinstance(v.size, int) and v.size > _LONG for v in loss.variables)
-    rows = _FEW_ROWS if formula.tied or long else _ROWS
+    rows = _FEW_ROWS if formula.tied or long or not defaults else _ROWS
     for attempt in range(_ATTEMPTS):
         batch = sample(loss, rows, seed + 10 * attempt, defaults=defaults)
         batch = _with_masked_labels(loss, batch)
         if logits:
             batch = _as_logits(loss, batch)
-        usable = batch.only(_allowed(loss, batch))
-        if usable.rows:
-            usable = usable.only(_comparable(formula, usable, at_kinks))
+        usable = _usable(formula, batch, at_kinks)
         if best is None or usable.rows > best.rows:
             best = usable
         if best.rows >= _ENOUGH:

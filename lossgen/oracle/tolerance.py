@@ -8,7 +8,7 @@ cost, since no code can do better than its own operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,15 +26,46 @@ EPSILON = 2.0**-23
 """One unit in the last place of a float32 number just above 1."""
 
 _ULPS = 16
+_ACCURATE = 8
 _RUNS = 4
 _GROUPS = 16  # inputs of a sample that are moved together, where there are more
 _DIGITS = 40
 _TINY = 2.0**-126  # below it float32 flushes to 0, which is right, too
 
 
-def deviations(
-    formula: Formula, computed: Formula, batch: Batch
-) -> tuple[Array, Array]:
+@dataclass(frozen=True)
+class Deviations:
+    """What roundings change, of values and of gradient: of inputs, and of operations.
+
+    ``exact`` are values and gradient themselves.
+    """
+
+    exact: list[Array]
+    by_inputs: list[Array]
+    by_operations: list[Array]
+
+    @property
+    def total(self) -> list[Array]:
+        """Both together."""
+        pairs = zip(self.by_inputs, self.by_operations, strict=True)
+        return [moved + noise for moved, noise in pairs]
+
+    def accurate(self, rows: int) -> Array:
+        """In which samples the operations cost a few roundings of the inputs at most.
+
+        Elsewhere what is computed is not what the bounds of accuracy are meant for.
+        """
+        kept: Array = np.ones(rows, dtype=bool)
+        for exact, moved, noise in zip(
+            self.exact, self.by_inputs, self.by_operations, strict=True
+        ):
+            unit = EPSILON * np.maximum(np.abs(exact), _TINY)
+            near = (noise <= _ACCURATE * (unit + moved)).reshape(len(noise), -1)
+            kept &= near.all(axis=1)
+        return kept
+
+
+def deviations(formula: Formula, computed: Formula, batch: Batch) -> Deviations:
     """What one rounding of everything changes in values and gradient.
 
     Args:
@@ -46,10 +77,7 @@ def deviations(
     by_inputs = _sensitivity(formula, batch, exact)
     written_out = replace(computed, expression=rebuild(computed.expression, _steps))
     by_operations = _roundoff(written_out, batch, exact)
-    value, gradient = (
-        moved + noise for moved, noise in zip(by_inputs, by_operations, strict=True)
-    )
-    return value, gradient
+    return Deviations(exact, by_inputs, by_operations)
 
 
 def tolerance(value: Any, deviation: Any, margin: Any = 0.0) -> Nested:
@@ -67,7 +95,7 @@ def tolerance(value: Any, deviation: Any, margin: Any = 0.0) -> Nested:
     allowed = _ULPS * (max(size, _TINY) * EPSILON + float(deviation))
     if 0 < size < _TINY:
         allowed = max(allowed, _TINY)
-    return float(f"{allowed + float(margin):.2e}")
+    return float(f"{allowed + float(margin):.1e}")
 
 
 def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Array]:

@@ -12,8 +12,8 @@ from lossgen.ir.reference import ReferenceCase, ReferenceRow, ReferenceTable
 from lossgen.transform.lower import lower
 
 ROW = ReferenceRow(
-    y_true=(0.0,),
-    y_pred=(0.5,),
+    y_true=(0.1,),
+    y_pred=(1 / 3,),
     value=0.25,
     value_tolerance=1e-7,
     gradient=(-1 / 3,),
@@ -34,16 +34,37 @@ def constant(source, name):
     raise AssertionError(f"no {name}")
 
 
+def cases(source):
+    """Name, parameters and the constant that holds the rows, of each case."""
+    (listed,) = (
+        node.value.elts
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "CASES"
+    )
+    found = [call.args for call in listed]
+    return [
+        (name.value, ast.literal_eval(parameters), rows.id)
+        for name, parameters, rows in found
+    ]
+
+
 def written_tests(source):
     functions = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
     return {f.name for f in functions if f.name.startswith("test_")}
 
 
-def test_numbers_are_placed_with_12_digits():
-    cases = constant(emit(SQUARED), "CASES")
-    third = -0.333333333333
-    row = ([0.0], [0.5], 0.25, 1e-07, [third], [1e-07])
-    assert cases == [({}, [row, row])]
+def test_numbers_are_placed_with_12_digits_and_inputs_with_9():
+    source = emit(SQUARED, TABLE)
+    assert cases(source) == [("training", {}, "TRAINING")]
+    row = (0.1, 0.333333333, 0.25, 1e-07, -0.333333333333, 1e-07)
+    assert constant(source, "TRAINING") == [row, row]
+
+
+def test_several_elements_of_a_sample_are_lists():
+    row = replace(ROW, y_true=(0.0, 1.0), y_pred=(0.5, 0.5), gradient=(0.0, 1.0))
+    source = emit(SQUARED, ReferenceTable((ReferenceCase({}, (row,)),), (), ()))
+    ((y_true, y_pred, value, *_),) = constant(source, "TRAINING")
+    assert (y_true, y_pred, value) == ([0.0, 1.0], [0.5, 0.5], 0.25)
 
 
 def test_parameters_are_passed_on():
@@ -53,7 +74,8 @@ def test_parameters_are_passed_on():
     )
     case = ReferenceCase({"a": 1.5, "w": 2.0}, (ROW,))
     source = emit(text, ReferenceTable((case,), (), ()))
-    assert constant(source, "CASES")[0][0] == {"a": 1.5, "w": 2.0}
+    ((_, parameters, _),) = cases(source)
+    assert parameters == {"a": 1.5, "w": 2.0}
     assert constant(source, "REQUIRED") == {"a": 1.5}
     assert '("w", -1.0)' in source
     assert '("a", float("nan"))' in source
@@ -61,6 +83,13 @@ def test_parameters_are_passed_on():
 
 BASE = {
     "test_value_and_gradient",
+    "test_double_precision",
+    "test_half_precision_is_computed_in_single",
+    "test_forward_mode",
+    "test_reductions_and_weights",
+    "test_no_reduction",
+    "test_a_trailing_axis_of_one_may_be_left_out",
+    "test_copies_are_equal",
     "test_dropped_samples_may_hold_nan",
     "test_masked_samples_may_hold_nan",
     "test_configuration_round_trip",
@@ -85,6 +114,7 @@ def test_every_loss_has_these():
             {
                 "test_mismatched_shapes_raise",
                 "test_value_and_gradient_from_logits",
+                "test_double_precision_from_logits",
                 "test_finite_for_any_logit",
                 "test_finite_at_the_ends_of_the_domain",
             },
@@ -95,6 +125,7 @@ def test_every_loss_has_these():
             TABLE,
             {
                 "test_mismatched_shapes_raise",
+                "test_labels_of_other_types",
                 "test_labels_out_of_range_are_no_zero_rows",
                 "test_ignored_labels_count_for_nothing",
             },
@@ -103,6 +134,22 @@ def test_every_loss_has_these():
             "loss: a*y_pred\ny_true: unused\nparams: {a: {default: 1, domain: unit}}\n",
             TABLE,
             {"test_parameters_outside_their_domain_are_refused"},
+        ),
+        (
+            "loss: a*y_pred\ny_true: unused\nparams: {a: {default: 1}}\n",
+            ReferenceTable(
+                (ReferenceCase({"a": 1.0}, (ROW, ROW)),),
+                (),
+                (),
+                curvatures=(0.0, 2.0),
+                parameter_slopes={"a": (1.0, 1.5)},
+            ),
+            {
+                "test_parameters_outside_their_domain_are_refused",
+                "test_second_derivative",
+                "test_gradients_by_parameters",
+                "test_variables_take_effect_without_a_new_trace",
+            },
         ),
     ],
 )
@@ -133,8 +180,7 @@ def test_nothing_is_unused_and_the_text_is_the_same_every_time(tmp_path):
 def test_not_a_number_can_be_written():
     row = ReferenceRow((float("nan"),), (float("inf"),), 0.0, 0.0, (0.0,), (0.0,))
     source = emit(SQUARED, ReferenceTable((ReferenceCase({}, (row,)),), (), ()))
-    assert '[float("nan")]' in source
-    assert '[float("inf")]' in source
+    assert '(float("nan"), float("inf"), 0.0' in source
 
 
 def test_a_step_changes_nothing_where_the_samples_are_flat():

@@ -7,7 +7,7 @@ from losses import resolved
 
 from lossgen.analysis.check import check
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.oracle.kinks import kink_rows
+from lossgen.oracle.kinks import beside_kinks, kink_rows
 
 PINBALL = """\
 loss: max(level*d, (level - 1)*d)
@@ -86,3 +86,11 @@ def test_the_channel_with_the_kink():
 )
 def test_no_points(text):
     assert found(text) == ()
+
+
+def test_points_beside_kinks():
+    loss = resolved("loss: abs(y_true - y_pred)\n")
+    result = check(loss, Report())
+    batch = beside_kinks(loss, result.certificate.kinks)
+    gaps = batch.inputs["y_pred"] - batch.inputs["y_true"]
+    assert set(gaps.flat) == {-1 / 256, 1 / 256}

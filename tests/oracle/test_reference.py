@@ -196,11 +196,61 @@ def test_what_no_precision_settles():
         rows(f"loss: y_true*y_pred + mean(stop_gradient({inner}), axis=batch)\n")
 
 
-def test_two_cases_where_parameters_have_defaults():
+def test_cases_where_parameters_have_defaults():
     found = table("loss: a*(y_true - y_pred)**2\nparams: {a: {default: 2.0}}\n")
-    first, second = found.probabilities
-    assert first.parameters == {"a": 2.0}
-    assert second.parameters["a"] != 2.0
+    values = {case.name: case.parameters["a"] for case in found.probabilities}
+    assert list(values) == [
+        "training",
+        "whole domain",
+        "further parameters",
+        "other parameters",
+    ]
+    assert values["training"] == values["whole domain"] == 2.0
+    assert len(set(values.values())) == 3
+
+
+def test_the_whole_domain_is_all_magnitudes():
+    (_, whole) = table("loss: (y_true - y_pred)**2\n").probabilities
+    sizes = [abs(row.y_pred[0]) for row in whole.rows]
+    assert min(sizes) < 1e-6
+    assert max(sizes) > 1e2
+
+
+def test_the_whole_domain_is_left_out_where_it_is_not_computed_well():
+    """x**2 - 2*x*y + y**2 loses all digits where x and y are close, or is far off."""
+    formula = "y_true**2 - 2*y_true*y_pred + y_pred**2"
+    kept, all_of_it = (
+        {case.name: case for case in table(f"loss: {text}\n").probabilities}
+        for text in (formula, "(y_true - y_pred)**2")
+    )
+    assert len(kept["whole domain"].rows) < len(all_of_it["whole domain"].rows)
+
+
+def test_second_derivatives():
+    """Of the mean of x**3 over the axis, along 1, -2, 3: (6*x + 4*6*y + 9*6*z)/3."""
+    found = table("loss: sum(y_pred**3, axis=last)/3\ny_true: unused\n")
+    rows = found.probabilities[0].rows
+    for row, second in zip(rows, found.curvatures, strict=True):
+        x, y, z = exactly(row.y_pred)
+        assert close(second, mpf(float(2 * x + 8 * y + 18 * z)))
+
+
+def test_the_second_derivative_of_a_batch_is_one():
+    found = table("loss: sum(y_pred**2, axis=batch)\ny_true: unused\n")
+    rows = found.probabilities[0].rows
+    # Every one of n samples gets the sum, of which each element adds 2.
+    assert found.curvatures == (2.0 * len(rows) ** 2,)
+
+
+def test_derivatives_by_parameters():
+    found = table("loss: a*(y_true - y_pred)**2\nparams: {a: {default: 2.0}}\n")
+    squares = [
+        (Fraction(row.y_true[0]) - Fraction(row.y_pred[0])) ** 2
+        for row in found.probabilities[-1].rows
+    ]
+    slope, size = found.parameter_slopes["a"]
+    assert slope == pytest.approx(float(sum(squares)), rel=1e-15)
+    assert size == pytest.approx(float(sum(squares)), rel=1e-15)
 
 
 def test_ends():
