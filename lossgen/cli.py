@@ -133,6 +133,18 @@ def check(
     _exit(action, format_)
 
 
+@app.command("test")
+def run_generated_tests(paths: _Paths = None) -> None:
+    """Run the generated tests, with pytest."""
+
+    def action() -> int:
+        from lossgen.driver import commands
+
+        return commands.run_test(paths or ())
+
+    _exit(action)
+
+
 @app.command()
 def show(
     spec: Annotated[str, typer.Argument(help="A file, or the name of a loss.")],

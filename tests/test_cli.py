@@ -13,6 +13,7 @@ BAD = "name: bad\nloss: y_pred - y_true * log(y_pred)\n"
 COMMANDS = [
     "build",
     "check",
+    "test",
     "show",
     "optimize",
     "explain",
@@ -289,3 +290,45 @@ def test_ci_script() -> None:
     text = script.read_text()
     assert "://" not in text
     subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+# The generated tests
+
+
+@pytest.fixture
+def tested(project: Path) -> Path:
+    """The project with test files that need no TensorFlow."""
+    folder = project / "generated"
+    folder.mkdir()
+    (folder / "test_my_mse.py").write_text("def test_it():\n    assert True\n")
+    (folder / "test_my_mae.py").write_text("def test_it():\n    assert False\n")
+    return project
+
+
+def test_the_tests_of_given_specs_are_run(tested: Path) -> None:
+    done = run_lossgen("test", "specs/mse.yaml", cwd=tested)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 passed" in done.stdout
+
+
+def test_a_failing_test_is_a_problem(tested: Path) -> None:
+    done = run_lossgen("test", cwd=tested)
+    assert done.returncode == 1
+    assert "test_my_mae.py::test_it" in done.stdout
+    assert "1 failed, 1 passed" in done.stdout
+
+
+def test_a_loss_that_was_not_built_has_no_test(tested: Path) -> None:
+    (tested / "generated" / "test_my_mae.py").unlink()
+    done = run_lossgen("test", cwd=tested)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "lossgen: no such test: generated/test_my_mae.py; `lossgen build` writes it\n"
+    )
+
+
+def test_a_spec_that_cannot_be_read_has_no_test(tested: Path) -> None:
+    (tested / "specs" / "worse.yaml").write_text("name: worse\nlos: y_pred\n")
+    done = run_lossgen("test", cwd=tested)
+    assert done.returncode == 1
+    assert "specs/worse.yaml:2:1" in done.stderr

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lossgen.diagnostics.codes import Severity
+from lossgen.diagnostics.diagnostic import Report
 from lossgen.driver import build as building
 from lossgen.driver.boundary import FINE, PROBLEMS
 from lossgen.driver.build import BuildMode, has_errors
@@ -72,6 +73,18 @@ def run_check(paths: Sequence[Path], *, jobs: int | None, format_: Format) -> in
     outcomes = building.check(project, find_specs(project, paths), jobs=jobs)
     report_check(outcomes, format_)
     return PROBLEMS if any(outcome.failed for outcome in outcomes) else FINE
+
+
+def run_test(paths: Sequence[Path]) -> int:
+    """``lossgen test``."""
+    from lossgen.driver.testing import find_tests, run_tests  # for start-up time
+
+    project, report = load_project(), Report()
+    files = find_tests(project, find_specs(project, paths), report)
+    if report.has_errors:
+        report_findings(report, Format.TEXT, sys.stderr)
+        return PROBLEMS
+    return run_tests(files) if files else FINE
 
 
 def run_show(spec: str, stage: str | None) -> int:
