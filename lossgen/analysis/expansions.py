@@ -103,11 +103,13 @@ def _as_far_as_known(
 def value_at(loss: Loss, place: Locus, sample: Sample) -> Side | None:
     """The value on the locus itself, as a germ, so that the tolerance applies to it."""
     name = place.variable.name
-    still = _standing(sample.environment[name])
-    try:
-        return germs(loss, place, sample.moved(name, still), 0, 1)
-    except Undefined:
-        return None
+    as_germs = sample.moved(name, _standing(sample.environment[name]))
+    for points in (as_germs, sample):  # sqrt(y_pred) has a value at 0, but no germ
+        try:
+            return germs(loss, place, points, 0, 1)
+        except Undefined:
+            continue
+    return None
 
 
 def slopes_by_value(loss: Loss, place: Locus) -> list[Any]:
