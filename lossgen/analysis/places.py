@@ -187,8 +187,11 @@ def _swapped(
 ) -> dict[str, Locus]:
     """Points of known pieces at which left and right are swapped."""
     more: dict[str, Locus] = {}
+    last = last_lengths(loss)[-1]
+    drawn = generic(loss, last=last, rows=_MANY, salt=_FURTHER_SALTS[1])
+    samples = (*samples_of(loss), *([] if drawn is None else [drawn]))
     for cell, place in turned(guard, variable, tuple(found.values())):
-        located = points_in(loss, guard, cell, place, samples_of(loss))
+        located = points_in(loss, guard, cell, place, samples)
         for hit in islice(located, 1):
             more[f"{place.name} {len(more)} swapped"] = hit
     return more

@@ -161,7 +161,10 @@ def _row(*items: Display | str) -> Display:
 
 
 def _mapping(case: ReferenceCase | KinkRow) -> Display:
-    items = (display(value, f'"{name}": ') for name, value in case.parameters.items())
+    items = (
+        display(value, f'"{name}": ', digits=None)
+        for name, value in case.parameters.items()
+    )
     return Display("{}", tuple(items))
 
 

@@ -55,8 +55,11 @@ def source(value: Nested) -> str:
     return str(display(value))
 
 
-def display(value: Nested, key: str = "", digits: int = DIGITS) -> Display | str:
-    """The same, not yet laid out; ``key`` is what stands before it."""
+def display(value: Nested, key: str = "", digits: int | None = DIGITS) -> Display | str:
+    """The same, not yet laid out; ``key`` is what stands before it.
+
+    Without ``digits`` there are as many as tell the number apart from any other.
+    """
     if isinstance(value, tuple):
         items = [display(item, digits=digits) for item in value]
         if len(items) > _LONG:
@@ -69,12 +72,13 @@ def display(value: Nested, key: str = "", digits: int = DIGITS) -> Display | str
     return key + _number(value, digits)
 
 
-def _number(value: float, digits: int) -> str:
+def _number(value: float, digits: int | None) -> str:
     if value != value:
         return 'float("nan")'
     if value in (float("inf"), float("-inf")):
         return f'float("{value}")'
-    short = f"{value:.{digits}g}".replace("e+", "e")
+    text = repr(value) if digits is None else f"{value:.{digits}g}"
+    short = text.replace("e+", "e")
     return short if any(c in short for c in ".en") else f"{short}.0"
 
 

@@ -34,7 +34,7 @@ from lossgen.oracle import points
 from lossgen.oracle.ends import end_samples
 from lossgen.oracle.evaluation import Formula, environment, floats
 from lossgen.oracle.kinks import beside_kinks, kink_rows
-from lossgen.oracle.samples import Batch, joined, nested, rounded, sample
+from lossgen.oracle.samples import Batch, axes_of, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
 
 _ROWS = 12
@@ -47,6 +47,7 @@ _MAX_DIGITS = 2560
 _AGREEMENT = 1e-20
 _SAME = 1e-12  # relative distance up to which two slopes are one
 _REAL_LOGITS = 12.0
+_SPREAD = 1e6  # of the elements of a sample that are reduced together
 _LARGEST = 1e30  # of values and slopes; leaves room for sums in float32
 
 
@@ -89,6 +90,8 @@ def reference(
         )
     beside = beside_kinks(loss, kinks)
     if beside is not None:
+        if loss.mask is not None:
+            beside = replace(beside, mask=_kept(loss.mask, beside))
         beside = _usable(formula, beside)
         if beside.rows > 1:
             batches = {BESIDE_KINKS: beside, **batches}
@@ -148,14 +151,27 @@ def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
 
     None for a loss of a whole batch, in which one of them would outweigh the others.
     """
+    loss = formula.loss
     if formula.tied:
         return None
     (batch,) = points.batches(
-        formula.loss, 3 * _ROWS, "float32", logits=logits, seed=2, sizes=sizes
+        loss, 8 * _ROWS, "float32", logits=logits, seed=2, sizes=sizes
     )
-    usable = _usable(formula, _with_masked_labels(formula.loss, batch))
+    if axes_of(loss):
+        batch = batch.only(_moderate(batch))
+    usable = _usable(formula, _with_masked_labels(loss, batch))
     kept = usable.only(np.arange(usable.rows) < _ROWS)
     return kept if kept.rows > 1 else None
+
+
+def _moderate(batch: Batch) -> Array:
+    """The samples none of whose elements makes the others vanish beside it."""
+    kept: Array = np.ones(batch.rows, dtype=bool)
+    for array in batch.inputs.values():
+        sizes = np.abs(array.reshape(batch.rows, -1))
+        inside = (sizes == 0) | ((sizes > 1 / _SPREAD) & (sizes < _SPREAD))
+        kept &= inside.all(axis=1)
+    return kept
 
 
 def _usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Batch:
@@ -233,9 +249,8 @@ def _case(
         for row in range(batch.rows)
         if accurate[row]
     )
-    parameters = {
-        item.name: nested(batch.parameters[item.name]) for item in loss.parameters
-    }
+    left_over = batch.only(accurate).parameters
+    parameters = {item.name: nested(left_over[item.name]) for item in loss.parameters}
     return ReferenceCase(parameters, rows, bool((apart > 0).any()), name)
 
 

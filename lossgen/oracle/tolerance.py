@@ -51,17 +51,15 @@ class Deviations:
         return [moved + noise for moved, noise in pairs]
 
     def accurate(self, rows: int) -> Array:
-        """In which samples the operations cost a few roundings of the inputs at most.
-
-        Elsewhere what is computed is not what the bounds of accuracy are meant for.
-        """
+        """In which samples there are digits to be had, and the operations keep them."""
         kept: Array = np.ones(rows, dtype=bool)
         for exact, moved, noise in zip(
             self.exact, self.by_inputs, self.by_operations, strict=True
         ):
-            unit = EPSILON * np.maximum(np.abs(exact), _TINY)
-            near = (noise <= _ACCURATE * (unit + moved)).reshape(len(noise), -1)
-            kept &= near.all(axis=1)
+            size = np.maximum(np.abs(exact), _TINY)
+            near = noise <= _ACCURATE * (EPSILON * size + moved)
+            near &= _ULPS * (moved + noise) <= size
+            kept &= near.reshape(len(noise), -1).all(axis=1)
         return kept
 
 
@@ -75,6 +73,8 @@ def deviations(formula: Formula, computed: Formula, batch: Batch) -> Deviations:
     """
     exact = [floats(found) for found in formula.evaluated(batch, _DIGITS)]
     by_inputs = _sensitivity(formula, batch, exact)
+    for moved, change in zip(by_inputs, _by_parameters(formula, batch), strict=True):
+        moved += change
     written_out = replace(computed, expression=rebuild(computed.expression, _steps))
     by_operations = _roundoff(written_out, batch, exact)
     return Deviations(exact, by_inputs, by_operations)
@@ -110,6 +110,19 @@ def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Arr
             for total, new, old in zip(moved, found, exact, strict=True):
                 total += np.abs(floats(new) - old)
     return moved
+
+
+def _by_parameters(formula: Formula, batch: Batch) -> list[Array]:
+    """What it changes that parameters are rounded to float32, which is no error."""
+    rounded = {
+        name: np.float64(np.float32(value)) for name, value in batch.parameters.items()
+    }
+    found = (
+        formula.evaluated(Batch(batch.inputs, parameters, batch.mask), _DIGITS)
+        for parameters in (batch.parameters, rounded)
+    )
+    pairs = zip(*found, strict=True)
+    return [np.abs(floats(new) - floats(old)) for old, new in pairs]
 
 
 def _groups(indices: list[tuple[Any, ...]], last: int) -> list[list[tuple[Any, ...]]]:

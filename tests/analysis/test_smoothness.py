@@ -613,3 +613,18 @@ def test_a_condition_whose_slope_has_no_function():
     (kink,) = result.certificate.kinks
     assert kink.at == "i0e(y_pred) = y_pred"
     assert kink.left == "3"
+
+
+def test_sides_that_are_swapped_at_few_points():
+    """At m = 1/2 + y + sqrt(1/4 + y), for labels close to -1/4, the square takes over
+    from the right; its slope 2*(m - y) is above 1, that of m.
+    """
+    formula = "clip(y_pred, y_true + 0.5, square(y_true - y_pred)) + y_pred/4"
+    result, _ = checked(formula, y_true="[-1, 2]", y_pred="unit")
+    (left,) = (
+        kink.left
+        for kink in result.certificate.kinks
+        if kink.at == "y_pred = square(y_true - y_pred)"
+    )
+    least, largest = map(float, left.split(" … "))
+    assert least <= 1.25 < largest <= 2.25
