@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -41,6 +42,7 @@ from lossgen.ir.reference import (
 
 TEMPLATE = "test_loss.py.jinja"
 
+_NEAR = 1e-6
 _OUTSIDE = (-1.0, 2.0, 0.5, 0.0, -1e6, 1e6)
 
 
@@ -77,12 +79,15 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "parameter_slopes": _slopes(table),
         "logits": bool(loss.spec.y_pred.logits),
         "required": _required(loss, table),
+        "defaults": _defaults(loss),
+        "inside": [pair for item in loss.parameters for pair in _inside(item)],
         "outside": [_outside(item) for item in loss.parameters if _outside(item)],
         "unused_target": loss.spec.y_true.unused,
         "batched": shape.batched,
         "whole_labels": _label_types(loss),
         "single": single,
         "bare": bare,
+        "elementwise": bare and _is_elementwise(loss, table),
         "variables": _take_variables(table),
         "sparse": loss.spec.y_true.sparse,
         "ignore": loss.spec.y_true.ignore,
@@ -186,6 +191,38 @@ def _outside(variable: Variable) -> str | None:
             wrong = value if variable.shape == "scalar" else (value, value, value)
             return f'("{variable.name}", {default_source(wrong)})'
     return f'("{variable.name}", float("nan"))' if variable.shape == "scalar" else None
+
+
+def _defaults(loss: Loss) -> str:
+    """The parameters that have a default, or nothing where none has."""
+    items = (
+        str(display(item.default, f'"{item.name}": ', digits=None))
+        for item in loss.parameters
+        if item.default is not None
+    )
+    text = ", ".join(items)
+    return f"{{{text}}}" if text else ""
+
+
+def _inside(variable: Variable) -> Iterator[str]:
+    """Values at the ends of a parameter's domain, or next to open ones."""
+    domain = variable.domain
+    if variable.shape != "scalar" or domain.labels:
+        return
+    for bound, inward in ((domain.lower, 1), (domain.upper, -1)):
+        if bound.value is not None:
+            value = bound.approx + (inward * _NEAR if bound.open else 0.0)
+            if domain.contains(value):
+                yield f'("{variable.name}", {default_source(value)})'
+
+
+def _is_elementwise(loss: Loss, table: ReferenceTable) -> bool:
+    """Whether samples may have several features, over which values are averaged."""
+    return len(table.probabilities[0].rows) > 2 and all(
+        item.size is None
+        and (item.role is not Role.PARAMETER or item.shape == "scalar")
+        for item in loss.variables
+    )
 
 
 def _label_types(loss: Loss) -> list[str]:
