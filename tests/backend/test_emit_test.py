@@ -82,6 +82,7 @@ def test_parameters_are_passed_on():
 
 
 BASE = {
+    "test_defaults",
     "test_value_and_gradient",
     "test_double_precision",
     "test_half_precision_is_computed_in_single",
@@ -98,7 +99,11 @@ BASE = {
 
 
 def test_every_loss_has_these():
-    assert written_tests(emit(SQUARED)) == {*BASE, "test_mismatched_shapes_raise"}
+    assert written_tests(emit(SQUARED)) == {
+        *BASE,
+        "test_mismatched_shapes_raise",
+        "test_shapes_that_are_known_late",
+    }
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,7 @@ def test_every_loss_has_these():
             ),
             {
                 "test_mismatched_shapes_raise",
+                "test_shapes_that_are_known_late",
                 "test_value_and_gradient_from_logits",
                 "test_double_precision_from_logits",
                 "test_finite_for_any_logit",
@@ -125,6 +131,7 @@ def test_every_loss_has_these():
             TABLE,
             {
                 "test_mismatched_shapes_raise",
+                "test_shapes_that_are_known_late",
                 "test_labels_of_other_types",
                 "test_labels_out_of_range_are_no_zero_rows",
                 "test_ignored_labels_count_for_nothing",
@@ -133,7 +140,10 @@ def test_every_loss_has_these():
         (
             "loss: a*y_pred\ny_true: unused\nparams: {a: {default: 1, domain: unit}}\n",
             TABLE,
-            {"test_parameters_outside_their_domain_are_refused"},
+            {
+                "test_parameters_outside_their_domain_are_refused",
+                "test_parameters_at_the_ends_of_their_domain_are_taken",
+            },
         ),
         (
             "loss: a*y_pred\ny_true: unused\nparams: {a: {default: 1}}\n",
@@ -189,3 +199,19 @@ def test_a_step_changes_nothing_where_the_samples_are_flat():
     source = emit(SQUARED, ReferenceTable((ReferenceCase({}, (flat,)),), (), ()))
     assert "assert after == float(before)" in source
     assert "assert after < float(before)" in emit(SQUARED)
+
+
+def test_several_features_are_averaged_where_a_sample_is_one_element():
+    three = ReferenceTable((ReferenceCase({}, (ROW, ROW, ROW)),), (), ())
+    name = "test_features_are_averaged_over"
+    assert name in written_tests(emit(SQUARED, three))
+    assert name not in written_tests(emit(SQUARED))  # too few samples to make one of
+    sized = SQUARED + "y_true: {size: 1}\ny_pred: {size: 1}\n"
+    assert name not in written_tests(emit(sized, three))
+
+
+def test_defaults_are_written_down():
+    text = "loss: a*w*(y_true - y_pred)**2\nparams: {a: {}, w: {default: 2.0}}\n"
+    case = ReferenceCase({"a": 1.5, "w": 2.0}, (ROW,))
+    source = emit(text, ReferenceTable((case,), (), ()))
+    assert constant(source, "DEFAULTS") == {"w": 2.0}
