@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from mutating.source import Edit, Site, called
@@ -103,17 +104,30 @@ class _Constants(Kind):
         node = site.node
         if site.structural or isinstance(site.parent, ast.arguments):
             return
+        found: Iterator[Edit] = iter(())
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             if is_number(node.operand):
-                yield from self._signed(node, node.operand)
+                found = self._signed(node, node.operand)
         elif is_number(node) and not isinstance(site.parent, ast.UnaryOp):
-            yield from self._plain(node)
+            found = self._plain(node)
+        what = "threshold" if _is_threshold(site) else "constant"
+        for edit in found:
+            yield replace(edit, note=f"{what}, {edit.note}")
 
     @abstractmethod
     def _plain(self, node: ast.AST) -> Iterator[Edit]: ...
 
     @abstractmethod
     def _signed(self, node: ast.UnaryOp, number: ast.expr) -> Iterator[Edit]: ...
+
+
+def _is_threshold(site: Site) -> bool:
+    """Whether a number says where one formula gives way to another."""
+    return isinstance(site.parent, (ast.Compare, ast.IfExp)) or called(site.parent) in (
+        "maximum",
+        "minimum",
+        "clip_by_value",
+    )
 
 
 class ConstantsByPercent(_Constants):
@@ -125,7 +139,7 @@ class ConstantsByPercent(_Constants):
         assert isinstance(node, ast.Constant)
         assert isinstance(node.value, (int, float))
         value = float(f"{node.value * 1.01:.12g}") if node.value else 0.01
-        yield Edit(node, ast.Constant(value), "constant by 1 %")
+        yield Edit(node, ast.Constant(value), "1 % off")
 
     def _signed(self, node: ast.UnaryOp, number: ast.expr) -> Iterator[Edit]:
         for edit in self._plain(number):
@@ -143,10 +157,10 @@ class ConstantsBySign(_Constants):
         assert isinstance(node, ast.Constant)
         if node.value:
             new = ast.UnaryOp(ast.USub(), ast.Constant(node.value))
-            yield Edit(node, new, "sign of a constant")
+            yield Edit(node, new, "other sign")
 
     def _signed(self, node: ast.UnaryOp, number: ast.expr) -> Iterator[Edit]:
-        yield Edit(node, number, "sign of a constant")
+        yield Edit(node, number, "other sign")
 
 
 class SwappedArguments(Kind):
