@@ -23,7 +23,8 @@ fails.
   `inspect` see that one), and does not know the kinds that matter to a loss: guards,
   masks, axes, casts, the gradient alone.
 - What counts: a survivor that cannot be told from the module by anything is no fault of
-  the test. That is never guessed, but shown; see ``mutating/equivalence.py``.
+  the test. That is never guessed, but shown; see ``mutating/equivalence.py``. With
+  ``--audit`` the same comparison has to tell every mutant that is killed.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ def main() -> None:
     parser.add_argument(
         "--processes", action="store_true", help="run tests marked `process`, too"
     )
+    parser.add_argument(
+        "--audit", action="store_true", help="no mutant killed may pass for equivalent"
+    )
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     if args.rewrites:
@@ -76,7 +80,7 @@ def main() -> None:
     results: list[Result] = []
     for name in args.losses or _names():
         start = time.monotonic()
-        mine = list(_results(name, args.limit, with_processes=args.processes))
+        mine = list(_results(name, args))
         results += mine
         show_loss(console, name, mine)
         console.print(f"{name}: {time.monotonic() - start:.0f} s\n")
@@ -95,11 +99,11 @@ def _names() -> Sequence[str]:
     return [path.stem.removeprefix("test_") for path in tests]
 
 
-def _results(name: str, limit: int, *, with_processes: bool) -> Iterator[Result]:
+def _results(name: str, args: argparse.Namespace) -> Iterator[Result]:
     text = (GENERATED / f"{name}.py").read_text(encoding="utf-8")
     test = (GENERATED / f"test_{name}.py").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench.of(Path(folder), name, GENERATED, with_processes=with_processes)
+        bench = Bench.of(Path(folder), name, GENERATED, with_processes=args.processes)
         start = time.monotonic()
         outcome, seconds = bench.tried(text, _FIRST_LIMIT)
         if not outcome.passed:
@@ -109,9 +113,17 @@ def _results(name: str, limit: int, *, with_processes: bool) -> Iterator[Result]
         time_limit = 20 + 10 * (time.monotonic() - start)
         inputs = Inputs(loss_of(text, ROOT), test)
         equivalence = Equivalence(bench, text, inputs)
-        for mutant in sampled(mutants(text), limit):
+        for mutant in sampled(mutants(text), args.limit):
             outcome, _ = bench.tried(mutant.text, time_limit, slow)
-            verdict = equivalence.verdict(mutant) if outcome.passed else None
+            verdict = (
+                equivalence.verdict(mutant) if outcome.passed or args.audit else None
+            )
+            if verdict is not None and not outcome.passed:
+                if verdict.equivalent:
+                    raise SystemExit(
+                        f"killed, yet equivalent: {mutant.name}: {outcome}"
+                    )
+                verdict = None
             yield Result(name, mutant, _diff(mutant, text), outcome, verdict)
 
 

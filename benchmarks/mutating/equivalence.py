@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from mutating.points import Inputs
-from mutating.probes import caught, probes
+from mutating.probes import probes
+from mutating.probing import caught
 from mutating.source import Mutant
 from mutating.trial import Bench, CrashError, HangError, forked
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -52,10 +51,10 @@ KINDS = (*(kind.name for kind in _KINDS), GradientAlone.name)
 def mutants(text: str) -> list[Mutant]:
     """All mutants of a module, none twice and none that is the module itself."""
     module = Module(text)
-    known = {module.signature}
+    known = set(module.signatures)
     found = []
     for mutant in _all(module):
-        signature = ast.dump(ast.parse(mutant.text))
+        signature = mutant.signature
         if signature not in known:
             known.add(signature)
             found.append(mutant)
@@ -67,21 +66,28 @@ def _all(module: Module) -> Iterator[Mutant]:
     for site in module.sites:
         for kind in (gradient,) if gradient.covers(site) else (*_KINDS, gradient):
             for edit in kind.edits(site):
-                yield module.mutant(kind.name, edit)
+                yield module.mutant(kind.name, edit, in_formula=site.in_formula)
 
 
 def sampled(found: Sequence[Mutant], limit: int) -> list[Mutant]:
     """At most ``limit`` mutants, about as many of each kind.
 
-    Which ones of a kind is left to a hash of what they do: the same ones for the same
-    text, and no part of the module is preferred.
+    Of a kind, formula and surroundings take turns: the surroundings are the larger part
+    of a module, and much the same in all. Which ones come first is left to a hash of
+    what they do: the same ones for the same text, and no part is preferred.
     """
-    columns = [
-        sorted((m for m in found if m.kind == kind), key=_hash) for kind in KINDS
-    ]
+    columns = [_in_turns([m for m in found if m.kind == kind]) for kind in KINDS]
     rounds = zip_longest(*columns)
     taken = [mutant for row in rounds for mutant in row if mutant is not None]
     return sorted(taken[:limit], key=lambda m: (KINDS.index(m.kind), m.line, m.name))
+
+
+def _in_turns(found: Sequence[Mutant]) -> list[Mutant]:
+    ordered = sorted(found, key=_hash)
+    groups = (
+        [m for m in ordered if m.in_formula is inside] for inside in (True, False)
+    )
+    return [m for pair in zip_longest(*groups) for m in pair if m is not None]
 
 
 def _hash(mutant: Mutant) -> str:

@@ -28,7 +28,14 @@ class Mutant:
     lines: range
     old: str
     new: str
+    in_formula: bool
+    part: str = field(repr=False)
     text: str = field(repr=False)
+
+    @property
+    def signature(self) -> str:
+        """Equal for mutants of equal code: the tree of the part that the edit is in."""
+        return ast.dump(ast.parse(self.part))
 
     @property
     def name(self) -> str:
@@ -58,6 +65,13 @@ class Site:
         """The names of functions around it, lambdas left out."""
         return tuple(n.name for n in self.around if isinstance(n, ast.FunctionDef))
 
+    @property
+    def in_formula(self) -> bool:
+        """Whether it is in a function that computes, not in the class or a check."""
+        if any(isinstance(node, ast.ClassDef) for node in self.around):
+            return False
+        return bool(self.functions) and self.functions[-1] not in _SURROUNDINGS
+
     @cached_property
     def structural(self) -> bool:
         """Whether it tells axes or sizes: another number there fails at once."""
@@ -74,6 +88,12 @@ class Site:
             child = node
         return False
 
+
+_SURROUNDINGS = (
+    *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
+    *("_per_class", "_check", "_plain"),
+)
+"""The helpers of all losses, which prepare arguments and refuse bad ones."""
 
 _STRUCTURAL_KEYWORDS = ("axis", "rank", "keepdims", "num", "num_or_size_splits")
 _STRUCTURAL_CALLS = ("list", "range", "reshape", "split", "squeeze", "one_hot")
@@ -107,11 +127,25 @@ class Module:
         return tuple(_sites(self.tree, ()))
 
     @cached_property
-    def signature(self) -> str:
-        """The tree as text: equal for equal code."""
-        return ast.dump(self.tree)
+    def signatures(self) -> frozenset[str]:
+        """The trees of the parts, as they are before an edit."""
+        return frozenset(
+            ast.dump(ast.parse(self._bytes[start:end].decode()))
+            for start, end in self._parts
+        )
 
-    def mutant(self, kind: str, edit: Edit) -> Mutant:
+    @cached_property
+    def _parts(self) -> tuple[tuple[int, int], ...]:
+        """Where functions, classes and statements of the module begin and end."""
+        found = []
+        for node in self.tree.body:
+            decorators = getattr(node, "decorator_list", [])
+            first = min([node.lineno, *(item.lineno for item in decorators)])
+            assert node.end_lineno is not None
+            found.append((self._starts[first - 1], self._starts[node.end_lineno]))
+        return tuple(found)
+
+    def mutant(self, kind: str, edit: Edit, *, in_formula: bool = True) -> Mutant:
         """The module with an edit, in which everything else is as it was."""
         start = self._offset(edit.node.lineno, edit.node.col_offset)
         assert edit.node.end_lineno is not None
@@ -121,7 +155,12 @@ class Module:
         if not isinstance(edit.new, (*_ATOMS, ast.stmt)):
             new = f"({new})"
         old = self._bytes[start:end].decode()
-        text = (self._bytes[:start] + new.encode() + self._bytes[end:]).decode()
+        first, last = next(part for part in self._parts if part[0] <= start < part[1])
+
+        def spliced(begin: int | None, stop: int | None) -> str:
+            before, after = self._bytes[begin:start], self._bytes[end:stop]
+            return (before + new.encode() + after).decode()
+
         return Mutant(
             kind,
             edit.note,
@@ -129,7 +168,9 @@ class Module:
             range(edit.node.lineno, edit.node.end_lineno + 1),
             " ".join(old.split()),
             " ".join(new.split()),
-            text,
+            in_formula,
+            spliced(first, last),
+            spliced(None, None),
         )
 
     def _offset(self, line: int, column: int) -> int:
