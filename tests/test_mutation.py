@@ -1,11 +1,17 @@
 """The mutants that the benchmark makes of generated modules, told by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
+import numpy as np
 import pytest
+from mutating.comparing import IDENTICAL, Verdict, difference
 from mutating.generating import KINDS, mutants, sampled
+from mutating.report import Result, Tally, faults
+from mutating.rewrites import REWRITES, Rewrite
 from mutating.source import Mutant
+from mutating.trial import AT_IMPORT, HANG, KILLED, SURVIVED, Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -252,3 +258,84 @@ def _of_kind(some: list[Mutant], kind: str) -> list[Mutant]:
 def test_no_more_are_taken_than_there_are() -> None:
     found = mutants(function("return a + b"))
     assert len(sampled(found, 100)) == len(found)
+
+
+ONE = np.array([1.0, np.nan, np.inf], np.float32)
+NEXT = np.array([1 + 2.0**-23, np.nan, np.inf], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (ONE, ONE.copy(), 0.0),
+        (ONE, NEXT, 1.0),
+        (NEXT, ONE, 1.0),
+        (ONE, ONE.astype(np.float64), np.inf),
+        (ONE, ONE[:2], np.inf),
+        (ONE, np.float32([1, 1, np.inf]), np.inf),
+        (ONE, np.float32([1, np.nan, -np.inf]), np.inf),
+        (np.float32([0.0]), np.float32([-0.0]), 0.0),
+        (np.array([True]), np.array([False]), np.inf),
+        (None, ONE, np.inf),
+        (None, None, 0.0),
+        (None, 0, np.inf),
+        (1, True, np.inf),
+        (float("nan"), float("nan"), 0.0),
+        ("a", "b", np.inf),
+        (("raises", "ValueError", "a"), ("raises", "TypeError", "a"), np.inf),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, np.inf),
+    ],
+)
+def test_difference_of_results(one: object, other: object, expected: float) -> None:
+    assert difference(one, other)[0] == expected
+
+
+def test_where_results_differ() -> None:
+    one = {"a": 1, "b": ({"c": ONE}, 2)}
+    assert difference(one, {"a": 1, "b": ({"c": NEXT}, 2)}) == (1.0, ", b, c")
+    assert difference(one, {"a": 2, "b": ({"c": NEXT}, 2)}) == (np.inf, ", a")
+
+
+def result(kind: str, status: str, *, equivalent: bool = False) -> Result:
+    (mutant, *_) = (m for m in mutants(function("return a + b")) if m.kind == "terms")
+    mutant = replace(mutant, kind=kind)
+    verdict = Verdict(equivalent, IDENTICAL) if status == SURVIVED else None
+    return Result("loss", mutant, (), Outcome(status), verdict)
+
+
+def test_equivalent_mutants_do_not_count() -> None:
+    results = [
+        result("terms", KILLED),
+        result("terms", HANG),
+        result("terms", AT_IMPORT),
+        result("terms", SURVIVED),
+        result("terms", SURVIVED, equivalent=True),
+    ]
+    tally = Tally.of(results)
+    assert tally == Tally(mutants=5, equivalent=1, at_import=1, killed=3, survived=1)
+    assert tally.score == 0.75
+
+
+def test_scores_are_held_to_their_bars() -> None:
+    killed = [result("terms", KILLED)] * 39
+    # 39 of 40 are enough for a loss, but neither for a kind nor in total.
+    below = faults([*killed, result("terms", SURVIVED)])
+    assert [line.partition(":")[0] for line in below] == ["total", "terms"]
+    assert faults([*killed, result("axis", SURVIVED, equivalent=True)]) == []
+    assert len(faults([result("axis", SURVIVED)])) == 3
+
+
+@pytest.mark.parametrize("rewrite", REWRITES, ids=lambda item: item.what)
+def test_rewrites_fit_the_modules(rewrite: Rewrite) -> None:
+    path = ROOT / "generated" / f"{rewrite.loss}.py"
+    text = path.read_text(encoding="utf-8")
+    compile(rewrite.applied(text), path.name, "exec")
+
+
+def test_there_are_a_dozen_rewrites() -> None:
+    assert len(REWRITES) >= 12
+
+
+def test_a_rewrite_that_fits_no_more_is_told() -> None:
+    with pytest.raises(ValueError, match="0 times"):
+        REWRITES[0].applied("")

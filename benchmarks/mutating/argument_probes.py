@@ -99,7 +99,9 @@ def of_parameters(inputs: Inputs) -> Iterator[Probe]:
                 for value in (known, *values):
                     given = {**points.parameters, name: convert(value)}
                     made = functools.partial(calls.made, module, **given)
-                    found[repr(value)] = caught(module, lambda m=made: m().get_config())
+                    found[repr(value)] = caught(
+                        module, functools.partial(_configured, made)
+                    )
                     # What comes of other values than these is not said.
                     if value is known or (
                         np.ndim(value) == 0 and domain.contains(value)
@@ -131,6 +133,14 @@ def of_parameters(inputs: Inputs) -> Iterator[Probe]:
         yield Probe(test, test, unknown)
 
 
+def _configured(made: Callable[[], Any]) -> Any:
+    return made().get_config()
+
+
+def _called(made: Callable[[], Any], pair: list[tf.Tensor]) -> Any:
+    return made()(*pair)
+
+
 def _computed(
     module: ModuleType, calls: Calls, points: Points, given: dict[str, Any]
 ) -> dict[str, Any]:
@@ -141,7 +151,9 @@ def _computed(
         function = functools.partial(calls.function(module), *pair, **given)
         made = functools.partial(calls.made, module, **given, dtype=dtype)
         found[f"the function in {dtype}"] = caught(module, function)
-        found[f"the class in {dtype}"] = caught(module, lambda m=made, p=pair: m()(*p))
+        found[f"the class in {dtype}"] = caught(
+            module, functools.partial(_called, made, pair)
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from mutating.batch_probes import of_graphs, of_weights
 from mutating.points import Inputs, Points
 from mutating.probing import Calls, Probe, caught, keywords_of
 
-_COMPILED_BATCHES = 20
+_FEW_BATCHES = 20
 _COMPILED = {
     "float32": ("the whole domain", "large logits"),
     "float64": ("the whole domain",),
@@ -42,7 +42,7 @@ def _of_values(inputs: Inputs) -> Iterator[Probe]:
         def run(module: ModuleType, points: Points = points) -> Any:
             function = calls.function(module)
             return [
-                _first(function, *map(tf.constant, pair), keywords_of(points))
+                _first(function, *map(tf.constant, pair), keywords=keywords_of(points))
                 for pair in points.batches
             ]
 
@@ -54,6 +54,7 @@ def _first(
     function: Callable[..., Any],
     y_true: tf.Tensor,
     y_pred: tf.Tensor,
+    *,
     keywords: dict[str, Any],
 ) -> dict[str, Any]:
     """Values, and the gradients of their sum."""
@@ -81,12 +82,12 @@ def _of_compiled(inputs: Inputs) -> Iterator[Probe]:
             function, keywords = calls.function(module), keywords_of(points)
             compiled = tf.function(
                 lambda target, prediction: _first(
-                    function, target, prediction, keywords
+                    function, target, prediction, keywords=keywords
                 ),
                 jit_compile=True,
                 autograph=False,
             )
-            few = points.batches[:_COMPILED_BATCHES]
+            few = points.batches[:_FEW_BATCHES]
             return [compiled(*map(tf.constant, pair)) for pair in few]
 
         form = "from logits" if points.logits else "of predictions"
@@ -115,7 +116,7 @@ def _of_gradients(inputs: Inputs) -> Iterator[Probe]:
 
 def _second(function: Callable[..., Any], points: Points) -> Any:
     found = []
-    for y_true, y_pred in points.batches:
+    for y_true, y_pred in points.batches[:_FEW_BATCHES]:
         prediction = tf.constant(y_pred)
         parameters = {
             key: tf.constant(value, y_pred.dtype)

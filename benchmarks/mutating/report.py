@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mutating.equivalence import CLASSES, Verdict
+from mutating.comparing import CLASSES, Verdict
 from mutating.generating import KINDS
 from mutating.source import Mutant
 from mutating.trial import AT_IMPORT, CRASH, HANG, Outcome
