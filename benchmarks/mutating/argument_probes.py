@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from lossgen.ir.domain import Domain
-from mutating.points import Array, Inputs, Points
+from mutating.points import WIDE, Array, Inputs, Points
 from mutating.probing import Calls, Probe, caught, keywords_of, small
 
 
@@ -159,8 +159,14 @@ def _computed(
 
 def of_shapes(inputs: Inputs) -> Iterator[Probe]:
     """Shapes and kinds of arguments, good and bad."""
+    narrow, wide = (small(inputs, "float32", wide=wide) for wide in (False, True))
+    yield from _of_shapes(inputs, narrow, "")
+    if wide.what == WIDE:
+        yield from _of_shapes(inputs, wide, f", {WIDE}")
+
+
+def _of_shapes(inputs: Inputs, points: Points, width: str) -> Iterator[Probe]:
     calls = Calls(inputs)
-    points = small(inputs, "float32")
     (y_true, y_pred), keywords = points.batches[0], keywords_of(points)
     pairs = arguments(y_true, y_pred)
     if inputs.loss.spec.y_true.sparse:
@@ -184,7 +190,7 @@ def of_shapes(inputs: Inputs) -> Iterator[Probe]:
                 ),
             }
 
-        yield Probe(name, f"y_true and y_pred are {name}", run)
+        yield Probe(name + width, f"y_true and y_pred are {name}{width}", run)
 
 
 def _with_first(y_true: Array, first: float, y_pred: Array) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ def of_weights(inputs: Inputs) -> Iterator[Probe]:
     """Reductions, types, weights and masks, with NaN where nothing counts."""
     calls = Calls(inputs)
     for logits in (False, True) if inputs.has_logits else (False,):
-        points = small(inputs, "float32", logits)
+        points = small(inputs, "float32", logits, wide=True)
         rows = len(points.batches[0][1])
         for name, setting in settings(rows).items():
             for arguments_ in setting_arguments(name):
@@ -140,7 +140,7 @@ def _weighted(module: ModuleType, loss: Any, points: Points, setting: Setting) -
 def of_graphs(inputs: Inputs) -> Iterator[Probe]:
     """Graphs that do not know the shapes, with good and bad arguments at run time."""
     calls = Calls(inputs)
-    points = small(inputs, "float32")
+    points = small(inputs, "float32", wide=True)
     y_true, y_pred = points.batches[0]
     if inputs.per_element:
         return

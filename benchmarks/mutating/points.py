@@ -30,6 +30,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 COUNT = 3000
 """About as many samples of each type, form and set of parameters."""
 
+WIDE = "several features"
+WIDTH = 3
+
 _TIED_COUNT = 300  # where one batch is one value, every few samples are a call
 _MASKED_SHARE = 0.2
 _LOGITS = tuple(
@@ -125,7 +128,9 @@ class Inputs:
                 yield from self._large_logits(dtype)
         if self.elementwise and not self.per_element:
             for dtype in ("float32", "float64"):
-                yield from self._wide(dtype)
+                yield from self._wide(dtype, False)
+                if self.has_logits:
+                    yield from self._wide(dtype, True)
         if not self.per_element:
             for dtype in ("float32", "float64"):
                 yield from self._at_ends(dtype)
@@ -221,14 +226,14 @@ class Inputs:
                     ((y_true, y_pred),),
                 )
 
-    def _wide(self, dtype: str) -> Iterator[Points]:
+    def _wide(self, dtype: str, logits: bool) -> Iterator[Points]:
         """Several features a sample, where an elementwise loss is drawn with one."""
-        drawn = next(self._of_domain(dtype, False, 240))
+        drawn = next(self._of_domain(dtype, logits, 240))
         pairs = tuple(
-            (y_true.reshape(-1, 3), _side_by_side(y_pred, 3))
+            (y_true.reshape(-1, WIDTH), _side_by_side(y_pred, WIDTH))
             for y_true, y_pred in drawn.batches
         )
-        yield Points("several features", drawn.parameters, dtype, False, pairs)
+        yield Points(WIDE, drawn.parameters, dtype, logits, pairs)
 
     def _at_ends(self, dtype: str) -> Iterator[Points]:
         """At ends of the domain of y_pred, inside, and beyond those that are open."""

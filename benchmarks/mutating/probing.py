@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mutating.points import Inputs, Points
+from mutating.points import WIDE, Inputs, Points
 
 ROWS = 6
 """The samples of a probe that is about shapes, weights or masks."""
@@ -75,9 +75,17 @@ def keywords_of(points: Points) -> dict[str, Any]:
     return {**keywords, "from_logits": True} if points.logits else keywords
 
 
-def small(inputs: Inputs, dtype: str, logits: bool = False) -> Points:
-    """A few samples, in one batch, of training's sizes; some labels are masked."""
+def small(
+    inputs: Inputs, dtype: str, logits: bool = False, *, wide: bool = False
+) -> Points:
+    """A few samples, in one batch, of training's sizes; some labels are masked.
+
+    ``wide`` asks for several features, of a loss that is drawn with one.
+    """
+    wide = wide and any(points.what == WIDE for points in inputs.points)
     for points in inputs.points:
+        if (points.what == WIDE) != wide:
+            continue
         if points.dtype == dtype and points.logits == logits:
             y_true, y_pred = points.batches[0]
             # Every other sample is of the sizes that training meets.
@@ -85,7 +93,7 @@ def small(inputs: Inputs, dtype: str, logits: bool = False) -> Points:
             if inputs.per_element:
                 rows = slice(None)
             labels = y_true[rows].copy()
-            if inputs.marks:
+            if inputs.marks and len(labels) > 2:
                 # One that also a weight of 0 drops, and one that nothing else does.
                 labels[0], labels[2] = inputs.marks[0], inputs.marks[-1]
                 labels[-1] = inputs.marks[-1]
