@@ -1,0 +1,1 @@
+"""Mutants of generated modules, their trials, and which of them change nothing."""

@@ -1,0 +1,163 @@
+"""Whether the generated tests notice that a generated module is wrong.
+
+python benchmarks/mutation.py [LOSS ...] [--limit N] [--json FILE]
+python benchmarks/mutation.py --rewrites
+
+Each module under ``generated/`` is changed in one place at a time, and its generated
+test is run on the mutant. A test that passes everything is worth nothing, and so is one
+that fails at what is right: with ``--rewrites`` modules that compute the same in
+another way have to pass.
+
+The exit status is 1 if less than 98 % of the mutants that are not equivalent are
+killed, in total or of a kind, or less than 95 % of a loss; or if a correct rewrite
+fails.
+
+- How mutants are made: the tree of `ast` says where, and the text between is left as it
+  is, so that a mutant differs from its module in a line or two. LibCST would keep the
+  text as well, but what is replaced here is a whole expression each time, whose own
+  layout does not matter.
+- How they are tried: TensorFlow is imported once; see ``mutating/trial.py``. cosmic-ray
+  starts the test command anew for each mutant, and with it TensorFlow: about 5 s each.
+  mutmut forks, as is done here, but mutates no function that has a decorator (a custom
+  gradient has), puts another function in front of each that it mutates (AutoGraph and
+  `inspect` see that one), and does not know the kinds that matter to a loss: guards,
+  masks, axes, casts, the gradient alone.
+- What counts: a survivor that cannot be told from the module by anything is no fault of
+  the test. That is never guessed, but shown; see ``mutating/equivalence.py``. With
+  ``--audit`` the same comparison has to tell every mutant that is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+# Before TensorFlow is imported, and for processes that tests start.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+
+import keras  # noqa: F401  imported once, for all mutants
+from mutating.equivalence import Equivalence
+from mutating.generating import mutants, sampled
+from mutating.points import Inputs, loss_of
+from mutating.report import Result, faults, show_loss, show_total
+from mutating.rewrites import REWRITES, Rewrite
+from mutating.source import Mutant
+from mutating.trial import Bench
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+GENERATED = ROOT / "generated"
+
+_FIRST_LIMIT = 600.0
+_SLOW = 0.1  # of a second: such tests run last, for most mutants die at once
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("losses", nargs="*", metavar="LOSS", help="all by default")
+    parser.add_argument("--limit", type=int, default=60, help="mutants a loss (60)")
+    parser.add_argument("--json", type=Path, help="write all results to this file")
+    parser.add_argument("--rewrites", action="store_true", help="try correct rewrites")
+    parser.add_argument(
+        "--processes", action="store_true", help="run tests marked `process`, too"
+    )
+    parser.add_argument(
+        "--audit", action="store_true", help="no mutant killed may pass for equivalent"
+    )
+    args = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    if args.rewrites:
+        sys.exit(_rewrites(console, args.losses))
+    results: list[Result] = []
+    for name in args.losses or _names():
+        start = time.monotonic()
+        mine = list(_results(name, args))
+        results += mine
+        show_loss(console, name, mine)
+        console.print(f"{name}: {time.monotonic() - start:.0f} s\n")
+    show_total(console, results)
+    if args.json:
+        records = [item.as_record() for item in results]
+        args.json.write_text(json.dumps(records, indent=1), encoding="utf-8")
+    below = faults(results)
+    console.print("\n".join(below) or "every score is above its bar")
+    sys.exit(1 if below else 0)
+
+
+def _names() -> Sequence[str]:
+    """The losses that have a generated test."""
+    tests = sorted(GENERATED.glob("test_*.py"))
+    return [path.stem.removeprefix("test_") for path in tests]
+
+
+def _results(name: str, args: argparse.Namespace) -> Iterator[Result]:
+    text = (GENERATED / f"{name}.py").read_text(encoding="utf-8")
+    test = (GENERATED / f"test_{name}.py").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench.of(Path(folder), name, GENERATED, with_processes=args.processes)
+        start = time.monotonic()
+        outcome, seconds = bench.tried(text, _FIRST_LIMIT)
+        if not outcome.passed:
+            raise SystemExit(f"{name} fails its own test: {outcome}")
+        slow = [test for test, took in seconds.items() if took > _SLOW]
+        # Others on the machine may slow a trial down, but not so much.
+        time_limit = 20 + 10 * (time.monotonic() - start)
+        inputs = Inputs(loss_of(text, ROOT), test)
+        equivalence = Equivalence(bench, text, inputs)
+        for mutant in sampled(mutants(text), args.limit):
+            outcome, _ = bench.tried(mutant.text, time_limit, slow)
+            verdict = (
+                equivalence.verdict(mutant) if outcome.passed or args.audit else None
+            )
+            if verdict is not None and not outcome.passed:
+                if verdict.equivalent:
+                    raise SystemExit(
+                        f"killed, yet equivalent: {mutant.name}: {outcome}"
+                    )
+                verdict = None
+            yield Result(name, mutant, _diff(mutant, text), outcome, verdict)
+
+
+def _diff(mutant: Mutant, text: str) -> tuple[str, ...]:
+    return tuple(mutant.diff(text))
+
+
+def _rewrites(console: Console, names: Sequence[str]) -> int:
+    """Try the correct rewrites; 1 if a test fails."""
+    table = Table(title="correct rewrites", title_justify="left")
+    for column in ("loss", "rewrite", "result"):
+        table.add_column(column)
+    failed = 0
+    for rewrite in REWRITES:
+        if names and rewrite.loss not in names:
+            continue
+        result = _tried(rewrite)
+        failed += result != "passed"
+        table.add_row(rewrite.loss, rewrite.what, result)
+    console.print(table)
+    console.print(f"{failed} failed" if failed else "all passed")
+    return 1 if failed else 0
+
+
+def _tried(rewrite: Rewrite) -> str:
+    path = GENERATED / f"{rewrite.loss}.py"
+    text = rewrite.applied(path.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench.of(Path(folder), rewrite.loss, GENERATED)
+        outcome, _ = bench.tried(text, _FIRST_LIMIT)
+    if outcome.passed:
+        return "passed"
+    return f"{outcome.status}: {outcome.test}: {outcome.message}"
+
+
+if __name__ == "__main__":
+    main()
