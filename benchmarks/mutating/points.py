@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -218,6 +218,8 @@ class Inputs:
             for dtype in ("float32", "float64"):
                 y_true = np.array([row[0] for row in rows], dtype)
                 y_pred = np.array([row[1] for row in rows], dtype)
+                if y_pred.ndim == 1:  # one element a sample
+                    y_true, y_pred = y_true[:, np.newaxis], y_pred[:, np.newaxis]
                 yield Points(
                     "the rows of the test",
                     parameters,
@@ -293,10 +295,43 @@ def _holds(domain: Domain, value: float) -> bool:
 
 
 def _tables(test: str) -> list[tuple[dict[str, Any], list[Any]]]:
-    """The tables of reference values of a generated test."""
+    """The parameters and the rows of each case of a generated test."""
+    constants: dict[str, Any] = {}
     for node in ast.parse(test).body:
-        if not isinstance(node, ast.AnnAssign) or node.value is None:
-            continue
-        if isinstance(node.target, ast.Name) and node.target.id == "CASES":
-            return list(ast.literal_eval(node.value))
-    raise ValueError("the test has no table of cases")
+        if isinstance(node, ast.AnnAssign | ast.Assign) and node.value is not None:
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            if isinstance(target, ast.Name) and target.id.isupper():
+                constants[target.id] = _value(node.value, constants)
+    if "CASES" not in constants:
+        raise ValueError("the test has no table of cases")
+    return [(parameters, rows) for _, parameters, rows in constants["CASES"]]
+
+
+def _value(node: ast.expr, constants: Mapping[str, Any]) -> Any:
+    """A constant of a generated test: a literal, or what its tables are made with."""
+    if isinstance(node, ast.Name):
+        return constants[node.id]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _CALLS[node.func.id](*(_value(arg, constants) for arg in node.args))
+    if isinstance(node, ast.List | ast.Tuple):
+        found: list[Any] = []
+        for item in node.elts:
+            if isinstance(item, ast.Starred):
+                found.extend(_value(item.value, constants))
+            else:
+                found.append(_value(item, constants))
+        return found if isinstance(node, ast.List) else tuple(found)
+    if isinstance(node, ast.Dict):
+        keys = [ast.literal_eval(key) for key in node.keys if key is not None]
+        values = [_value(item, constants) for item in node.values]
+        return dict(zip(keys, values, strict=True))
+    return ast.literal_eval(node)
+
+
+_CALLS: dict[str, Callable[..., Any]] = {
+    "Case": lambda *fields: fields,
+    "float": float,
+    "repeated": lambda pattern, length: [
+        pattern[k % len(pattern)] for k in range(length)
+    ],
+}
