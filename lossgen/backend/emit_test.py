@@ -77,17 +77,19 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "descriptions": _DESCRIPTIONS,
         "curvatures": source(table.curvatures),
         "parameter_slopes": _slopes(table),
-        "logits": bool(loss.spec.y_pred.logits),
+        "logits": loss.spec.y_pred.logits,
+        "label_gradient": _has_label_gradient(loss),
+        "whole_parameter": _whole(loss),
         "required": _required(loss, table),
         "defaults": _defaults(loss),
         "inside": [pair for item in loss.parameters for pair in _inside(item)],
-        "outside": [_outside(item) for item in loss.parameters if _outside(item)],
+        "outside": [pair for item in loss.parameters for pair in _outside(item)],
         "unused_target": loss.spec.y_true.unused,
         "batched": shape.batched,
         "whole_labels": _label_types(loss),
         "single": single,
         "bare": bare,
-        "elementwise": bare and _is_elementwise(loss, table),
+        "elementwise": bare and not shape.batched and _is_elementwise(loss, table),
         "variables": _take_variables(table),
         "sparse": loss.spec.y_true.sparse,
         "ignore": loss.spec.y_true.ignore,
@@ -184,13 +186,36 @@ def _required(loss: Loss, table: ReferenceTable) -> str:
     return "{" + ", ".join(items) + "}"
 
 
-def _outside(variable: Variable) -> str | None:
-    """A value that the parameter's domain refuses, as a pair of source texts."""
+def _outside(variable: Variable) -> Iterator[str]:
+    """Values that the parameter's domain refuses, as pairs of source texts."""
     for value in _OUTSIDE:
         if not variable.domain.contains(value):
             wrong = value if variable.shape == "scalar" else (value, value, value)
-            return f'("{variable.name}", {default_source(wrong)})'
-    return f'("{variable.name}", float("nan"))' if variable.shape == "scalar" else None
+            yield f'("{variable.name}", {default_source(wrong)})'
+            break
+    if variable.shape == "scalar":
+        yield f'("{variable.name}", float("nan"))'
+        yield f'("{variable.name}", float("inf"))'
+
+
+def _whole(loss: Loss) -> tuple[str, int] | None:
+    """A parameter that may be a whole number, and one."""
+    return next(
+        (
+            (item.name, value)
+            for item in loss.parameters
+            for value in (1, 2, 0)
+            if item.shape == "scalar" and item.domain.contains(value)
+        ),
+        None,
+    )
+
+
+def _has_label_gradient(loss: Loss) -> bool | None:
+    """Whether the gradient by labels is computed; None if there are none to ask for."""
+    if loss.spec.y_true.unused or loss.spec.y_true.sparse:
+        return None
+    return bool(loss.spec.y_true.gradient)
 
 
 def _defaults(loss: Loss) -> str:

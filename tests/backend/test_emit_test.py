@@ -82,6 +82,7 @@ def test_parameters_are_passed_on():
 
 
 BASE = {
+    "test_ragged_and_sparse_tensors_are_refused",
     "test_defaults",
     "test_value_and_gradient",
     "test_double_precision",
@@ -101,6 +102,7 @@ BASE = {
 def test_every_loss_has_these():
     assert written_tests(emit(SQUARED)) == {
         *BASE,
+        "test_labels_receive_no_gradient",
         "test_mismatched_shapes_raise",
         "test_shapes_that_are_known_late",
     }
@@ -119,6 +121,8 @@ def test_every_loss_has_these():
             {
                 "test_mismatched_shapes_raise",
                 "test_shapes_that_are_known_late",
+                "test_labels_receive_no_gradient",
+                "test_logits_that_keras_attached_are_used",
                 "test_value_and_gradient_from_logits",
                 "test_double_precision_from_logits",
                 "test_finite_for_any_logit",
@@ -143,6 +147,7 @@ def test_every_loss_has_these():
             {
                 "test_parameters_outside_their_domain_are_refused",
                 "test_parameters_at_the_ends_of_their_domain_are_taken",
+                "test_the_configuration_holds_floats",
             },
         ),
         (
@@ -156,6 +161,8 @@ def test_every_loss_has_these():
             ),
             {
                 "test_parameters_outside_their_domain_are_refused",
+                "test_the_configuration_holds_floats",
+                "test_parameters_may_be_tensors_of_another_type",
                 "test_second_derivative",
                 "test_gradients_by_parameters",
                 "test_variables_take_effect_without_a_new_trace",
