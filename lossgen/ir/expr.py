@@ -173,18 +173,10 @@ def depends_on(expr: Expr, *roles: Role) -> bool:
 
 
 def rebuild(expr: Expr, visit: Callable[[Expr], Expr]) -> Expr:
-    """Apply ``visit`` to every node, bottom up, with smart constructors.
-
-    What stays as it is keeps its form: ``abs(d) + d`` with a difference ``d`` is no sum
-    of three terms.
-    """
+    """Apply ``visit`` to every node, bottom up, with smart constructors."""
     done: dict[Expr, Expr] = {}
-    kept: set[Expr] = set()  # equal nodes need not be the same object
     for node in walk(expr):
-        same = isinstance(node, Apply) and kept.issuperset(node.args)
-        done[node] = visit(node if same else _with_new_arguments(node, done))
-        if done[node] is node:
-            kept.add(node)
+        done[node] = visit(_with_new_arguments(node, done))
     return done[expr]
 
 

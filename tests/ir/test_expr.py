@@ -261,13 +261,3 @@ def test_rebuild_goes_bottom_up_and_keeps_what_is_unchanged():
     assert rebuild(expr, drop) == call("add", 1, call("neg", P))
     axis = call("sum", call("exp", P), axis=Axis.LAST)
     assert rebuild(axis, drop) == call("sum", P, axis=Axis.LAST)
-
-
-def test_what_stays_as_it_is_keeps_its_form():
-    """A sum of a difference is no sum of three terms, though they are equal."""
-
-    def difference():
-        return Apply("add", (Symbol("p", Role.Y_PRED), neg(Symbol("t", Role.Y_TRUE))))
-
-    grouped = Apply("add", (Apply("abs", (difference(),)), difference()))
-    assert rebuild(grouped, lambda node: node) == grouped
