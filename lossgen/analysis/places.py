@@ -187,14 +187,18 @@ def _swapped(
 ) -> dict[str, Locus]:
     """Points of known pieces at which left and right are swapped."""
     more: dict[str, Locus] = {}
-    last = last_lengths(loss)[-1]
-    drawn = generic(loss, last=last, rows=_MANY, salt=_FURTHER_SALTS[1])
-    samples = (*samples_of(loss), *([] if drawn is None else [drawn]))
     for cell, place in turned(guard, variable, tuple(found.values())):
-        located = points_in(loss, guard, cell, place, samples)
+        located = points_in(loss, guard, cell, place, _many_samples(loss))
         for hit in islice(located, 1):
             more[f"{place.name} {len(more)} swapped"] = hit
     return more
+
+
+def _many_samples(loss: Loss) -> tuple[Sample, ...]:
+    """As `samples_of`, and many more ordinary points."""
+    last = last_lengths(loss)[-1]
+    drawn = generic(loss, last=last, rows=_MANY, salt=_FURTHER_SALTS[1])
+    return (*samples_of(loss), *(() if drawn is None else (drawn,)))
 
 
 def _signs_of_others(guard: Guard, places: tuple[Locus, ...]) -> set[int]:

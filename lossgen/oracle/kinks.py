@@ -7,7 +7,7 @@ that such numbers lead to by arithmetic alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -44,22 +44,47 @@ _ROUNDING = frozenset(
 _BESIDE = 2.0**-8  # less than what 1 % of a threshold is, and exact
 
 
-def kink_rows(loss: Loss, kinks: tuple[Kink, ...]) -> tuple[KinkRow, ...]:
+@dataclass(frozen=True)
+class KinkPoint:
+    """A sample on a kink: as a row of the table, and as a batch of one.
+
+    ``name`` is that of the prediction whose first element is on the kink.
+    """
+
+    row: KinkRow
+    batch: Batch
+    name: str
+
+
+def points_on_kinks(loss: Loss, kinks: tuple[Kink, ...]) -> Iterator[KinkPoint]:
     """Points on some of the kinks, two on each where there are.
 
     Args:
         loss: The author's formula.
         kinks: Those to look at.
     """
-    return tuple(row for row, _, _ in _located(loss, kinks))
+    wanted = {kink.at for kink in kinks if kink.order == 1}
+    tied = Formula(loss, loss.expression).tied
+    sample = None if tied or not wanted else _short(loss)
+    if sample is None:
+        return
+    for guard in guards(loss.expression, Ranges.of_loss(loss)):
+        if not _is_exact(guard):
+            continue
+        for variable in loss.of_role(Role.Y_PRED):
+            for place in loci(guard, variable, sample) or ():
+                if place.name in wanted:
+                    wanted.remove(place.name)
+                    for row, batch in _rows(loss, place):
+                        yield KinkPoint(row, batch, variable.name)
 
 
-def beside_kinks(loss: Loss, kinks: tuple[Kink, ...]) -> Batch | None:
-    """The same points, moved a little to either side, as one batch."""
+def beside_kinks(loss: Loss, points: tuple[KinkPoint, ...]) -> Batch | None:
+    """The points moved a little to either side, as one batch."""
     moved = [
-        replace(batch, inputs={**batch.inputs, name: array})
-        for _, batch, name in _located(loss, kinks)
-        for array in _moved(loss.variable(name), batch.inputs[name])
+        replace(point.batch, inputs={**point.batch.inputs, point.name: array})
+        for point in points
+        for array in _moved(loss.variable(point.name), point.batch.inputs[point.name])
     ]
     alike = [item for item in moved if _is_stackable(loss, item, moved[0])]
     return _stacked(loss, alike) if len(alike) > 1 else None
@@ -96,26 +121,6 @@ def _stacked(loss: Loss, batches: list[Batch]) -> Batch:
         for name, array in first.parameters.items()
     }
     return Batch(inputs, parameters)
-
-
-def _located(
-    loss: Loss, kinks: tuple[Kink, ...]
-) -> Iterator[tuple[KinkRow, Batch, str]]:
-    """Points on kinks, as a row, as a batch, and with the prediction that is on it."""
-    wanted = {kink.at for kink in kinks if kink.order == 1}
-    tied = Formula(loss, loss.expression).tied
-    sample = None if tied or not wanted else _short(loss)
-    if sample is None:
-        return
-    for guard in guards(loss.expression, Ranges.of_loss(loss)):
-        if not _is_exact(guard):
-            continue
-        for variable in loss.of_role(Role.Y_PRED):
-            for place in loci(guard, variable, sample) or ():
-                if place.name in wanted:
-                    wanted.remove(place.name)
-                    for row, batch in _rows(loss, place):
-                        yield row, batch, variable.name
 
 
 def _is_exact(guard: Guard) -> bool:

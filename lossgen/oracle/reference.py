@@ -33,7 +33,7 @@ from lossgen.ir.reference import (
 from lossgen.oracle import points
 from lossgen.oracle.ends import end_samples
 from lossgen.oracle.evaluation import Formula, environment, floats
-from lossgen.oracle.kinks import beside_kinks, kink_rows
+from lossgen.oracle.kinks import beside_kinks, points_on_kinks
 from lossgen.oracle.samples import Batch, axes_of, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
 
@@ -88,7 +88,8 @@ def reference(
             "no sample was found that satisfies the assumptions, with value and "
             f"gradient below {_LARGEST:g}"
         )
-    beside = beside_kinks(loss, kinks)
+    on_kinks = tuple(points_on_kinks(loss, kinks))
+    beside = beside_kinks(loss, on_kinks)
     if beside is not None:
         if loss.mask is not None:
             beside = replace(beside, mask=_kept(loss.mask, beside))
@@ -105,7 +106,7 @@ def reference(
         cases,
         logits,
         end_samples(loss),
-        kink_rows(loss, kinks),
+        tuple(point.row for point in on_kinks),
         _curvatures(formula, batches[cases[0].name]),
         _parameter_slopes(formula, batches[cases[-1].name]),
     )
@@ -136,14 +137,6 @@ _DRAWN = {
     OTHER_PARAMETERS: (2, False),
 }
 """The seed of each, and whether parameters that have a default take it."""
-
-_ORDER = (
-    TRAINING,
-    WHOLE_DOMAIN,
-    BESIDE_KINKS,
-    "further parameters",
-    "other parameters",
-)
 
 
 def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
@@ -186,11 +179,10 @@ def _cases(
     formula: Formula, computed: Formula, batches: Mapping[str, Batch]
 ) -> tuple[ReferenceCase, ...]:
     """The cases in the order of the tests: training first, other parameters last."""
-    return tuple(
-        _case(formula, computed, batches[name], name)
-        for name in CASES
-        if name in batches
-    )
+    names = [name for name in CASES if name in batches]
+    cases = (_case(formula, computed, batches[name], name) for name in names)
+    # Of the samples from all over the domain few or none may be left.
+    return tuple(case for case in cases if len(case.rows) > 1)
 
 
 def _curvatures(formula: Formula, batch: Batch) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from losses import resolved
 
 from lossgen.analysis.check import check
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.oracle.kinks import beside_kinks, kink_rows
+from lossgen.oracle.kinks import beside_kinks, points_on_kinks
 
 PINBALL = """\
 loss: max(level*d, (level - 1)*d)
@@ -28,7 +28,7 @@ y_pred: {channels: {scale: positive, centre: real}}
 def found(text):
     loss = resolved(text)
     result = check(loss, Report())
-    return kink_rows(loss, result.certificate.kinks)
+    return tuple(p.row for p in points_on_kinks(loss, result.certificate.kinks))
 
 
 def is_short(value):
@@ -91,6 +91,6 @@ def test_no_points(text):
 def test_points_beside_kinks():
     loss = resolved("loss: abs(y_true - y_pred)\n")
     result = check(loss, Report())
-    batch = beside_kinks(loss, result.certificate.kinks)
+    batch = beside_kinks(loss, tuple(points_on_kinks(loss, result.certificate.kinks)))
     gaps = batch.inputs["y_pred"] - batch.inputs["y_true"]
     assert set(gaps.flat) == {-1 / 256, 1 / 256}

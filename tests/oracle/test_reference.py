@@ -226,6 +226,12 @@ def test_the_whole_domain_is_left_out_where_it_is_not_computed_well():
     assert len(kept["whole domain"].rows) < len(all_of_it["whole domain"].rows)
 
 
+def test_a_loss_without_digits_has_no_samples_from_the_whole_domain():
+    """Between neighbouring numbers above 1 the argument moves by more than 1."""
+    found = table('loss: cos(10000000*y_pred)\ny_true: unused\ny_pred: "[1, 2]"\n')
+    assert [case.name for case in found.probabilities] == ["training"]
+
+
 def test_second_derivatives():
     """Of the mean of x**3 over the axis, along 1, -2, 3: (6*x + 4*6*y + 9*6*z)/3."""
     found = table("loss: sum(y_pred**3, axis=last)/3\ny_true: unused\n")
