@@ -180,6 +180,21 @@ def rebuild(expr: Expr, visit: Callable[[Expr], Expr]) -> Expr:
     return done[expr]
 
 
+def rebuild_as_written(expr: Expr, visit: Callable[[Expr], Expr]) -> Expr:
+    """Apply ``visit`` to every node, bottom up, and fold nothing.
+
+    A sum keeps the groups of its terms, which rounding tells apart: ``abs(d) + d`` with
+    a difference ``d`` is 0 where ``abs(d) + y_pred - y_true`` need not be.
+    """
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        new = node
+        if isinstance(node, Apply):
+            new = Apply(node.op, tuple(done[arg] for arg in node.args), node.axis)
+        done[node] = visit(new)
+    return done[expr]
+
+
 def substitute(expr: Expr, replacements: Mapping[Expr, Expr]) -> Expr:
     """Replace subexpressions by others, all at once, folding constants on the way."""
     done: dict[Expr, Expr] = {}

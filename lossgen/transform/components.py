@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from fractions import Fraction
 from itertools import combinations
-from typing import TypeGuard
 
 from lossgen.analysis.overflow import stays_finite
 from lossgen.ir.expr import (
@@ -20,7 +19,7 @@ from lossgen.ir.expr import (
     Role,
     Symbol,
     add,
-    rebuild,
+    rebuild_as_written,
     symbols,
     walk,
 )
@@ -39,11 +38,9 @@ def protect_components(expr: Expr, loss: Loss, names: dict[Expr, str]) -> Expr:
         loss: Declares the inputs.
         names: Takes names for what is new.
     """
-    if not any(_is_logsumexp(node) for node in walk(expr)):
-        return expr  # with the groups of its sums: abs(d) + d is no sum of three terms
 
     def visit(node: Expr) -> Expr:
-        if not _is_logsumexp(node):
+        if not isinstance(node, Apply) or node.op != "logsumexp":
             return node
         (arg,) = node.args
         if any(symbol.role is Role.DERIVED for symbol in symbols(arg)):
@@ -59,11 +56,7 @@ def protect_components(expr: Expr, loss: Loss, names: dict[Expr, str]) -> Expr:
         names[held], names[counts], names[safe] = "fixed", "counts", "safe"
         return Apply("logsumexp", (Apply("where", (counts, safe, held)),), node.axis)
 
-    return rebuild(expr, visit)
-
-
-def _is_logsumexp(node: Expr) -> TypeGuard[Apply]:
-    return isinstance(node, Apply) and node.op == "logsumexp"
+    return rebuild_as_written(expr, visit)
 
 
 def _safe(arg: Expr, counts: Expr, loss: Loss) -> Expr | None:

@@ -32,6 +32,7 @@ from lossgen.ir.expr import (
     depends_on,
     mul,
     neg,
+    rebuild_as_written,
     replace_nodes,
     symbols,
     walk,
@@ -339,15 +340,14 @@ def _extreme(op: str, args: _Args, chosen: int) -> Expr:
 
 def _tensors_first(expr: Expr) -> Expr:
     """Constants last in each maximum and minimum: TensorFlow asks for it."""
-    done: dict[Expr, Expr] = {}
-    for node in walk(expr):
-        done[node] = node
-        if isinstance(node, Apply):
-            args = tuple(done[arg] for arg in node.args)
-            if node.op in ("max", "min"):
-                args = tuple(sorted(args, key=lambda arg: not symbols(arg)))
-            done[node] = Apply(node.op, args, node.axis)
-    return done[expr]
+
+    def visit(node: Expr) -> Expr:
+        if not isinstance(node, Apply) or node.op not in ("max", "min"):
+            return node
+        args = sorted(node.args, key=lambda arg: not symbols(arg))
+        return Apply(node.op, tuple(args), node.axis)
+
+    return rebuild_as_written(expr, visit)
 
 
 def _within(op: str, args: _Args, chosen: int) -> Expr:
