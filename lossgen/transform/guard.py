@@ -24,6 +24,7 @@ from lossgen.ir.expr import (
     Symbol,
     add,
     mul,
+    replace_nodes,
     substitute,
     symbols,
     tree_size,
@@ -86,7 +87,7 @@ def guard(expr: Expr, loss: Loss, taken: set[str]) -> Guarded:
         assignments.append(Assign(beyond, add(variable.symbol, _minus(clipped))))
     if not renamed:
         return Guarded((), expr, {}, {}, {})
-    exact = substitute(expr, renamed)
+    exact = replace_nodes(expr, renamed)
     slopes: dict[Expr, str] = {}
     extended = _extended(exact, _Linear(loss, tuple(moved), hints), slopes)
     return Guarded(tuple(assignments), extended, renamed, slopes, hints)

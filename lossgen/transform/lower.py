@@ -228,7 +228,7 @@ _LOCALS = frozenset(
 
 
 def _renamed(words: dict[Expr, str], renamed: dict[Expr, Expr]) -> dict[Expr, str]:
-    return {substitute(expr, renamed): name for expr, name in words.items()}
+    return {replace_nodes(expr, renamed): name for expr, name in words.items()}
 
 
 def take_labels(expr: Expr) -> Expr:
