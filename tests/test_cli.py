@@ -329,6 +329,7 @@ def test_a_loss_that_was_not_built_has_no_test(tested: Path) -> None:
 
 def test_a_spec_that_cannot_be_read_has_no_test(tested: Path) -> None:
     (tested / "specs" / "worse.yaml").write_text("name: worse\nlos: y_pred\n")
+    (tested / "generated" / "test_my_mae.py").unlink()  # which hides no fault
     done = run_lossgen("test", cwd=tested)
     assert done.returncode == 1
     assert "specs/worse.yaml:2:1" in done.stderr

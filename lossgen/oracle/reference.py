@@ -116,13 +116,13 @@ def _batches(
     formula: Formula, sizes: Reach, *, logits: bool
 ) -> Iterator[tuple[str, Batch]]:
     """The batches of samples that some are found for, by name."""
-    known = any(item.default is not None for item in formula.loss.parameters)
+    has_defaults = any(item.default is not None for item in formula.loss.parameters)
     for name, (seed, defaults) in _DRAWN.items():
         drawn = (
             _drawn(formula, seed, defaults, logits=logits, at_kinks=at_kinks)
             for at_kinks in (False, True)
         )
-        batch = next(filter(None, drawn), None) if defaults or known else None
+        batch = next(filter(None, drawn), None) if defaults or has_defaults else None
         if batch is not None:
             yield name, batch
             if name == TRAINING:
@@ -195,6 +195,8 @@ def _curvatures(formula: Formula, batch: Batch) -> tuple[float, ...]:
 def _parameter_slopes(
     formula: Formula, batch: Batch
 ) -> dict[str, tuple[Nested, Nested]]:
+    if not formula.loss.parameters:
+        return {}
     rows = np.arange(batch.rows)
     parts = [batch] if formula.tied else [batch.only(rows == row) for row in rows]
     try:

@@ -73,8 +73,10 @@ def deviations(formula: Formula, computed: Formula, batch: Batch) -> Deviations:
     """
     exact = [floats(found) for found in formula.evaluated(batch, _DIGITS)]
     by_inputs = _sensitivity(formula, batch, exact)
-    for moved, change in zip(by_inputs, _by_parameters(formula, batch), strict=True):
-        moved += change
+    for moved, new, old in zip(
+        by_inputs, _with_single_parameters(formula, batch), exact, strict=True
+    ):
+        moved += np.abs(floats(new) - old)
     written_out = replace(computed, expression=rebuild(computed.expression, _steps))
     by_operations = _roundoff(written_out, batch, exact)
     return Deviations(exact, by_inputs, by_operations)
@@ -112,17 +114,12 @@ def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Arr
     return moved
 
 
-def _by_parameters(formula: Formula, batch: Batch) -> list[Array]:
-    """What it changes that parameters are rounded to float32, which is no error."""
+def _with_single_parameters(formula: Formula, batch: Batch) -> tuple[Array, Array]:
+    """Value and gradient with parameters rounded to float32, which is no error."""
     rounded = {
         name: np.float64(np.float32(value)) for name, value in batch.parameters.items()
     }
-    found = (
-        formula.evaluated(Batch(batch.inputs, parameters, batch.mask), _DIGITS)
-        for parameters in (batch.parameters, rounded)
-    )
-    pairs = zip(*found, strict=True)
-    return [np.abs(floats(new) - floats(old)) for old, new in pairs]
+    return formula.evaluated(Batch(batch.inputs, rounded, batch.mask), _DIGITS)
 
 
 def _groups(indices: list[tuple[Any, ...]], last: int) -> list[list[tuple[Any, ...]]]:
