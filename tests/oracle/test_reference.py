@@ -241,6 +241,12 @@ def test_second_derivatives():
         assert close(second, mpf(float(2 * x + 8 * y + 18 * z)))
 
 
+def test_the_direction_has_both_signs():
+    """Of the square of a sum, along 1, -2, 3: 2*(1 - 2 + 3)**2."""
+    found = table("loss: sum(y_pred, axis=last)**2\ny_true: unused\n")
+    assert set(found.curvatures) == {8.0}
+
+
 def test_the_second_derivative_of_a_batch_is_one():
     found = table("loss: sum(y_pred**2, axis=batch)\ny_true: unused\n")
     rows = found.probabilities[0].rows
