@@ -1,9 +1,9 @@
 """The check ends soon whatever the formula, and says so where it gave up."""
 
-import time
 from pathlib import Path
 
 import pytest
+from clock import processor_time
 from writing import write
 
 from lossgen.analysis import check as checking
@@ -55,9 +55,9 @@ def test_it_ends(name):
     formula, stage = TOO_INVOLVED[name]
     report = Report()
     loss = write(f"y_true + {formula}")
-    start = time.process_time()
-    result = checking.check(loss, report)
-    assert time.process_time() - start < CPU_SECONDS
+    with processor_time() as clock:
+        result = checking.check(loss, report)
+    assert clock.seconds < CPU_SECONDS
     found = [item for item in report if item.code.id == "LG310"]
     assert (result is None) == report.has_errors
     if stage is not None:
@@ -68,11 +68,10 @@ def test_it_ends(name):
 
 def test_faults_inside_one_another_are_not_counted_out():
     report = Report()
-    start = time.process_time()
-    assert (
-        checking.check(write("y_true + " + "**".join(["y_pred"] * 80)), report) is None
-    )
-    assert time.process_time() - start < CPU_SECONDS
+    loss = write("y_true + " + "**".join(["y_pred"] * 80))
+    with processor_time() as clock:
+        assert checking.check(loss, report) is None
+    assert clock.seconds < CPU_SECONDS
     assert 1 <= len(list(report)) <= 3
 
 
@@ -154,6 +153,6 @@ def test_polynomials_that_take_minutes_to_factor_are_left_alone():
     channels = ", ".join(f"c{i}: real" for i in range(6))
     text = f"name: dense\nloss: 1/({terms}) + y_true\n"
     text += f"y_pred: {{channels: {{{channels}}}}}\n"
-    start = time.process_time()
-    check_source(SourceFile("dense.yaml", text))
-    assert time.process_time() - start < CPU_SECONDS
+    with processor_time() as clock:
+        check_source(SourceFile("dense.yaml", text))
+    assert clock.seconds < CPU_SECONDS

@@ -1,6 +1,5 @@
-import time
-
 import pytest
+from clock import processor_time
 
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.source import SourceFile
@@ -201,9 +200,9 @@ _LAUGHS = "a: &a [x, x]\n" + "".join(
     ids=lambda text: repr(text[:12]),
 )
 def test_hostile_files_are_refused_quickly(text: str) -> None:
-    start = time.process_time()
-    nodes, found = parsed(text)
-    assert time.process_time() - start < 1
+    with processor_time() as clock:
+        nodes, found = parsed(text)
+    assert clock.seconds < 1
     assert nodes == ()
     assert {item.code.id for item in found} <= {"LG101", "LG102", "LG107"}
     assert found

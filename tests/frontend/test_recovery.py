@@ -3,9 +3,8 @@
 The faults of the keys themselves are tested elsewhere.
 """
 
-import time
-
 import pytest
+from clock import processor_time
 
 from lossgen.compiler import check_source
 from lossgen.diagnostics.source import SourceFile
@@ -40,9 +39,9 @@ NAME = "name: some_loss"
     ids=lambda lines: lines[0],
 )
 def test_hostile_documents_are_refused_quickly(lines: list[str]) -> None:
-    start = time.process_time()
-    found = said("name: a", "loss: y_prd", *lines)
-    assert time.process_time() - start < 1
+    with processor_time() as clock:
+        found = said("name: a", "loss: y_prd", *lines)
+    assert clock.seconds < 1
     assert len(found) > 50
 
 

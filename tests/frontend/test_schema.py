@@ -1,9 +1,9 @@
 import json
 import sys
-import time
 from collections.abc import Iterable
 
 import pytest
+from clock import processor_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -453,9 +453,9 @@ def test_json_schema_has_the_keys_of_the_language() -> None:
     ids=lambda text: repr(text[:30]),
 )
 def test_hostile_documents_are_refused_quickly(text: str) -> None:
-    start = time.process_time()
-    specs, found = run(text)
-    assert time.process_time() - start < 1
+    with processor_time() as clock:
+        specs, found = run(text)
+    assert clock.seconds < 1
     assert specs == ()
     assert all(len(item.message) < 300 for item in found)
 
