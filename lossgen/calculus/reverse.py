@@ -158,7 +158,9 @@ class _Sweep:
         if node.axis is not None:
             return [(node.args[0], self._along(node, adjoint, rounding))]
         arguments = [self._run.value(arg) for arg in node.args]
-        pull = _PULLS.get(node.op) or _by_jets(node, self._run)
+        pull = _PULLS.get(node.op)
+        if pull is None or (node.op == "mul" and len(node.args) > 2):
+            pull = _by_jets(node, self._run)
 
         def into(k: int) -> Array:
             def flow(weight: Element, *items: Element) -> Element:
@@ -221,6 +223,9 @@ _Pull = Callable[[Any, Sequence[Element], int, Rounding], Any]
 _PULLS: dict[str, _Pull] = {
     "add": lambda weight, items, k, rounding: weight,
     "neg": lambda weight, items, k, rounding: -weight,
+    "mul": lambda weight, items, k, rounding: _times(
+        weight, items[1 - k], "mul", rounding
+    ),
     "where": lambda weight, items, k, rounding: (
         weight if k == (1 if items[0] else 2) else None
     ),
@@ -239,12 +244,16 @@ def _by_jets(node: Apply, run: Evaluation) -> _Pull:
         series = function(*moved)
         if isinstance(series, Undefined):
             return series
-        slope = jets.coefficients(series, 1)[1]
-        if abs(slope) == 1:
-            return weight * slope
-        return rounding("mul", weight * rounding(node.op, slope))
+        return _times(weight, jets.coefficients(series, 1)[1], node.op, rounding)
 
     return pull
+
+
+def _times(weight: Any, slope: Any, op: str, rounding: Rounding) -> Any:
+    """A weight times the slope of an operation, each rounded."""
+    if abs(slope) == 1:
+        return weight * slope
+    return rounding("mul", weight * rounding(op, slope))
 
 
 # Operations along an axis -------------------------------------------------------------

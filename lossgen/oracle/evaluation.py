@@ -156,6 +156,22 @@ class Formula:
     def _swept(
         self, batch: Batch, digits: int, rounding: Rounding | None
     ) -> tuple[Array, Array]:
+        key = None if rounding is not None else _contents(batch)
+        if key is None:
+            return self._swept_anew(batch, digits, rounding)
+        known = self._known
+        if (digits, key) not in known:
+            known[digits, key] = self._swept_anew(batch, digits, None)
+        return known[digits, key]
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, _Contents], tuple[Array, Array]]:
+        """Exact results: whether samples can be used is asked before they are."""
+        return {}
+
+    def _swept_anew(
+        self, batch: Batch, digits: int, rounding: Rounding | None
+    ) -> tuple[Array, Array]:
         names = [variable.name for variable in self.loss.of_role(Role.Y_PRED)]
         with mp.workdps(digits):
             found, partials = value_and_gradient(
@@ -204,10 +220,13 @@ class Formula:
     def _weights(self, found: Array, rows: int) -> Array:
         """How much each element of the formula adds to the sum of what is returned."""
         padded = _padded(found)
-        kept = np.vectorize(lambda item: item is not None, otypes=[bool])(padded)
+        present = [item is not None for item in padded.flat]
+        kept = np.array(present).reshape(padded.shape)
         counts = kept.sum(axis=self._averaged(padded), keepdims=True)
-        copies = 1 if self._by_sample else rows
-        shares = mp.mpf(copies) / np.maximum(counts, 1).astype(object)
+        copies = mp.mpf(1 if self._by_sample else rows)
+        shares = np.empty(counts.shape, dtype=object)
+        for count in np.unique(counts):
+            shares[counts == count] = copies / max(int(count), 1)
         weights: Array = np.broadcast_to(shares, padded.shape).copy()
         weights[~kept] = None
         return np.asarray(weights.reshape(found.shape))
@@ -234,6 +253,20 @@ class Formula:
         if self.loss.mask is not None and self._extent == FULL:
             return ()
         return (-1,) if "spatial" in self._extent else tuple(range(1, padded.ndim))
+
+
+_Contents = tuple[tuple[str, tuple[int, ...], bytes], ...]
+
+
+def _contents(batch: Batch) -> _Contents | None:
+    """What makes two batches the same; None where numbers have more digits."""
+    arrays = {**batch.inputs, **batch.parameters}
+    if batch.mask is not None:
+        arrays["mask"] = batch.mask
+    found = [(name, np.asarray(array)) for name, array in arrays.items()]
+    if any(array.dtype == object for _, array in found):
+        return None
+    return tuple((name, array.shape, array.tobytes()) for name, array in found)
 
 
 def _padded(found: Array) -> Array:

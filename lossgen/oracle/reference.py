@@ -152,8 +152,15 @@ def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
     )
     if axes_of(loss):
         batch = batch.only(_moderate(batch))
-    usable = _usable(formula, _with_masked_labels(loss, batch))
-    kept = usable.only(np.arange(usable.rows) < _ROWS)
+    batch = _with_masked_labels(loss, batch)
+    rows = np.arange(batch.rows)
+    found: Array = np.zeros(batch.rows, dtype=bool)
+    for start in range(0, batch.rows, 2 * _ROWS):
+        part = (rows >= start) & (rows < start + 2 * _ROWS)
+        found[part] = _which_usable(formula, batch.only(part))
+        if found.sum() >= _ROWS:
+            break
+    kept = batch.only(found & (np.cumsum(found) <= _ROWS))
     return kept if kept.rows > 1 else None
 
 
@@ -169,10 +176,15 @@ def _moderate(batch: Batch) -> Array:
 
 def _usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Batch:
     """The samples that are allowed and can be compared."""
-    usable = batch.only(_allowed(formula.loss, batch))
-    return (
-        usable.only(_comparable(formula, usable, at_kinks)) if usable.rows else usable
-    )
+    return batch.only(_which_usable(formula, batch, at_kinks))
+
+
+def _which_usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Array:
+    """Which samples are."""
+    allowed = _allowed(formula.loss, batch)
+    if allowed.any():
+        allowed[allowed] = _comparable(formula, batch.only(allowed), at_kinks)
+    return allowed
 
 
 def _cases(
