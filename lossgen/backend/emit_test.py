@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from lossgen.backend.formatting import format_source
+from lossgen.backend.formatting import BETWEEN_ELEMENTS, format_source
 from lossgen.backend.property_tests import is_unbounded, property_tests
 from lossgen.backend.prose import title
 from lossgen.backend.shape import result_shape
@@ -63,6 +63,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
     bare = single and isinstance(table.probabilities[0].rows[0].value, float)
     cases = [_case(case, bare) for case in table.probabilities]
     logits_cases = [_case(case, bare, "LOGITS_") for case in table.logits]
+    curvatures = [source(item) for item in table.curvatures]
     ends = [_row(_input(t), _input(p)) for t, p in table.ends]
     kinks = [_kink(row) for row in table.kinks]
     context: dict[str, Any] = {
@@ -75,7 +76,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "ends": [_text(row) for row in ends],
         "kinks": [_text(row) for row in kinks],
         "descriptions": _DESCRIPTIONS,
-        "curvatures": source(table.curvatures),
+        "curvatures": curvatures,
         "parameter_slopes": _slopes(table),
         "logits": loss.spec.y_pred.logits,
         "label_gradient": _has_label_gradient(loss),
@@ -98,10 +99,20 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "at_kinks": table.probabilities[0].at_kinks,
         "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
     }
-    rows = [*ends, *kinks, *chain(*(case.rows for case in (*cases, *logits_cases)))]
-    context["repeated"] = any(REPEATED in _text(row) for row in rows)
-    final = [text for row in rows if (text := laid_out(row))]
+    tables = [ends, kinks, *(case.rows for case in (*cases, *logits_cases))]
+    context["repeated"] = any(REPEATED in _text(row) for row in chain(*tables))
+    final = [text for rows in tables for text in _entries(rows)]
+    if curvatures:
+        final.append(BETWEEN_ELEMENTS.join(curvatures))
     return format_source(render(TEMPLATE, context, options.templates), final)
+
+
+def _entries(rows: Sequence[Display]) -> list[str]:
+    """The rows of a table in final layout, as one text if all of them are known."""
+    texts = [text for row in rows if (text := laid_out(row))]
+    if not texts or len(texts) < len(rows):
+        return texts
+    return [BETWEEN_ELEMENTS.join(texts)]
 
 
 @dataclass(frozen=True)

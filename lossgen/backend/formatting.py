@@ -17,6 +17,9 @@ from black.mode import Mode, TargetVersion
 
 _MODE = Mode(target_versions={TargetVersion.PY310}, line_length=88, preview=False)
 
+BETWEEN_ELEMENTS = ",\n    "
+"""What stands between elements of a list at the left margin, one to a line."""
+
 _KEPT = 2**12  # of the texts that were formatted last
 _STANDS_IN = "laid_out_{}_"
 _TOP = re.compile(r"\n\n\n+(?=@|def |class )")
@@ -31,8 +34,8 @@ def format_source(source: str, laid_out: Sequence[str] = ()) -> str:
 
     Args:
         source: Any source.
-        laid_out: Texts that stand in it as elements of lists, one to a line, and are
-            as Black would lay them out there.
+        laid_out: Texts that stand in it as elements of lists, one to a line, or as
+            several of them, and are as Black would lay them out there.
 
     Raises:
         ValueError: If the source does not parse, or formatting altered it: a fault of

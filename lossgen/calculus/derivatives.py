@@ -6,6 +6,7 @@ The derivatives come lazily: who wants a value asks for the first item only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import count, cycle, islice, repeat
 from math import comb
 from typing import Any
@@ -36,6 +37,21 @@ def _refuse_large(x: Any, limit: int = _MAGNITUDE) -> None:
         raise TooLargeError
 
 
+def _remembered(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same function, for the same samples are evaluated again and again."""
+
+    @lru_cache(maxsize=2**14)
+    def known(number: Any, _precision: int) -> Any:
+        return function(mp.make_mpf(number))
+
+    return lambda x: known(x._mpf_, mp.prec)
+
+
+_mp_exp = _remembered(mp.exp)
+_mp_log = _remembered(mp.log)
+_mp_log1p = _remembered(mp.log1p)
+
+
 def _exp(x: Any) -> Derivatives:
     value = exponential(x)
     while True:
@@ -48,7 +64,7 @@ def exponential(x: Any) -> Any:
         if x > 0:
             raise TooLargeError
         return _ZERO
-    return mp.exp(x)
+    return _mp_exp(x)
 
 
 def _expm1(x: Any) -> Derivatives:
@@ -61,14 +77,14 @@ def _expm1(x: Any) -> Derivatives:
 def _log(x: Any) -> Derivatives:
     if x <= 0:
         raise OutOfDomainError
-    yield mp.log(x)
+    yield _mp_log(x)
     yield from _reciprocal(x)
 
 
 def _log1p(x: Any) -> Derivatives:
     if x <= -1:
         raise OutOfDomainError
-    yield mp.log1p(x)
+    yield _mp_log1p(x)
     yield from _reciprocal(1 + x)
 
 
@@ -194,13 +210,13 @@ def _shares_and_slopes(value: Any, other: Any) -> Derivatives:
 
 def _softplus(x: Any) -> Derivatives:
     decay = exponential(-abs(x))
-    yield max(x, _ZERO) + mp.log1p(decay)
+    yield max(x, _ZERO) + _mp_log1p(decay)
     yield from _shares_and_slopes(*_shares(x, decay))
 
 
 def _log_sigmoid(x: Any) -> Derivatives:
     decay = exponential(-abs(x))
-    yield min(x, _ZERO) - mp.log1p(decay)
+    yield min(x, _ZERO) - _mp_log1p(decay)
     value, other = _shares(x, decay)
     yield other
     yield from (-item for item in _logistic_slopes(value * other, other - value))
