@@ -11,9 +11,9 @@ counts as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from mpmath import mp, mpf
@@ -26,12 +26,13 @@ from lossgen.ir.accuracy import Accuracy, Measure, worst
 from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
 from lossgen.oracle.evaluation import Formula
-from lossgen.oracle.exact import Exact, Settled, conditioned, settled
+from lossgen.oracle.exact import Exact, Settled, combined, conditioned, settled
 from lossgen.oracle.points import batches
 from lossgen.oracle.reference import on_logits
 
 _DIGITS = 60
 _POINTS = 60
+_TOGETHER = 8  # samples, which cost less than as many one by one
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,11 @@ def measured(loss: Loss, *, logits: bool, bounds: bool = False) -> Measure:
     formula = Formula(loss, on_logits(loss) if logits else loss.expression)
 
     @cache  # most losses are good as they are: nothing is measured then
-    def parts() -> list[Settled]:
+    def parts() -> list[_Part]:
         drawn = batches(loss, _POINTS, "float32", logits=logits)
-        return [part for batch in drawn for part in settled(formula, batch)]
-
-    @cache
-    def references() -> list[Exact]:
-        return [conditioned(formula, part, FLOAT32.unit) for part in parts()]
+        return [
+            _Part(formula, part) for batch in drawn for part in settled(formula, batch)
+        ]
 
     bounded = bounds
 
@@ -103,16 +102,41 @@ def measured(loss: Loss, *, logits: bool, bounds: bool = False) -> Measure:
         nonlocal bounded
         rewritten = Formula(loss, form)
         if bounded:
-            bound = _bound(rewritten, formula, parts())
+            bound = _bound(rewritten, parts())
             if bound is not None:
                 return bound
             bounded = False
-        return worst(worst(_each(rewritten, item)) for item in references())
+        return worst(_worst(rewritten, part) for part in parts())
 
     return measure
 
 
-def _bound(form: Formula, formula: Formula, parts: list[Settled]) -> Accuracy | None:
+class _Part:
+    """A reference whose conditions are computed at the samples that need them."""
+
+    def __init__(self, formula: Formula, reference: Settled) -> None:
+        self._formula, self._reference = formula, reference
+        self.plain = reference.plain
+        self._known: dict[int, Exact] = {}
+
+    def conditioned(self, rows: Sequence[int]) -> Exact:
+        """Some samples with their conditions; all of them where they are tied."""
+        if self._formula.tied:
+            return self._all
+        new = sorted(set(rows) - self._known.keys())
+        if new:
+            wanted = np.isin(np.arange(self.plain.batch.rows), new)
+            part = self._reference.only(wanted)
+            found = conditioned(self._formula, part, FLOAT32.unit).rows()
+            self._known.update(zip(new, found, strict=True))
+        return combined([self._known[row] for row in rows])
+
+    @cached_property
+    def _all(self) -> Exact:
+        return conditioned(self._formula, self._reference, FLOAT32.unit)
+
+
+def _bound(form: Formula, parts: list[_Part]) -> Accuracy | None:
     """A bound of the errors of a good form; None for one that is not good.
 
     What is good in plain ulps is good in condition-aware ones: conditions are needed at
@@ -122,26 +146,39 @@ def _bound(form: Formula, formula: Formula, parts: list[Settled]) -> Accuracy | 
     for part in parts:
         plain = _each(form, part.plain)
         found += (item for item in plain if item.good)
-        for rest in _poor(form, part, plain):
-            closer = _each(form, conditioned(formula, rest, FLOAT32.unit))
+        poor = [row for row in _worst_first(plain) if not plain[row].good]
+        for rows in (poor[:1], poor[1:]):
+            closer = _each(form, part.conditioned(rows)) if rows else []
             if not worst(closer).good:
                 return None
             found += closer
     return worst(found)
 
 
-def _poor(form: Formula, part: Settled, plain: list[Accuracy]) -> Iterator[Settled]:
-    """The samples at which a form is not good: the worst, and the others."""
-    poor = np.array([not item.good for item in plain])
-    if form.tied:
-        if poor.any():
-            yield part
-        return
-    bits = [(item.wrong, item.bits) for item in plain]
-    first = np.arange(len(plain)) == max(range(len(plain)), key=bits.__getitem__)
-    for rows in (poor & first, poor & ~first):
-        if rows.any():
-            yield part.only(rows)
+def _worst(form: Formula, part: _Part) -> Accuracy:
+    """The largest errors.
+
+    A condition makes an error no larger: the samples whose plain errors are below what
+    others have with theirs need none.
+    """
+    plain = _each(form, part.plain)
+    largest = Accuracy(0.0, 0.0, 0)
+    left = _worst_first(plain)
+    while left:
+        rows, left = left[:_TOGETHER], left[_TOGETHER:]
+        largest = worst((largest, *_each(form, part.conditioned(rows))))
+        left = [row for row in left if _may_exceed(plain[row], largest)]
+    return largest
+
+
+def _worst_first(plain: Sequence[Accuracy]) -> list[int]:
+    rows = range(len(plain))
+    return sorted(rows, key=lambda row: (plain[row].wrong, plain[row].bits))[::-1]
+
+
+def _may_exceed(plain: Accuracy, largest: Accuracy) -> bool:
+    exceeds = plain.value > largest.value or plain.gradient > largest.gradient
+    return plain.wrong > 0 or exceeds
 
 
 def _each(form: Formula, reference: Exact) -> list[Accuracy]:

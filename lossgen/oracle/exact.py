@@ -5,7 +5,7 @@ mpmath evaluates the tree as it was written; nothing of the rewriting has a part
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from lossgen.ir.expr import Apply, Role, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Variable
 from lossgen.oracle.evaluation import Formula, cells
-from lossgen.oracle.samples import Batch
+from lossgen.oracle.samples import Batch, together
 
 _DIGITS = 100
 _MAX_DIGITS = 2000
@@ -93,11 +93,29 @@ def exact(formula: Formula, batch: Batch, unit: float) -> Exact | None:
         None if no sample has a value and a gradient.
     """
     parts = [conditioned(formula, part, unit) for part in settled(formula, batch)]
-    return _joined(parts) if parts else None
+    return combined(parts) if parts else None
 
 
 def settled(formula: Formula, batch: Batch) -> list[Settled]:
-    """The same in parts, without the conditions, which cost several times as much."""
+    """The same in parts, without the conditions, which cost several times as much.
+
+    Each part has digits of its own.
+    """
+    by_digits: dict[int, list[Settled]] = {}
+    for part in _defined(formula, batch):
+        by_digits.setdefault(part.digits, []).append(part)
+    return [
+        Settled(
+            combined([part.plain for part in parts]),
+            np.concatenate([part.right for part in parts]),
+            digits,
+        )
+        for digits, parts in by_digits.items()
+    ]
+
+
+def _defined(formula: Formula, batch: Batch) -> list[Settled]:
+    """The reference for the samples that have one, in pieces."""
     try:
         return _settled(formula, batch, _DIGITS)
     except Undefined:
@@ -105,18 +123,15 @@ def settled(formula: Formula, batch: Batch) -> list[Settled]:
             return []
     rows = np.arange(batch.rows)
     halves = (batch.only(rows % 2 == rest) for rest in (0, 1))
-    return [part for half in halves for part in settled(formula, half)]
+    return [part for half in halves for part in _defined(formula, half)]
 
 
-def _joined(parts: list[Exact]) -> Exact:
-    inputs = {
-        name: np.concatenate([part.batch.inputs[name] for part in parts])
-        for name in parts[0].batch.inputs
-    }
+def combined(parts: Sequence[Exact]) -> Exact:
+    """The samples of several references in one."""
     arrays = (
         np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS
     )
-    return Exact(replace(parts[0].batch, inputs=inputs), *arrays)
+    return Exact(together([part.batch for part in parts]), *arrays)
 
 
 def _settled(formula: Formula, batch: Batch, digits: int) -> list[Settled]:

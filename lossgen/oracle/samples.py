@@ -63,6 +63,24 @@ class Batch:
         return Batch(inputs, parameters, mask)
 
 
+def together(parts: Sequence[Batch]) -> Batch:
+    """Batches of one loss as one; what `Batch.only` takes apart."""
+    first = parts[0]
+    rank = next(iter(first.inputs.values())).ndim
+    inputs = {
+        name: np.concatenate([part.inputs[name] for part in parts])
+        for name in first.inputs
+    }
+    parameters = {
+        name: np.concatenate([part.parameters[name] for part in parts])
+        if value.shape[:1] == (first.rows,) and value.ndim == rank
+        else value
+        for name, value in first.parameters.items()
+    }
+    masks = [part.mask for part in parts if part.mask is not None]
+    return Batch(inputs, parameters, np.concatenate(masks) if masks else None)
+
+
 def axes_of(loss: Loss) -> frozenset[Axis]:
     """The axes that the loss works along."""
     nodes = walk(loss.expression)
