@@ -60,13 +60,20 @@ def each(function: Callable[..., Any], *rows: Iterable[Any]) -> list[Any]:
 
     It is called once for elements that are the same objects: long rows often repeat.
     """
-    known: dict[tuple[int, ...], Any] = {}
+    known: dict[Any, Any] = {}
     found = []
+    if len(rows) == 1:  # the usual case
+        for item in rows[0]:
+            key = id(item)
+            if key not in known:
+                known[key] = function(item)
+            found.append(known[key])
+        return found
     for items in zip(*rows, strict=True):
-        key = tuple(map(id, items))
-        if key not in known:
-            known[key] = function(*items)
-        found.append(known[key])
+        keys = tuple(map(id, items))
+        if keys not in known:
+            known[keys] = function(*items)
+        found.append(known[keys])
     return found
 
 
@@ -76,7 +83,7 @@ def mapped(function: Callable[..., Element], *arrays: Array) -> Array:
     columns: list[Iterable[Any]] = []
     for array in arrays:
         if array.shape == largest.shape:
-            columns.append(list(array.flat))
+            columns.append(array.ravel().tolist())
         elif not array.ndim:
             columns.append(repeat(array.item(), largest.size))
         else:
