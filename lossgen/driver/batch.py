@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,8 @@ Compile = Callable[[SourceFile], "tuple[Compilation, ...]"]
 
 # A process costs about as much to start, imports included, as two files to compile.
 _FILES_PER_PROCESS = 4
+
+_OBJECTS = 50_000  # made between two searches for garbage
 
 
 class CompilerError(Exception):
@@ -59,7 +62,7 @@ def compile_files(
     # For start-up time: most builds have little to compile.
     from concurrent.futures import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(processes, initializer=_leave_interrupts_to_parent)
+    pool = ProcessPoolExecutor(processes, initializer=_prepare)
     try:
         yield from pool.map(step, files)
     finally:
@@ -83,5 +86,10 @@ def _compile_file(compile_one: Compile, file: SpecFile) -> tuple[Outcome, ...]:
     return tuple(summarize(file.shown, compilation) for compilation in compilations)
 
 
-def _leave_interrupts_to_parent() -> None:
+def _prepare() -> None:
+    """Set up a process: interrupts are the parent's, and garbage is looked for less.
+
+    The compiler makes many objects and few cycles: the search took 5 % of the time.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(_OBJECTS)

@@ -49,4 +49,4 @@ class Roundoff:
         return self._moved(result, size)
 
     def _moved(self, number: Element, size: float) -> Element:
-        return number * (1 + mpf(size * (2 * self._random.random() - 1)))
+        return number * mpf(1 + size * (2 * self._random.random() - 1))
