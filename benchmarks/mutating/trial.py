@@ -204,7 +204,7 @@ class Bench:
                 *("-p", "no:unraisableexception"),  # collects garbage, all there is
                 *("-c", os.devnull, f"--rootdir={self.folder}"),
                 f"--confcutdir={self.folder}",  # or it lists the folders above
-                *(() if self.with_processes else ("-m", "not process")),
+                *(() if self.with_processes else ("-k", "not in_its_own_process")),
             ],
             plugins=[recorder],
         )

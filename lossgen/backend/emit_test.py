@@ -34,6 +34,7 @@ from lossgen.ir.reference import (
     OTHER_PARAMETERS,
     TRAINING,
     WHOLE_DOMAIN,
+    EndRow,
     KinkRow,
     Nested,
     ReferenceCase,
@@ -59,12 +60,13 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
     """The source of the test file, formatted, without the header."""
     loss = program.checked.loss
     shape = result_shape(loss, program.body.extent)
+    independent = not shape.batched and not _varies_by_element(loss)
     single = _is_single(table)
     bare = single and isinstance(table.probabilities[0].rows[0].value, float)
     cases = [_case(case, bare) for case in table.probabilities]
     logits_cases = [_case(case, bare, "LOGITS_") for case in table.logits]
     curvatures = [source(item) for item in table.curvatures]
-    ends = [_row(_input(t), _input(p)) for t, p in table.ends]
+    ends = [_end(row, bare) for row in table.ends]
     kinks = [_kink(row) for row in table.kinks]
     context: dict[str, Any] = {
         "name": loss.name,
@@ -87,6 +89,11 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "outside": [pair for item in loss.parameters for pair in _outside(item)],
         "unused_target": loss.spec.y_true.unused,
         "batched": shape.batched,
+        "independent": independent,
+        "averages_kept": shape.masked,
+        "masked": shape.kind == "elements",
+        "more_axes": independent and not shape.repeated and _broadcasts(loss),
+        "whole_sample": shape.kind == "batch",
         "whole_labels": _label_types(loss),
         "single": single,
         "bare": bare,
@@ -174,6 +181,17 @@ def _kink(row: KinkRow) -> Display:
     return _row(_mapping(row), *inputs, str(row.element), *slopes)
 
 
+def _end(row: EndRow, bare: bool) -> Display:
+    return _row(
+        _input(_without_axis(row.y_true, bare)),
+        _input(_without_axis(row.y_pred, bare)),
+        display(row.total),
+        display(row.total_tolerance),
+        display(_without_axis(row.gradient, bare)),
+        display(_without_axis(row.gradient_tolerance, bare)),
+    )
+
+
 def _row(*items: Display | str) -> Display:
     return Display("()", items)
 
@@ -259,6 +277,16 @@ def _is_elementwise(loss: Loss, table: ReferenceTable) -> bool:
         and (item.role is not Role.PARAMETER or item.shape == "scalar")
         for item in loss.variables
     )
+
+
+def _varies_by_element(loss: Loss) -> bool:
+    """Whether a parameter has one value for each element of a batch."""
+    return any(item.shape == "elements" for item in loss.parameters)
+
+
+def _broadcasts(loss: Loss) -> bool:
+    """Whether parameters fit samples of any rank."""
+    return all(item.shape in ("scalar", "last") for item in loss.parameters)
 
 
 def _label_types(loss: Loss) -> list[str]:

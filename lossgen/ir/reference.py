@@ -74,11 +74,27 @@ class KinkRow:
 
 
 @dataclass(frozen=True)
+class EndRow:
+    """A sample at an end of the domain or beyond it.
+
+    ``total`` is the sum of its values, ``gradient`` its derivatives; beyond an open end
+    the loss goes on linearly. Where they are not known the tolerances are infinite.
+    """
+
+    y_true: Nested
+    y_pred: Nested
+    total: float
+    total_tolerance: float
+    gradient: Nested
+    gradient_tolerance: Nested
+
+
+@dataclass(frozen=True)
 class ReferenceTable:
     """All that a generated test knows of the loss.
 
     ``logits`` is empty unless the loss takes logits. ``ends`` are samples at and beyond
-    the ends of the domain, where value and gradient have to be finite. ``kinks`` are
+    the ends of the domain, ``kinks`` are
     samples at kinks. ``curvatures`` are, for the first case, the second derivatives of
     each sample's values along the direction 1, -2, 3, … of its predictions, or that of
     all together where samples are tied; none where they are not known.
@@ -88,7 +104,7 @@ class ReferenceTable:
 
     probabilities: tuple[ReferenceCase, ...]
     logits: tuple[ReferenceCase, ...]
-    ends: tuple[tuple[Nested, Nested], ...]
+    ends: tuple[EndRow, ...]
     kinks: tuple[KinkRow, ...] = ()
     curvatures: tuple[float, ...] = ()
     parameter_slopes: Mapping[str, tuple[Nested, Nested]] = field(default_factory=dict)

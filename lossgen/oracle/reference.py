@@ -105,7 +105,7 @@ def reference(
     return ReferenceTable(
         cases,
         logits,
-        end_samples(loss),
+        end_samples(loss, computed, batches[cases[0].name].parameters),
         tuple(point.row for point in on_kinks),
         _curvatures(formula, batches[cases[0].name]),
         _parameter_slopes(formula, batches[cases[-1].name]),

@@ -73,13 +73,23 @@ def deviations(formula: Formula, computed: Formula, batch: Batch) -> Deviations:
     """
     exact = [floats(found) for found in formula.evaluated(batch, _DIGITS)]
     by_inputs = _sensitivity(formula, batch, exact)
-    for moved, new, old in zip(
-        by_inputs, _with_single_parameters(formula, batch), exact, strict=True
+    for moved, by_parameters in zip(
+        by_inputs, _by_parameters(formula, batch, exact), strict=True
     ):
-        moved += np.abs(floats(new) - old)
-    written_out = replace(computed, expression=rebuild(computed.expression, _steps))
-    by_operations = _roundoff(written_out, batch, exact)
-    return Deviations(exact, by_inputs, by_operations)
+        moved += by_parameters
+    return Deviations(exact, by_inputs, _roundoff(computed, batch, exact))
+
+
+def of_operations(
+    formula: Formula, computed: Formula, batch: Batch, exact: Sequence[Array]
+) -> list[Array]:
+    """The same for inputs that are not rounded: of parameters and operations alone."""
+    pairs = zip(
+        _by_parameters(formula, batch, exact),
+        _roundoff(computed, batch, exact),
+        strict=True,
+    )
+    return [moved + noise for moved, noise in pairs]
 
 
 def tolerance(value: Any, deviation: Any, margin: Any = 0.0) -> Nested:
@@ -114,12 +124,16 @@ def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Arr
     return moved
 
 
-def _with_single_parameters(formula: Formula, batch: Batch) -> tuple[Array, Array]:
-    """Value and gradient with parameters rounded to float32, which is no error."""
+def _by_parameters(
+    formula: Formula, batch: Batch, exact: Sequence[Array]
+) -> list[Array]:
+    """How far they move when parameters are rounded to float32, which is no error."""
     rounded = {
         name: np.float64(np.float32(value)) for name, value in batch.parameters.items()
     }
-    return formula.evaluated(Batch(batch.inputs, rounded, batch.mask), _DIGITS)
+    found = formula.evaluated(Batch(batch.inputs, rounded, batch.mask), _DIGITS)
+    pairs = zip(found, exact, strict=True)
+    return [np.abs(floats(new) - old) for new, old in pairs]
 
 
 def _groups(indices: list[tuple[Any, ...]], last: int) -> list[list[tuple[Any, ...]]]:
@@ -150,8 +164,9 @@ def _shifted(
     return formula.evaluated(batch, _DIGITS)
 
 
-def _roundoff(computed: Formula, batch: Batch, exact: list[Array]) -> list[Array]:
+def _roundoff(computed: Formula, batch: Batch, exact: Sequence[Array]) -> list[Array]:
     """How far off the computed form is when every operation rounds."""
+    computed = replace(computed, expression=rebuild(computed.expression, _steps))
     off = [np.zeros(found.shape) for found in exact]
     for seed in range(_RUNS):
         try:

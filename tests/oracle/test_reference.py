@@ -1,5 +1,6 @@
 """Reference values against closed forms worked out here."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -265,10 +266,35 @@ def test_derivatives_by_parameters():
     assert size == pytest.approx(float(sum(squares)), rel=1e-15)
 
 
-def test_ends():
+def test_beyond_open_ends_the_loss_goes_on_linearly():
     found = table("loss: y_true*log(y_pred)\ny_pred: positive\n").ends
-    assert [pred for _, pred in found][0::2] == [(0.0,), (-0.25,)]
+    assert [row.y_pred for row in found][0::2] == [(0.0,), (-0.25,)]
+    guard = float(np.float32(1e-18))
+    for row in (found[0], found[2]):
+        (y_true,), (y_pred,) = row.y_true, row.y_pred
+        line = y_true * (math.log(guard) + (y_pred - guard) / guard)
+        assert row.total == pytest.approx(line, rel=1e-12)
+        assert row.gradient == (pytest.approx(y_true / guard, rel=1e-12),)
+        assert 0 < row.total_tolerance < 1e-4 * abs(line)
     assert table("loss: y_true*y_pred\n").ends == ()
+
+
+def test_ends_where_parameters_have_no_default():
+    found = table(
+        "loss: weight*log(y_pred) + 0*y_true\ny_pred: positive\nparams: {weight: }\n"
+    )
+    weight = found.probabilities[0].parameters["weight"]
+    (slope,) = found.ends[1].gradient
+    assert slope == pytest.approx(weight / found.ends[1].y_pred[0], rel=1e-12)
+
+
+def test_of_probabilities_of_classes_one_is_at_an_end():
+    text = "loss: -sum(y_true*log(y_pred), axis=last)\n"
+    (row,) = table(f"{text}y_true: one_hot\ny_pred: simplex\n").ends
+    assert (row.y_true, row.y_pred[0]) == ((1.0, 0.0, 0.0), 0.0)
+    guard = float(np.float32(1e-18))
+    assert row.gradient[0] == pytest.approx(-1 / guard, rel=1e-12)
+    assert row.gradient_tolerance[1:] == (math.inf, math.inf)
 
 
 def test_same_loss_same_table():
