@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from subjects import BUILT_IN, Subject, computed, naive, tensors
 
+from lossgen.calculus.evaluate import evaluate
 from lossgen.compiler import Compilation, compile_source
 from lossgen.diagnostics.source import SourceFile
 from lossgen.ir.accuracy import GRADIENT_BAR, VALUE_BAR
@@ -35,10 +36,11 @@ from lossgen.ir.expr import Role
 from lossgen.ir.loss import Loss
 from lossgen.ir.options import Options
 from lossgen.oracle.accuracy import FLOAT16, FLOAT32, FLOAT64, errors_of
-from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.evaluation import Formula, environment
 from lossgen.oracle.exact import Exact, exact
 from lossgen.oracle.points import batches
 from lossgen.oracle.reference import on_logits
+from lossgen.oracle.samples import Batch
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -88,6 +90,12 @@ def main() -> None:
 
 
 EXCEPTIONS: dict[str, str] = {
+    "binary_focal from logits": (
+        "between 2 and 3 times the smallest normal number the gradient is the sum of "
+        "two parts that are below it, and each is flushed to 0 for itself. A gradient "
+        "in closed form adds them before they are so small, at the price of a custom "
+        "gradient for logits of 28.6 to 28.8 alone."
+    ),
     "concordance": (
         "2*covariance is close to the denominator where predictions are close to their "
         "targets, and rounding of the covariance is all that is left. Tried: the "
@@ -142,6 +150,15 @@ def _line(row: Row) -> str:
     )
 
 
+def _labelled(loss: Loss, batch: Batch) -> Batch:
+    """The samples whose labels are not masked: random ones seldom are."""
+    if loss.mask is None:
+        return batch
+    kept = evaluate(loss.mask, environment(batch))
+    rows = np.broadcast_to(kept, (batch.rows, *kept.shape[1:])).reshape(batch.rows, -1)
+    return batch.only(np.asarray(rows.all(axis=1), dtype=bool))
+
+
 def _compiled(paths: list[Path]) -> Iterator[Compilation]:
     options = Options("lossgen", None, ".", (str(ROOT / "templates"),))
     for path in paths:
@@ -173,7 +190,9 @@ def _measured(
             parts = batches(loss, options.points, dtype, logits=logits, sizes=sizes)
             unit = (FLOAT64 if dtype == "float64" else FLOAT32).unit
             references = [
-                found for part in parts if (found := exact(formula, part, unit))
+                found
+                for part in parts
+                if (found := exact(formula, _labelled(loss, part), unit))
             ]
             if not references:
                 print(f"{name}: no point has a reference")

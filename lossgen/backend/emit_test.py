@@ -24,7 +24,7 @@ from lossgen.backend.tables import (
 )
 from lossgen.backend.templating import render
 from lossgen.ir.domain import DomainKind
-from lossgen.ir.expr import Role
+from lossgen.ir.expr import Apply, Axis, Role, walk
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram
@@ -44,7 +44,7 @@ from lossgen.ir.reference import (
 TEMPLATE = "test_loss.py.jinja"
 
 _NEAR = 1e-6
-_OUTSIDE = (-1.0, 2.0, 0.5, 0.0, -1e6, 1e6)
+_OUTSIDE = (-1.1, 2.1, 0.55, 0.0, -1e6, 1e6)  # most of them no float32 numbers
 
 
 _DESCRIPTIONS = {
@@ -94,6 +94,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "masked": shape.kind == "elements",
         "more_axes": independent and not shape.repeated and _broadcasts(loss),
         "whole_sample": shape.kind == "batch",
+        "any_width": not single and _has_any_width(loss),
         "whole_labels": _label_types(loss),
         "single": single,
         "bare": bare,
@@ -287,6 +288,20 @@ def _varies_by_element(loss: Loss) -> bool:
 def _broadcasts(loss: Loss) -> bool:
     """Whether parameters fit samples of any rank."""
     return all(item.shape in ("scalar", "last") for item in loss.parameters)
+
+
+def _has_any_width(loss: Loss) -> bool:
+    """Whether samples of rank 1 may have any number of features, one included."""
+    nodes = walk(loss.expression)
+    spatial = any(isinstance(n, Apply) and n.axis is Axis.SPATIAL for n in nodes)
+    return (
+        not spatial
+        and not loss.spec.y_true.unused
+        and len(loss.of_role(Role.Y_PRED)) == len(loss.of_role(Role.Y_TRUE)) == 1
+        and all(item.size is None for item in loss.variables)
+        and all(item.shape == "scalar" for item in loss.parameters)
+        and not any(item.domain.along_last_axis for item in loss.variables)
+    )
 
 
 def _label_types(loss: Loss) -> list[str]:
