@@ -296,11 +296,10 @@ def _has_any_width(loss: Loss) -> bool:
     spatial = any(isinstance(n, Apply) and n.axis is Axis.SPATIAL for n in nodes)
     return (
         not spatial
-        and not loss.spec.y_true.unused
+        and not (loss.spec.y_true.unused or loss.spec.y_true.sparse)
         and len(loss.of_role(Role.Y_PRED)) == len(loss.of_role(Role.Y_TRUE)) == 1
         and all(item.size is None for item in loss.variables)
         and all(item.shape == "scalar" for item in loss.parameters)
-        and not any(item.domain.along_last_axis for item in loss.variables)
     )
 
 
