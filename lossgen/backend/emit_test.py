@@ -98,7 +98,11 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "whole_labels": _label_types(loss),
         "single": single,
         "bare": bare,
-        "elementwise": bare and not shape.batched and _is_elementwise(loss, table),
+        "elementwise": (
+            shape.averaged and not shape.batched and _is_elementwise(loss, table)
+        ),
+        "channels": len(loss.of_role(Role.Y_PRED)) > 1,
+        "single_label": not single and _has_single_label(loss, table),
         "variables": _take_variables(table),
         "sparse": loss.spec.y_true.sparse,
         "ignore": loss.spec.y_true.ignore,
@@ -272,11 +276,33 @@ def _inside(variable: Variable) -> Iterator[str]:
 
 
 def _is_elementwise(loss: Loss, table: ReferenceTable) -> bool:
-    """Whether samples may have several features, over which values are averaged."""
-    return len(table.probabilities[0].rows) > 2 and all(
-        item.size is None
-        and (item.role is not Role.PARAMETER or item.shape == "scalar")
-        for item in loss.variables
+    """Whether samples of one feature are tabled, and may have several."""
+    row, *others = table.probabilities[0].rows
+    lengths = [
+        (item, len(loss.of_role(role)) or 1)
+        for item, role in ((row.y_true, Role.Y_TRUE), (row.y_pred, Role.Y_PRED))
+    ]
+    return (
+        len(others) > 1
+        and isinstance(row.value, float)
+        and all(_is_row(item, length) for item, length in lengths)
+        and all(item.size is None for item in loss.variables)
+        and all(item.shape == "scalar" for item in loss.parameters)
+    )
+
+
+def _has_single_label(loss: Loss, table: ReferenceTable) -> bool:
+    """Whether the last axis of labels has length 1."""
+    row = table.probabilities[0].rows[0]
+    return not loss.spec.y_true.sparse and _is_row(row.y_true, 1)
+
+
+def _is_row(value: Nested, length: int) -> bool:
+    """Whether it is one row of so many numbers."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == length
+        and all(isinstance(item, float) for item in value)
     )
 
 
@@ -324,10 +350,7 @@ def _label_types(loss: Loss) -> list[str]:
 def _is_single(table: ReferenceTable) -> bool:
     """Whether a sample is one label and one prediction on an axis of length 1."""
     row = table.probabilities[0].rows[0]
-    return all(
-        isinstance(item, tuple) and len(item) == 1 and isinstance(item[0], float)
-        for item in (row.y_true, row.y_pred)
-    )
+    return _is_row(row.y_true, 1) and _is_row(row.y_pred, 1)
 
 
 def _take_variables(table: ReferenceTable) -> bool:
