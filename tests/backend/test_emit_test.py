@@ -91,7 +91,7 @@ BASE = {
     "test_reductions_and_weights",
     "test_no_reduction",
     "test_more_axes",
-    "test_weights_and_masks_of_too_many_axes_are_refused",
+    "test_weights_and_masks_that_do_not_fit_are_refused",
     "test_in_its_own_process",
     "test_a_trailing_axis_of_one_may_be_left_out",
     "test_copies_are_equal",
