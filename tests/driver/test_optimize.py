@@ -128,6 +128,21 @@ def test_the_command(tmp_path):
     assert loss["better"] is None
 
 
+def test_the_command_prints_a_better_form_and_the_rule_that_is_missing(tmp_path):
+    sigmoid = "1/(1 + exp(-y_pred))"
+    same = "exp(y_pred)/(1 + exp(y_pred))"  # which overflows
+    (tmp_path / "surplus.yaml").write_text(
+        f"name: surplus\nloss: log(1 + exp(y_pred)) - y_true*y_pred + {sigmoid} - {same}\n"
+        "y_true: unit\n"
+    )
+    done = run_lossgen("optimize", "surplus.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    better, missing = done.stdout.split("better: ")[1].split("what is missing in ")
+    assert "softplus(y_pred) - y_true*y_pred\n" in better
+    assert "fresh points" in better
+    assert missing.startswith("transform/rules.py:\n    Rule(\n")
+
+
 def test_a_spec_with_an_error_is_a_problem(tmp_path):
     (tmp_path / "bad.yaml").write_text("name: bad\nloss: log(y_pred) - y_true\n")
     done = run_lossgen("optimize", "bad.yaml", cwd=tmp_path)
