@@ -131,10 +131,9 @@ def test_the_command(tmp_path):
 def test_the_command_prints_a_better_form_and_the_rule_that_is_missing(tmp_path):
     sigmoid = "1/(1 + exp(-y_pred))"
     same = "exp(y_pred)/(1 + exp(y_pred))"  # which overflows
-    (tmp_path / "surplus.yaml").write_text(
-        f"name: surplus\nloss: log(1 + exp(y_pred)) - y_true*y_pred + {sigmoid} - {same}\n"
-        "y_true: unit\n"
-    )
+    formula = f"log(1 + exp(y_pred)) - y_true*y_pred + {sigmoid} - {same}"
+    text = f"name: surplus\nloss: {formula}\ny_true: unit\n"
+    (tmp_path / "surplus.yaml").write_text(text)
     done = run_lossgen("optimize", "surplus.yaml", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     better, missing = done.stdout.split("better: ")[1].split("what is missing in ")
