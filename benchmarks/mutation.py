@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all results to this file")
     parser.add_argument("--rewrites", action="store_true", help="try correct rewrites")
     parser.add_argument(
-        "--processes", action="store_true", help="run tests marked `process`, too"
+        "--processes", action="store_true", help="run `test_in_its_own_process`, too"
     )
     parser.add_argument(
         "--audit", action="store_true", help="no mutant killed may pass for equivalent"
