@@ -160,8 +160,8 @@ class Recorder:
 class Bench:
     """A folder with a module and its generated test, in which trials are run.
 
-    ``test_in_its_own_process`` imports TensorFlow in another process, which takes longer
-    than all other tests together; it is run on demand.
+    ``test_in_its_own_process`` imports TensorFlow in another process, which takes as
+    long as all other tests together; it is run on demand.
     """
 
     folder: Path
