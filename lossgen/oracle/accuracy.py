@@ -17,65 +17,21 @@ from functools import cache, cached_property
 
 import numpy as np
 from mpmath import mp, mpf
-from mpmath.libmp import mpf_pos, round_nearest
 
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
-from lossgen.calculus.jets import Element, Jet
 from lossgen.ir.accuracy import Accuracy, Measure, worst
 from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
 from lossgen.oracle.evaluation import Formula
 from lossgen.oracle.exact import Exact, Settled, combined, conditioned, settled
+from lossgen.oracle.formats import FLOAT32, Format
 from lossgen.oracle.points import batches
 from lossgen.oracle.reference import on_logits
 
 _DIGITS = 60
 _POINTS = 60
 _TOGETHER = 8  # samples, which cost less than as many one by one
-
-
-@dataclass(frozen=True)
-class Format:
-    """A binary floating-point format, with subnormal numbers flushed."""
-
-    name: str
-    bits: int
-    lowest: int
-    highest: int
-
-    @property
-    def unit(self) -> float:
-        """One unit in the last place of a number just above 1."""
-        return 2.0 ** (1 - self.bits)
-
-    @property
-    def tiny(self) -> float:
-        """The smallest normal number."""
-        return 2.0**self.lowest
-
-    @property
-    def huge(self) -> mpf:
-        """Where overflow begins."""
-        return mpf(2) ** self.highest
-
-    def __call__(self, op: str, result: Element) -> Element:
-        """The result of an operation, and its derivatives, rounded."""
-        if isinstance(result, Jet):
-            return Jet([self(op, item) for item in result.coefficients])
-        if not result or not mp.isfinite(result):
-            return result
-        # As `+result` at this precision, without the cost of changing it.
-        rounded = mp.make_mpf(mpf_pos(result._mpf_, self.bits, round_nearest))
-        magnitude = mp.mag(rounded)
-        if magnitude > self.highest:
-            return mp.inf * mp.sign(rounded)
-        return rounded if magnitude > self.lowest else mpf(0)
-
-
-FLOAT16 = Format("float16", 11, -14, 16)
-FLOAT32 = Format("float32", 24, -126, 128)
-FLOAT64 = Format("float64", 53, -1022, 1024)
 
 
 def measured(loss: Loss, *, logits: bool, bounds: bool = False) -> Measure:

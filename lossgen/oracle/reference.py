@@ -33,6 +33,7 @@ from lossgen.ir.reference import (
 from lossgen.oracle import points
 from lossgen.oracle.ends import end_samples
 from lossgen.oracle.evaluation import Formula, environment, floats
+from lossgen.oracle.formats import FLOAT32
 from lossgen.oracle.kinks import beside_kinks, points_on_kinks
 from lossgen.oracle.samples import Batch, axes_of, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
@@ -230,8 +231,8 @@ def _case(
 ) -> ReferenceCase:
     """Evaluate a batch.
 
-    At a kink the gradient is to lie between the slopes of the two sides. Samples from
-    all over the domain are left out where no stable form was found.
+    At a kink the gradient is to lie between the slopes of the two sides. From all over
+    the domain, what has no digits that can be compared has to be finite.
     """
     loss = formula.loss
     values, right, left = _settled(formula, batch)
@@ -240,7 +241,12 @@ def _case(
     slopes = np.where(apart > 0, (left + right) / 2, right)
     off = deviations(formula, computed, batch)
     off_values, off_slopes = off.total
-    accurate = off.accurate(batch.rows) | (name != WHOLE_DOMAIN)
+    used: Array = np.ones(batch.rows, dtype=bool)
+    if name == WHOLE_DOMAIN:
+        accurate = off.accurate(batch.rows)
+        used = accurate | _stay_finite(computed, batch)
+        for item in (off_values, off_slopes):
+            item[~accurate] = np.inf
     # What rounding makes of the side of a kink is within the margin.
     off_slopes = np.where(apart > 0, EPSILON * apart, off_slopes)
     rows = tuple(
@@ -253,11 +259,24 @@ def _case(
             gradient_tolerance=tolerance(slopes[row], off_slopes[row], apart[row] / 2),
         )
         for row in range(batch.rows)
-        if accurate[row]
+        if used[row]
     )
-    left_over = batch.only(accurate).parameters
+    left_over = batch.only(used).parameters
     parameters = {item.name: nested(left_over[item.name]) for item in loss.parameters}
     return ReferenceCase(parameters, rows, bool((apart > 0).any()), name)
+
+
+def _stay_finite(computed: Formula, batch: Batch) -> Array:
+    """The samples at which nothing overflows in float32."""
+    found: Array = np.zeros(batch.rows, dtype=bool)
+    for row in range(batch.rows):
+        part = batch.only(np.arange(batch.rows) == row)
+        try:
+            results = computed.evaluated(part, _DIGITS, rounding=FLOAT32)
+        except Undefined:
+            continue
+        found[row] = all(np.isfinite(floats(result)).all() for result in results)
+    return found
 
 
 # Samples --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ cost, since no code can do better than its own operations.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -105,6 +106,8 @@ def tolerance(value: Any, deviation: Any, margin: Any = 0.0) -> Nested:
         return 0.0
     size = abs(float(value))
     allowed = _ULPS * (max(size, _TINY) * EPSILON + float(deviation))
+    if allowed == math.inf:
+        return allowed
     if 0 < size < _TINY:
         allowed = max(allowed, _TINY)
     return float(f"{allowed + float(margin):.1e}")

@@ -18,8 +18,8 @@ from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import ONE, Apply, Axis, Number, Role, Symbol, div
 from lossgen.ir.functions import CONDITIONS, FUNCTIONS, LOWERED, Kind
-from lossgen.oracle.accuracy import FLOAT32
 from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.formats import FLOAT32
 from lossgen.oracle.points import batches
 from lossgen.transform.lower import lower
 
