@@ -50,17 +50,22 @@ class Condition(Enum):
     V_NONNEGATIVE = "v is not negative"
     V_LABEL = "v is not negative, and no prediction"
     V_COUNT = "v is a label that counts"
+    FAR_APART = "u and v are positive, one has no bound, and the other comes close to 0"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rewrite: ``pattern`` becomes ``replacement`` where ``condition`` holds."""
+    """One rewrite: ``pattern`` becomes ``replacement`` where ``condition`` holds.
+
+    With ``last`` it waits until no other rule applies: its pattern is part of theirs.
+    """
 
     name: str
     pattern: Expr
     replacement: Expr
     reason: str
     condition: Condition = Condition.NONE
+    last: bool = False
 
 
 def _f(op: str, *args: Expr, axis: Axis | None = None) -> Expr:
@@ -967,4 +972,12 @@ RULES: tuple[Rule, ...] = (
         "cheaper than a power",
     ),
     Rule("sqrt-of-square", _f("sqrt", _f("square", U)), _f("abs", U), "gradient at 0"),
+    Rule(
+        "log-of-quotient",
+        _f("log", div(U, V)),
+        mul(TWO, _f("log", div(_f("sqrt", U), _f("sqrt", V)))),
+        "the quotient overflows or underflows where the numbers are far apart",
+        Condition.FAR_APART,
+        last=True,
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import inf
 
 from lossgen.analysis.proofs import is_nonnegative, is_positive
 from lossgen.analysis.ranges import Ranges
@@ -54,24 +55,30 @@ def stabilizer(
     ranges = Ranges.of_loss(loss)
     sloped: set[Expr] = set()  # values whose slopes a rule has given
 
-    def visit(node: Expr) -> Expr:
-        for _ in range(_LIMIT):
-            found = None if node in sloped else _first(node, rules, ranges)
-            if found is None:
-                return _collected(node)
-            rule, node = found
-            fired.setdefault(rule.name)
-            sloped.update(
-                part.args[0]
-                for part in walk(node)
-                if isinstance(part, Apply) and part.op == "with_slopes"
-            )
-            node = rebuild(node, visit)
-        return node
+    def visitor(rules: list[Rule]) -> Rewriter:
+        def visit(node: Expr) -> Expr:
+            for _ in range(_LIMIT):
+                found = None if node in sloped else _first(node, rules, ranges)
+                if found is None:
+                    return _collected(node)
+                rule, node = found
+                fired.setdefault(rule.name)
+                sloped.update(
+                    part.args[0]
+                    for part in walk(node)
+                    if isinstance(part, Apply) and part.op == "with_slopes"
+                )
+                node = rebuild(node, visit)
+            return node
+
+        return visit
+
+    first = visitor([rule for rule in rules if not rule.last])
+    last = visitor([rule for rule in rules if rule.last])
 
     def stabilize(expr: Expr) -> Expr:
         normal = rebuild(expr, lambda node: _normal(node, ranges))
-        done = rebuild(rebuild(normal, visit), _without_select)
+        done = rebuild(rebuild(rebuild(normal, first), last), _without_select)
         return rebuild(done, lambda node: _without_fixed(node, loss))
 
     return stabilize
@@ -134,6 +141,8 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
         return not predicted and is_nonnegative(bindings[V], ranges)
     if condition is Condition.V_COUNT:
         return _is_count(bindings[V], loss)
+    if condition is Condition.FAR_APART:
+        return _are_far_apart(bindings[U], bindings[V], ranges)
     label = bindings[Y]
     if not isinstance(label, Symbol):
         return False
@@ -158,6 +167,19 @@ def _is_positive(expr: Expr, loss: Loss) -> bool:
         return False
     lower = loss.variable(expr.name).domain.lower
     return lower.approx > 0 or (lower.approx == 0 and lower.open)
+
+
+def _are_far_apart(left: Expr, right: Expr, ranges: Ranges) -> bool:
+    """Whether float32 may not hold the quotient; that of roots it does."""
+    sides = left, right
+    if any(isinstance(side, Apply) and side.op == "sqrt" for side in sides):
+        return False
+    if not all(is_positive(side, ranges) for side in sides):
+        return False
+    one, other = ranges.of(left), ranges.of(right)
+    return (one.upper == inf and other.lower == 0) or (
+        one.lower == 0 and other.upper == inf
+    )
 
 
 def _is_count(expr: Expr, loss: Loss) -> bool:

@@ -78,6 +78,8 @@ def _drawn(symbol, rule, generator):
     if symbol == W and rule.condition is Condition.W_BETWEEN_1_AND_2:
         return array([[generator.uniform(1.05, 1.95) for _ in range(3)]])
     spread = generator.choice([1, 8])
+    if rule.condition is Condition.FAR_APART:
+        return array([[generator.expovariate(1 / spread) for _ in range(3)]])
     if symbol == V and rule.condition in (Condition.V_NONNEGATIVE, Condition.V_LABEL):
         return array([[generator.expovariate(1 / spread) for _ in range(3)]])
     if symbol == W and rule.condition is Condition.W_POSITIVE:
@@ -182,6 +184,10 @@ FORMULAS = {
     "picked-softmax-complement": ("(1 - sum(y_true*y_pred, axis=last))**0.5", CLASSES),
     "reciprocal-logistic-square": ("1/(1 + exp(y_true*y_pred))**2", ""),
     "tanh-complement": ("y_true*(1 - tanh(y_pred))", ""),
+    "log-of-quotient": (
+        "log(y_true/y_pred)**2",
+        "y_true: positive\ny_pred: positive\n",
+    ),
     "log1p-square": ("log1p(square(y_true/y_pred))", "y_pred: positive\n"),
     "log1p-square-quotient": (
         "log1p(square(y_true/y_pred)/nu)",
