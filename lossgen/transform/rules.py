@@ -668,6 +668,12 @@ RULES: tuple[Rule, ...] = (
         Condition.W_BETWEEN_1_AND_2,
     ),
     Rule(
+        "share-of-mean",
+        div(mul(TWO, U), add(U, V)),
+        div(U, _MEAN),
+        "the quotient of a number and a mean, as other rules have it",
+    ),
+    Rule(
         "log-of-share",
         _f("log", div(U, add(U, V))),
         neg(_f("log1p", div(V, U))),

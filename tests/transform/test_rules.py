@@ -184,6 +184,10 @@ FORMULAS = {
     "picked-softmax-complement": ("(1 - sum(y_true*y_pred, axis=last))**0.5", CLASSES),
     "reciprocal-logistic-square": ("1/(1 + exp(y_true*y_pred))**2", ""),
     "tanh-complement": ("y_true*(1 - tanh(y_pred))", ""),
+    "share-of-mean": (
+        "xlogy(y_true, 2*y_true/(y_true + y_pred))",
+        "y_pred: positive\n",
+    ),
     "log-of-quotient": (
         "log(y_true/y_pred)**2",
         "y_true: positive\ny_pred: positive\n",
