@@ -25,7 +25,7 @@ _GUARD = 1e-18
 _INSIDE = 1e-6
 _LARGEST = 1e30  # leaves room for sums and products on the way
 _DIGITS = 40
-_COUNT = 2.0
+_COUNTS = (0.0, 2.0)
 
 
 def end_samples(
@@ -52,21 +52,25 @@ def end_samples(
 
 
 def _with_labels(loss: Loss, batch: Batch) -> Iterator[Batch]:
-    """The batch with the first and the last of finitely many labels; with its own."""
+    """The batch with two labels, if there are few or they count; with its own else."""
     targets = loss.of_role(Role.Y_TRUE)
-    labelled = [v for v in targets if v.domain.labels and not v.domain.along_last_axis]
-    for index in (0, -1) if labelled else (0,):
+    for index in (0, -1) if any(map(_labels, targets)) else (0,):
         inputs = dict(batch.inputs)
         for variable in targets:
             array = batch.inputs[variable.name].copy()
-            if variable in labelled:
-                array[...] = float(variable.domain.labels[index])
-            elif variable.domain.kind is DomainKind.ONE_HOT:
+            if variable.domain.kind is DomainKind.ONE_HOT:
                 array[...] = np.arange(array.shape[-1]) == 0
-            elif variable.domain.kind is DomainKind.COUNT:
-                array[...] = _COUNT
+            elif labels := _labels(variable):
+                array[...] = labels[index]
             inputs[variable.name] = array
         yield replace(batch, inputs=inputs)
+
+
+def _labels(variable: Variable) -> tuple[float, ...]:
+    domain = variable.domain
+    if domain.kind is DomainKind.COUNT:
+        return _COUNTS
+    return () if domain.along_last_axis else tuple(map(float, domain.labels))
 
 
 def _moved(loss: Loss, variable: Variable, batch: Batch) -> Iterator[Batch]:
