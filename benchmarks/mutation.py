@@ -1,6 +1,7 @@
 """Whether the generated tests notice that a generated module is wrong.
 
 python benchmarks/mutation.py [LOSS ...] [--limit N] [--json FILE]
+python benchmarks/mutation.py --again FILE [--json FILE]
 python benchmarks/mutation.py --rewrites
 
 Each module under ``generated/`` is changed in one place at a time, and its generated
@@ -22,6 +23,8 @@ fails.
   gradient has), puts another function in front of each that it mutates (AutoGraph and
   `inspect` see that one), and does not know the kinds that matter to a loss: guards,
   masks, axes, casts, the gradient alone.
+- After a change to the template, ``--again`` tries the survivors of an earlier run once
+  more, and takes the other results from there: a test that is added saves no mutant.
 - What counts: a survivor that cannot be told from the module by anything is no fault of
   the test. That is never guessed, but shown; see ``mutating/equivalence.py``. With
   ``--audit`` the same comparison has to tell every mutant that is killed.
@@ -35,8 +38,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 # Before TensorFlow is imported, and for processes that tests start.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -66,6 +70,7 @@ def main() -> None:
     parser.add_argument("losses", nargs="*", metavar="LOSS", help="all by default")
     parser.add_argument("--limit", type=int, default=60, help="mutants a loss (60)")
     parser.add_argument("--json", type=Path, help="write all results to this file")
+    parser.add_argument("--again", type=Path, help="try the survivors in this file")
     parser.add_argument("--rewrites", action="store_true", help="try correct rewrites")
     parser.add_argument(
         "--processes", action="store_true", help="run `test_in_its_own_process`, too"
@@ -78,9 +83,12 @@ def main() -> None:
     if args.rewrites:
         sys.exit(_rewrites(console, args.losses))
     results: list[Result] = []
-    for name in args.losses or _names():
+    records = json.loads(args.again.read_text(encoding="utf-8")) if args.again else []
+    known = {_key(record): record for record in records}
+    names = sorted({record["loss"] for record in records}) or _names()
+    for name in args.losses or names:
         start = time.monotonic()
-        mine = list(_results(name, args))
+        mine = list(_results(name, args, known))
         results += mine
         show_loss(console, name, mine)
         console.print(f"{name}: {time.monotonic() - start:.0f} s\n")
@@ -99,7 +107,14 @@ def _names() -> Sequence[str]:
     return [path.stem.removeprefix("test_") for path in tests]
 
 
-def _results(name: str, args: argparse.Namespace) -> Iterator[Result]:
+def _key(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells a mutant from the others."""
+    return tuple(record[name] for name in ("loss", "kind", "line", "old", "new"))
+
+
+def _results(
+    name: str, args: argparse.Namespace, known: Mapping[tuple[Any, ...], Any]
+) -> Iterator[Result]:
     text = (GENERATED / f"{name}.py").read_text(encoding="utf-8")
     test = (GENERATED / f"test_{name}.py").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
@@ -114,6 +129,12 @@ def _results(name: str, args: argparse.Namespace) -> Iterator[Result]:
         inputs = Inputs(loss_of(text, ROOT), test)
         equivalence = Equivalence(bench, text, inputs)
         for mutant in sampled(mutants(text), args.limit):
+            record = known.get((name, mutant.kind, mutant.line, mutant.old, mutant.new))
+            if record is not None:
+                before = Result.from_record(record, mutant, _diff(mutant, text))
+                if not before.survived:
+                    yield before
+                    continue
             outcome, _ = bench.tried(mutant.text, time_limit, slow)
             verdict = (
                 equivalence.verdict(mutant) if outcome.passed or args.audit else None

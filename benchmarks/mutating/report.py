@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,6 +41,16 @@ class Result:
     def equivalent(self) -> bool:
         """Whether no test could have failed."""
         return self.verdict is not None and self.verdict.equivalent
+
+    @classmethod
+    def from_record(
+        cls, record: Mapping[str, Any], mutant: Mutant, diff: tuple[str, ...]
+    ) -> Result:
+        """What `as_record` gave, for the same mutant."""
+        outcome = Outcome(record["status"], record["test"], record["message"])
+        found = record["verdict"]
+        verdict = None if found is None else Verdict(**found)
+        return cls(record["loss"], mutant, diff, outcome, verdict)
 
     def as_record(self) -> dict[str, Any]:
         """The result as JSON has it."""
