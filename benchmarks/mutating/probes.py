@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from mutating.argument_probes import of_configuration, of_parameters, of_shapes
@@ -75,7 +76,7 @@ def _of_compiled(inputs: Inputs) -> Iterator[Probe]:
     for points in inputs.points:
         if points.what not in _COMPILED.get(points.dtype, ()):
             continue
-        if points.parameters != inputs.points[0].parameters:
+        if not _are_equal(points.parameters, inputs.points[0].parameters):
             continue
 
         def run(module: ModuleType, points: Points = points) -> Any:
@@ -93,6 +94,13 @@ def _of_compiled(inputs: Inputs) -> Iterator[Probe]:
         form = "from logits" if points.logits else "of predictions"
         test = f"values and gradients in {points.dtype} {form}, compiled by XLA: "
         yield Probe(test + points.what, test + points.what, run)
+
+
+def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether parameters, arrays among them, are the same."""
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[name], other[name]) for name in one
+    )
 
 
 def _of_gradients(inputs: Inputs) -> Iterator[Probe]:
