@@ -94,6 +94,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "masked": shape.kind == "elements",
         "more_axes": independent and not shape.repeated and _broadcasts(loss),
         "whole_sample": shape.kind == "batch",
+        "row_parameters": [v.name for v in loss.parameters if v.shape == "last"],
         "any_width": not single and _has_any_width(loss),
         "whole_labels": _label_types(loss),
         "single": single,
@@ -325,7 +326,7 @@ def _has_any_width(loss: Loss) -> bool:
         and not (loss.spec.y_true.unused or loss.spec.y_true.sparse)
         and len(loss.of_role(Role.Y_PRED)) == len(loss.of_role(Role.Y_TRUE)) == 1
         and all(item.size is None for item in loss.variables)
-        and all(item.shape == "scalar" for item in loss.parameters)
+        and _broadcasts(loss)
     )
 
 
