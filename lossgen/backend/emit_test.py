@@ -44,6 +44,7 @@ from lossgen.ir.reference import (
 TEMPLATE = "test_loss.py.jinja"
 
 _NEAR = 1e-6
+_INSIDE = (0.5, 1.0, 2.0, -1.0)
 _OUTSIDE = (-1.1, 2.1, 0.55, 0.0, -1e6, 1e6)  # most of them no float32 numbers
 
 
@@ -231,6 +232,9 @@ def _outside(variable: Variable) -> Iterator[str]:
     if variable.shape == "scalar":
         yield f'("{variable.name}", float("nan"))'
         yield f'("{variable.name}", float("inf"))'
+        for value in filter(variable.domain.contains, _INSIDE):
+            yield f'("{variable.name}", [{default_source(value)}])'  # of another rank
+            break
 
 
 def _whole(loss: Loss) -> tuple[str, int] | None:
