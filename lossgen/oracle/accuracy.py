@@ -25,7 +25,7 @@ from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
 from lossgen.oracle.evaluation import Formula
 from lossgen.oracle.exact import Exact, Settled, combined, conditioned, settled
-from lossgen.oracle.formats import FLOAT32, Format
+from lossgen.oracle.float_formats import FLOAT32, Format
 from lossgen.oracle.points import batches
 from lossgen.oracle.reference import on_logits
 

@@ -18,7 +18,7 @@ from lossgen.ir.loss import Loss
 from lossgen.oracle.accuracy import accuracy_at, points_of
 from lossgen.oracle.evaluation import Formula, environment
 from lossgen.oracle.exact import Exact, exact
-from lossgen.oracle.formats import FLOAT32
+from lossgen.oracle.float_formats import FLOAT32
 from lossgen.oracle.points import batches
 from lossgen.oracle.reference import on_logits
 from lossgen.oracle.samples import Batch

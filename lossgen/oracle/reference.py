@@ -33,7 +33,7 @@ from lossgen.ir.reference import (
 from lossgen.oracle import points
 from lossgen.oracle.ends import end_samples
 from lossgen.oracle.evaluation import Formula, environment, floats
-from lossgen.oracle.formats import FLOAT32
+from lossgen.oracle.float_formats import FLOAT32
 from lossgen.oracle.kinks import beside_kinks, points_on_kinks
 from lossgen.oracle.samples import Batch, axes_of, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import EPSILON, deviations, tolerance

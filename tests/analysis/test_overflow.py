@@ -19,7 +19,7 @@ from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import ONE, Apply, Axis, Number, Role, Symbol, div
 from lossgen.ir.functions import CONDITIONS, FUNCTIONS, LOWERED, Kind
 from lossgen.oracle.evaluation import Formula
-from lossgen.oracle.formats import FLOAT32
+from lossgen.oracle.float_formats import FLOAT32
 from lossgen.oracle.points import batches
 from lossgen.transform.lower import lower
 

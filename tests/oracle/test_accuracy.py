@@ -9,7 +9,7 @@ from lossgen.ir.expr import Axis
 from lossgen.oracle.accuracy import accuracy_at, errors_of, measured
 from lossgen.oracle.evaluation import Formula
 from lossgen.oracle.exact import Exact, settled
-from lossgen.oracle.formats import FLOAT16, FLOAT32, FLOAT64
+from lossgen.oracle.float_formats import FLOAT16, FLOAT32, FLOAT64
 from lossgen.oracle.points import batches
 from lossgen.oracle.samples import Batch
 
