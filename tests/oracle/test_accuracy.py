@@ -6,12 +6,13 @@ from mpmath import mp, mpf
 from lossgen.calculus.jets import Jet
 from lossgen.ir.accuracy import worst
 from lossgen.ir.expr import Axis
-from lossgen.oracle.accuracy import accuracy_at, errors_of, measured
+from lossgen.oracle.accuracy import accuracy_at, errors_of, measured, points_of
 from lossgen.oracle.evaluation import Formula
-from lossgen.oracle.exact import Exact, settled
+from lossgen.oracle.exact import Exact, exact, settled
 from lossgen.oracle.float_formats import FLOAT16, FLOAT32, FLOAT64
 from lossgen.oracle.points import batches
 from lossgen.oracle.samples import Batch
+from lossgen.transform.stabilize import stabilizer
 
 UNIT = 2.0**-23
 
@@ -160,6 +161,26 @@ def test_bounds_give_the_same_verdict(spec, form):
     assert bound.gradient >= found.gradient
     if not found.good:
         assert bound == found
+
+
+@pytest.mark.parametrize(("spec", "form"), BOUNDED, ids=range(len(BOUNDED)))
+def test_what_is_measured_is_the_worst_with_conditions_everywhere(spec, form):
+    """Conditions are computed at some samples, and the others have no larger errors."""
+    loss = resolved(spec)
+    formula, rewritten = Formula(loss, loss.expression), Formula(loss, form)
+    everywhere = (
+        accuracy_at(rewritten, point)
+        for batch in batches(loss, 60, "float32", logits=False)
+        for point in points_of(exact(formula, batch, FLOAT32.unit), rewritten)
+    )
+    assert measured(loss, logits=False)(form) == worst(everywhere)
+
+
+def test_the_logarithm_of_a_quotient_does_not_overflow():
+    loss = resolved("loss: log(y_true/y_pred)**2\ny_true: positive\ny_pred: positive")
+    measure = measured(loss, logits=False)
+    assert measure(loss.expression).wrong > 10
+    assert measure(stabilizer(loss, {})(loss.expression)).good
 
 
 def test_conditions_are_counted_in_bounds():

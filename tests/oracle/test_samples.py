@@ -7,12 +7,14 @@ from losses import catalogue, resolved
 
 from lossgen.ir.expr import Axis, Role
 from lossgen.oracle.samples import (
+    Batch,
     axes_of,
     draw,
     ends,
     last_length,
     sample,
     sample_shape,
+    together,
 )
 
 DOMAINS = [
@@ -124,6 +126,17 @@ def test_axes_and_last_length():
 )
 def test_ends(text, points):
     assert list(ends(domain(text), 0.0625)) == points
+
+
+def test_what_is_taken_apart_can_be_put_together():
+    rows = np.arange(6.0).reshape(3, 2)
+    parameters = {"each": 10 * rows, "row": np.array([7.0, 8.0]), "one": np.array(2.0)}
+    batch = Batch({"y_pred": rows, "y_true": -rows}, parameters, rows > 2)
+    found = together([batch.only(rows[:, 0] < 3), batch.only(rows[:, 0] > 3)])
+    for then, now in ((found.inputs, batch.inputs), (found.parameters, parameters)):
+        assert then.keys() == now.keys()
+        assert all(np.array_equal(then[name], now[name]) for name in now)
+    np.testing.assert_array_equal(found.mask, batch.mask)
 
 
 def test_ends_are_float32():
