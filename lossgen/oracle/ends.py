@@ -1,7 +1,8 @@
 """Samples at the ends of the domain and beyond them.
 
 There a loss has to stay finite, and it goes on linearly from the guard point ``g``:
-as ``f(g) + f'(g)*(p - g)``.
+as ``f(g) + f'(g)*(p - g)``. Where that lies is said here once more, as the language has
+it: what the generated code is compared with is not taken from what makes the code.
 """
 
 from __future__ import annotations

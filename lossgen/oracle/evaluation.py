@@ -162,6 +162,8 @@ class Formula:
         known = self._known
         if (digits, key) not in known:
             known[digits, key] = self._swept_anew(batch, digits, None)
+            for array in known[digits, key]:
+                array.setflags(write=False)  # it is given out again
         return known[digits, key]
 
     @cached_property
