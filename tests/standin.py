@@ -155,6 +155,8 @@ _HELPERS = {
     "_log1m_softmax": lambda x: log(1 - _softmax(x, -1)),
     "_tanh": elementwise(mp.tanh),
     "_log1p_square": elementwise(lambda x: mp.log1p(x * x)),
+    "_log_difference": elementwise(lambda x, y: mp.log(x) - mp.log(y), 2),
+    "_log1p_difference": elementwise(lambda x, y: mp.log1p(x) - mp.log1p(y), 2),
     "_log1pmx": elementwise(lambda x: mp.log1p(x) - x),
     "_expm1mx": elementwise(lambda x: mp.expm1(x) - x),
     "_pow1pm1": elementwise(lambda x, p: (1 + x) ** p - 1, 2),

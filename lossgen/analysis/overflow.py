@@ -579,6 +579,27 @@ def _pow1pm1(x: Bounds, exponent: Bounds) -> Bounds | None:
     return _powm1((1 + x[0], 1 + x[1]), exponent)
 
 
+def _log_difference(x: Bounds, y: Bounds) -> Bounds | None:
+    """The gap is divided by a mean of the two, plus the smaller one."""
+    if min(x[0], y[0]) < _TINY:
+        return None
+    return (
+        math.log(x[0]) - math.log(y[1]) - 1,
+        math.log(x[1]) - math.log(y[0]) + 1,
+    )
+
+
+def _log1p_difference(x: Bounds, y: Bounds) -> Bounds | None:
+    """The gap is divided by the smaller one, plus 1."""
+    low, high = min(x[0], y[0]), max(x[1], y[1])
+    if low <= -1 or (high - low) / (1 + low) > _LARGEST:
+        return None
+    return (
+        math.log1p(x[0]) - math.log1p(y[1]) - 1,
+        math.log1p(x[1]) - math.log1p(y[0]) + 1,
+    )
+
+
 def _kl_div(x: Bounds, y: Bounds) -> Bounds | None:
     """At most y where x is less."""
     if x[0] < 0 or y[0] <= 0 or x[1] / y[0] > _LARGEST:
@@ -773,6 +794,8 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "softplus": _increasing(_softplus),
     "log_cosh": _log_cosh,
     "log1p_square": _log1p_square,
+    "log_difference": _log_difference,
+    "log1p_difference": _log1p_difference,
     "log1pmx": _log1pmx,
     "expm1mx": _extreme_at_zero(lambda x: math.expm1(x) - x),
     "with_slopes": lambda *args: args[0],
@@ -988,6 +1011,8 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "square": lambda x: (2 * _size(x),),
     "sinh": lambda x: (math.cosh(_size(x)),),
     "cosh": lambda x: (math.sinh(_size(x)),),
+    "log_difference": lambda x, y: (1 / x[0], 1 / y[0]),
+    "log1p_difference": lambda x, y: (1 / (1 + x[0]), 1 / (1 + y[0])),
     "log1pmx": _log1pmx_slope,
     "expm1mx": lambda x: (math.exp(x[1]) + 1,),
     "with_slopes": _given_slopes,

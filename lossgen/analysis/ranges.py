@@ -21,6 +21,7 @@ from lossgen.analysis.intervals import (
 )
 from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
 from lossgen.calculus.steps import spend
+from lossgen.ir.definitions import definition
 from lossgen.ir.domain import Bound, Domain
 from lossgen.ir.expr import (
     ONE,
@@ -507,6 +508,9 @@ class Ranges:
             return CONSTANTS[expr.name]
         if isinstance(expr, Symbol):
             return self._symbol(expr)
+        meant = definition(expr)
+        if meant is not None:
+            return self.of(meant)
         if expr.axis is not None:
             return self._reduction(expr)
         if expr.op == "where":

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 
+from lossgen.ir.definitions import definition
 from lossgen.ir.expr import (
-    ONE,
-    TWO,
     Apply,
     Constant,
     Expr,
     Number,
     Symbol,
-    add,
-    apply,
-    div,
-    mul,
-    neg,
-    power,
-    sub,
     symbols,
 )
 from lossgen.ir.functions import FUNCTIONS
@@ -127,76 +118,12 @@ def _spell_apply(expr: Apply) -> tuple[str, int]:
         return f" {expr.op} ".join(_within(arg, _SUM) for arg in expr.args), _SUM - 2
     if expr.op == "not":
         return f"not {_within(expr.args[0], _SUM)}", _SUM - 1
+    meant = definition(expr)
+    if meant is not None:
+        return _spell(meant)
     inner = ", ".join(spell(arg) for arg in expr.args)
     axis = f", axis={expr.axis.value}" if expr.axis else ""
-    if expr.op == "log1m_softmax":
-        return f"log(1 - softmax({inner}{axis}))", _ATOM
-    if expr.op in _LOWERED:
-        return _spell(_LOWERED[expr.op](*expr.args))
     return f"{FUNCTIONS[expr.op].surface}({inner}{axis})", _ATOM
-
-
-_LOWERED: dict[str, Callable[..., Expr]] = {
-    "log1p_square": lambda u: apply("log1p", apply("square", u)),
-    "log1pmx": lambda u: Apply("add", (apply("log1p", u), neg(u))),
-    "expm1mx": lambda u: Apply("add", (apply("expm1", u), neg(u))),
-    "with_slopes": lambda value, *_: value,
-    "exp_tilted": lambda u, v: Apply(
-        "add", (apply("exp", u), neg(Apply("mul", (v, u))))
-    ),
-    "powm1": lambda u, v: sub(Apply("pow", (u, v)), ONE),
-    "pow1pm1": lambda u, v: sub(Apply("pow", (add(ONE, u), v)), ONE),
-    "geman_mcclure": lambda u: div(apply("square", u), add(ONE, apply("square", u))),
-    "kl_div": lambda u, v: Apply("add", (apply("xlogy", u, div(u, v)), neg(u), v)),
-    "itakura_saito": lambda u, v: Apply(
-        "add", (div(u, v), neg(apply("log", div(u, v))), neg(ONE))
-    ),
-    "lgamma_difference": lambda u, v: sub(
-        apply("lgamma", add(u, v)), apply("lgamma", u)
-    ),
-    "log_beta": lambda u, v: Apply(
-        "add",
-        (apply("lgamma", u), apply("lgamma", v), neg(apply("lgamma", add(u, v)))),
-    ),
-    "log_multiset": lambda u, v: Apply(
-        "add",
-        (
-            apply("lgamma", add(u, v)),
-            neg(apply("lgamma", u)),
-            neg(apply("lgamma", add(v, ONE))),
-        ),
-    ),
-    "log_beta_excess": lambda u, v: Apply(
-        "add",
-        (
-            apply("log_beta", u, v),
-            mul(u, apply("log1p", div(v, u))),
-            mul(v, apply("log1p", div(u, v))),
-        ),
-    ),
-    "negative_binomial": lambda u, v, w: Apply(
-        "add",
-        (
-            mul(v, apply("log1p", div(w, v))),
-            mul(u, apply("log1p", div(v, w))),
-            neg(apply("log_multiset", v, u)),
-        ),
-    ),
-    "tweedie": lambda u, v, w: Apply(
-        "add",
-        (
-            div(power(u, sub(TWO, w)), mul(sub(ONE, w), sub(TWO, w))),
-            neg(div(mul(u, power(v, sub(ONE, w))), sub(ONE, w))),
-            div(power(v, sub(TWO, w)), sub(TWO, w)),
-        ),
-    ),
-    "poisson_peak": lambda u: Apply(
-        "add", (apply("lgamma", add(u, ONE)), neg(apply("xlogy", u, u)), u)
-    ),
-    "log_i0e": lambda u: apply("log", apply("i0e", u)),
-    "log_i0": lambda u: add(apply("log", apply("i0e", u)), apply("abs", u)),
-}
-"""What operations that only rewriting makes stand for."""
 
 
 def _spell_sum(terms: tuple[Expr, ...]) -> str:

@@ -29,6 +29,8 @@ CALLS: dict[str, str] = {
     "softplus": "tf.nn.softplus({0})",
     "log_cosh": "_log_cosh({0})",
     "log1p_square": "_log1p_square({0})",
+    "log_difference": "_log_difference({0}, {1})",
+    "log1p_difference": "_log1p_difference({0}, {1})",
     "log1pmx": "_log1pmx({0})",
     "expm1mx": "_expm1mx({0})",
     "with_slopes": "_with_slopes({0}, {pairs})",

@@ -271,6 +271,11 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "softplus": lambda u: (apply("sigmoid", u),),
     "log_cosh": lambda u: (apply("tanh", u),),
     "log1p_square": lambda u: (_log1p_square_slope(u),),
+    "log_difference": lambda u, v: (div(ONE, u), neg(div(ONE, v))),
+    "log1p_difference": lambda u, v: (
+        div(ONE, add(ONE, u)),
+        neg(div(ONE, add(ONE, v))),
+    ),
     "log1pmx": lambda u: (neg(div(u, add(ONE, u))),),
     "expm1mx": lambda u: (apply("expm1", u),),
     "exp_tilted": lambda u, v: (sub(apply("exp", u), v), neg(u)),

@@ -380,6 +380,8 @@ _ELEMENTWISE: dict[str, _Operation] = {
     "exp_tilted": _plain(jets.exp_tilted),
     "powm1": _plain(jets.powm1),
     "pow1pm1": _plain(jets.pow1pm1),
+    "log_difference": _plain(jets.log_difference),
+    "log1p_difference": _plain(jets.log1p_difference),
     "kl_div": _plain(jets.kl_div),
     "itakura_saito": _plain(jets.itakura_saito),
     "lgamma_difference": _plain(jets.lgamma_difference),

@@ -235,6 +235,16 @@ def pow1pm1(increment: Element, exponent: Element) -> Element:
     return sub(power(add(increment, mpf(1)), exponent), mpf(1))
 
 
+def log_difference(left: Element, right: Element) -> Element:
+    """``log(left) - log(right)``."""
+    return sub(smooth("log", left), smooth("log", right))
+
+
+def log1p_difference(left: Element, right: Element) -> Element:
+    """``log(1 + left) - log(1 + right)``."""
+    return sub(smooth("log1p", left), smooth("log1p", right))
+
+
 def kl_div(left: Element, right: Element) -> Element:
     """``left*log(left/right) - left + right``."""
     return add(xlogy(left, div(left, right)), sub(right, left))

@@ -124,6 +124,8 @@ LOWERED: dict[str, str] = {
     "i1e": "exp(-abs(u))*I1(u), modified Bessel function",
     "log1m_softmax": "log(1 - softmax(u))",
     "log1p_square": "log(1 + u**2)",
+    "log_difference": "log(u) - log(v)",
+    "log1p_difference": "log(1 + u) - log(1 + v)",
     "log1pmx": "log(1 + u) - u",
     "expm1mx": "exp(u) - 1 - u",
     "exp_tilted": "exp(u) - v*u",

@@ -31,8 +31,13 @@ from lossgen.transform.closed_form import slope_names
 from lossgen.transform.components import protect_components
 from lossgen.transform.guard import guard
 from lossgen.transform.masking import mask_reductions
-from lossgen.transform.naming import name_hints, name_shared
-from lossgen.transform.safe_branches import protect_branches
+from lossgen.transform.naming import (
+    name_hints,
+    name_shared,
+    scaled_inputs,
+    scaled_names,
+)
+from lossgen.transform.safe_branches import always_taken, protect_branches
 from lossgen.transform.selection import selected
 from lossgen.transform.stabilize import to_logits
 from lossgen.transform.subgradients import settle
@@ -97,6 +102,9 @@ def _block(
         rewrite,
     )
     names |= slope_names(expr)
+    scaled = scaled_inputs(expr)
+    names |= {substitute(key, scaled): name for key, name in names.items()}
+    hints |= scaled_names(scaled)
     inputs = {*local_names(loss), *_LOCALS}
     given = {*inputs, *written}
     at_kinks = settle(
@@ -112,8 +120,9 @@ def _block(
         names = {**_renamed(names, with_guard.renamed), **with_guard.slopes}
         hints = {**_renamed(hints, with_guard.renamed), **with_guard.hints}
     components: dict[Expr, str] = {}
+    always = always_taken(expr)
     steps: list[Callable[[Expr], Expr]] = [
-        protect_branches,
+        lambda e: protect_branches(e, always),
         lambda e: protect_components(e, loss, components),
     ]
     if loss.spec.y_true.sparse and loss.mask is None:

@@ -40,6 +40,10 @@ _NOUNS = {
     "stop_gradient": "held",
 }
 
+_SCALE = "scale"
+_COMMENTS = {_SCALE: "Numbers of at most 1 can be squared without overflow."}
+"""What is said of terms that are called so."""
+
 
 def local_name(symbol: Symbol) -> str:
     """The name of a symbol in generated code: a channel goes by its own name."""
@@ -63,6 +67,32 @@ def name_hints(
             if words is not None:
                 hints.setdefault(rewrite(node), words)
     return hints
+
+
+def scaled_inputs(expr: Expr) -> dict[Expr, Expr]:
+    """The inputs that are divided by a scale, which has no gradient, and the quotients.
+
+    What the author named is in terms of them then.
+    """
+    return {
+        node.args[0]: node
+        for node in walk(expr)
+        if isinstance(node, Apply)
+        and node.op == "div"
+        and isinstance(node.args[0], Symbol)
+        and isinstance(node.args[1], Apply)
+        and node.args[1].op == "stop_gradient"
+    }
+
+
+def scaled_names(scaled: Mapping[Expr, Expr]) -> dict[Expr, str]:
+    """Names for what `scaled_inputs` finds."""
+    names: dict[Expr, str] = {}
+    for symbol, quotient in scaled.items():
+        assert isinstance(symbol, Symbol)
+        names[quotient] = f"scaled_{local_name(symbol)}"
+        names[quotient.children[1]] = _SCALE
+    return names
 
 
 def name_shared(
@@ -100,7 +130,8 @@ def name_shared(
         word = hints.get(node) or _words(node, given) or _noun(node)
         target = Symbol(own.get(node) or fresh(word, taken), Role.DERIVED)
         given[node] = target.name
-        assignments.append(Assign(target, inner))
+        comment = _COMMENTS.get(hints.get(node, ""), "")
+        assignments.append(Assign(target, inner, comment))
         replaced[node] = target
     return assignments, _inner(result, replaced)
 

@@ -50,6 +50,7 @@ class Condition(Enum):
     V_NONNEGATIVE = "v is not negative"
     V_LABEL = "v is not negative, and no prediction"
     V_COUNT = "v is a label that counts"
+    VARY = "u and v are no parameters and no numbers"
     FAR_APART = "u and v are positive, one has no bound, and the other comes close to 0"
 
 
@@ -91,6 +92,45 @@ _MEAN = div(add(U, V), TWO)
 _HALF_SUM = mul(_HALF, add(U, V))
 _SIGNED = sub(mul(TWO, Y), ONE)
 _ROOT_OF_2 = _f("sqrt", TWO)
+
+
+def _batch_mean(arg: Expr) -> Expr:
+    return _f("mean", arg, axis=Axis.BATCH)
+
+
+def _centred(arg: Expr) -> Expr:
+    return sub(arg, _batch_mean(arg))
+
+
+def _covariance(left: Expr, right: Expr) -> Expr:
+    return _batch_mean(mul(_centred(left), _centred(right)))
+
+
+def _spread(left: Expr, right: Expr, rest: Expr) -> Expr:
+    return add(
+        _batch_mean(_f("square", _centred(left))),
+        _batch_mean(_f("square", _centred(right))),
+        _f("square", sub(_batch_mean(left), _batch_mean(right))),
+        rest,
+    )
+
+
+def _concordance() -> Rule:
+    """The rule for one minus the concordance correlation coefficient of u and v."""
+    sizes = _f("amax", _f("max", _f("abs", U), _f("abs", V)), axis=Axis.BATCH)
+    scale = _f("stop_gradient", _f("max", ONE, sizes))
+    left, right = div(U, scale), div(V, scale)
+    rest = div(div(REST, scale), scale)
+    covariance, spread = _covariance(left, right), _spread(left, right, rest)
+    gap = add(_batch_mean(_f("square", sub(left, right))), rest)
+    far = _f("lt", mul(Number(Fraction(4)), covariance), spread)
+    part = div(Apply("where", (far, mul(TWO, covariance), gap)), spread)
+    return Rule(
+        "concordance",
+        sub(ONE, div(mul(TWO, _covariance(U, V)), _spread(U, V, REST))),
+        Apply("where", (far, sub(ONE, part), part)),
+        "the quotient is close to 1 where u is close to v; squares overflow",
+    )
 
 
 def _lgamma(arg: Expr) -> Expr:
@@ -454,6 +494,13 @@ RULES: tuple[Rule, ...] = (
     ),
     # Differences that vanish to a higher order than their terms.
     Rule(
+        "log1p-difference",
+        add(_f("log1p", U), neg(_f("log1p", V)), REST),
+        add(_f("log1p_difference", U, V), REST),
+        "the terms cancel where u is close to v",
+        Condition.VARY,
+    ),
+    Rule(
         "log1pmx",
         add(_f("log1p", U), neg(U), REST),
         add(_f("log1pmx", U), REST),
@@ -679,9 +726,9 @@ RULES: tuple[Rule, ...] = (
         neg(_f("log1p", div(V, U))),
         "u/(u + v) loses the digits of a small v",
     ),
-    # 1 - 2*cov(u, v)/(var(u) + var(v) + (mean(u) - mean(v))**2 + w) as the quotient of
-    # mean((u - v)**2) + w: right in value, but where one element outweighs all others
-    # the quotient is close to 1, and the slopes of its two sides cancel.
+    # The quotient of mean((u - v)**2) alone is right in value, but where one element
+    # outweighs all others it is close to 1, and the slopes of its two sides cancel.
+    _concordance(),
     Rule(
         "quotient-complement",
         sub(ONE, div(U, V)),
@@ -984,6 +1031,14 @@ RULES: tuple[Rule, ...] = (
         mul(TWO, _f("log", div(_f("sqrt", U), _f("sqrt", V)))),
         "the quotient overflows or underflows where the numbers are far apart",
         Condition.FAR_APART,
+        last=True,
+    ),
+    Rule(
+        "log-difference",
+        add(_f("log", U), neg(_f("log", V)), REST),
+        add(_f("log_difference", U, V), REST),
+        "the terms cancel where u is close to v",
+        Condition.VARY,
         last=True,
     ),
 )

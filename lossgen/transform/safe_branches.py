@@ -7,7 +7,7 @@ numbers there are replaced by a harmless constant.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from lossgen.ir.expr import ONE, ZERO, Apply, Expr, Number, Role, depends_on, walk
 
@@ -17,6 +17,8 @@ _SAFE: dict[str, Expr] = {
     "sinh": ZERO,
     "cosh": ZERO,
     "log1p": ZERO,
+    "log_difference": ONE,
+    "log1p_difference": ZERO,
     "log1pmx": ZERO,
     "expm1mx": ZERO,
     "exp_tilted": ZERO,
@@ -43,6 +45,8 @@ _SAFE_SECOND: dict[str, Expr] = {
     "div": ONE,
     "xlogy": ONE,
     "xlog1py": ZERO,
+    "log_difference": ONE,
+    "log1p_difference": ZERO,
     "kl_div": ONE,
     "itakura_saito": ONE,
     "lgamma_difference": ONE,
@@ -55,28 +59,52 @@ _SAFE_SECOND: dict[str, Expr] = {
 """The same for the second argument."""
 
 
-def protect_branches(expr: Expr) -> Expr:
-    """Make both branches of every choice finite everywhere."""
+def protect_branches(expr: Expr, always: Set[Expr] = frozenset()) -> Expr:
+    """Make both branches of every choice finite everywhere.
+
+    Args:
+        expr: An expression, or a part of it.
+        always: What has a gradient whichever branches are taken, and is finite
+            everywhere as it is.
+    """
     done: dict[Expr, Expr] = {}
     for node in walk(expr):
         if isinstance(node, Apply):
             args = tuple(done[arg] for arg in node.args)
             if node.op == "where":
-                args = (args[0], *_branches(args[0], args[1], args[2]))
+                kept = {done[part] for part in always if part in done}
+                args = (args[0], *_branches(args[0], args[1], args[2], kept))
             done[node] = Apply(node.op, args, node.axis)
         else:
             done[node] = node
     return done[expr]
 
 
-def _branches(condition: Expr, then: Expr, otherwise: Expr) -> tuple[Expr, Expr]:
+def always_taken(expr: Expr) -> Set[Expr]:
+    """The parts of an expression that have a gradient whichever branches are taken."""
+    found: dict[Expr, set[Expr]] = {}
+    for node in walk(expr):
+        parts = [found[child] for child in node.children]
+        if isinstance(node, Apply) and node.op == "where":
+            parts = [parts[1] & parts[2]]
+        elif isinstance(node, Apply) and node.op == "stop_gradient":
+            parts = []
+        found[node] = {node}.union(*parts)
+    return found[expr]
+
+
+def _branches(
+    condition: Expr, then: Expr, otherwise: Expr, kept: set[Expr]
+) -> tuple[Expr, Expr]:
     return (
-        _protect(then, lambda arg, safe: Apply("where", (condition, arg, safe))),
-        _protect(otherwise, lambda arg, safe: Apply("where", (condition, safe, arg))),
+        _protect(then, kept, lambda arg, safe: Apply("where", (condition, arg, safe))),
+        _protect(
+            otherwise, kept, lambda arg, safe: Apply("where", (condition, safe, arg))
+        ),
     )
 
 
-def _protect(branch: Expr, wrap: Callable[[Expr, Expr], Expr]) -> Expr:
+def _protect(branch: Expr, kept: set[Expr], wrap: Callable[[Expr, Expr], Expr]) -> Expr:
     done: dict[Expr, Expr] = {}
     ones: set[Expr] = set()  # what is 1 where the branch is not taken
 
@@ -89,8 +117,8 @@ def _protect(branch: Expr, wrap: Callable[[Expr, Expr], Expr]) -> Expr:
         return wrapped
 
     for node in walk(branch):
-        if not isinstance(node, Apply) or node.op == "stop_gradient":
-            done[node] = node  # no gradient gets there
+        if not isinstance(node, Apply) or node.op == "stop_gradient" or node in kept:
+            done[node] = node  # no gradient gets there, or one that is finite
             continue
         args = [done[arg] for arg in node.args]
         if node.op in _SAFE and not _is_tame(node):

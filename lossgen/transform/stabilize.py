@@ -134,6 +134,9 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
         return not varies and all(is_positive(end, ranges) for end in ends)
     if condition is Condition.SHARED_TERM:
         return _share_terms(bindings[U], bindings[V])
+    if condition is Condition.VARY:
+        varying = (Role.Y_TRUE, Role.Y_PRED, Role.DERIVED)
+        return all(depends_on(bindings[side], *varying) for side in (U, V))
     if condition is Condition.V_NONNEGATIVE:
         return is_nonnegative(bindings[V], ranges)
     if condition is Condition.V_LABEL:

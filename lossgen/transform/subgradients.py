@@ -22,6 +22,7 @@ from lossgen.analysis.places import places_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Evaluation, Undefined
+from lossgen.ir.definitions import defined
 from lossgen.ir.expr import (
     ZERO,
     Apply,
@@ -124,6 +125,7 @@ def _points(loss: Loss) -> Iterator[_Point]:
     for guard in guards(loss.expression, Ranges.of_loss(loss)):
         if guard.node.op in ("amax", "amin", "norm"):
             continue  # elements that tie share evenly, and a norm of 0 has slope 0
+        guard = replace(guard, difference=defined(guard.difference))
         for variable in loss.of_role(Role.Y_PRED):
             if variable.symbol not in set(walk(guard.difference)):
                 continue

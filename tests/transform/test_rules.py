@@ -11,6 +11,7 @@ from standin import array, run
 from lossgen.backend.printer import Printer
 from lossgen.calculus.evaluate import evaluate
 from lossgen.ir.expr import rebuild, symbols, walk
+from lossgen.transform.patterns import REST
 from lossgen.transform.rules import RULES, Condition, V, W, Y
 from lossgen.transform.stabilize import stabilizer, to_logits
 
@@ -62,6 +63,9 @@ def test_both_sides_are_equal(name):
 
 
 def _drawn(symbol, rule, generator):
+    if rule.name == "concordance":
+        rows = [[generator.gauss(0, 8) for _ in range(3)] for _ in range(4)]
+        return array(np.square(rows) if symbol == REST else rows)
     if rule.condition is Condition.SHARED_TERM:
         # The sides of the equality are those of any two numbers.
         return array([[generator.gauss(0, 8) for _ in range(3)]])
@@ -191,6 +195,19 @@ FORMULAS = {
     "log-of-quotient": (
         "log(y_true/y_pred)**2",
         "y_true: positive\ny_pred: positive\n",
+    ),
+    "log-difference": (
+        "(log(y_true) - log(y_pred))**2",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "log1p-difference": (
+        "(log1p(y_true) - log1p(y_pred))**2",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "concordance": (
+        "1 - 2*mean((y_true - m)*(y_pred - n), axis=batch)/(mean((y_true - m)**2, "
+        "axis=batch) + mean((y_pred - n)**2, axis=batch) + (m - n)**2 + 0.1)",
+        "where: {m: 'mean(y_true, axis=batch)', n: 'mean(y_pred, axis=batch)'}\n",
     ),
     "log1p-square": ("log1p(square(y_true/y_pred))", "y_pred: positive\n"),
     "log1p-square-quotient": (

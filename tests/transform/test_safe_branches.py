@@ -5,7 +5,7 @@ from standin import array, run
 
 from lossgen.analysis.spelling import spell
 from lossgen.backend.printer import Printer
-from lossgen.transform.safe_branches import protect_branches
+from lossgen.transform.safe_branches import always_taken, protect_branches
 
 
 def protected(formula):
@@ -82,3 +82,32 @@ def test_what_is_1_where_it_is_not_needed_is_safe():
     assert protected("where(y_true > 0, log1p(y_pred**1.5), 0)") == (
         "where(y_true > 0, log1p(where(y_true > 0, y_pred, 1)**1.5), 0)"
     )
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        # In both branches, or outside: what has a gradient anyway is finite anyway.
+        (
+            "where(y_true > 0, 1 - 1/y_pred, 1/y_pred)",
+            "where(y_true > 0, 1 - 1/y_pred, 1/y_pred)",
+        ),
+        (
+            "where(y_true > 0, log(y_pred), 0) + log(y_pred)",
+            "where(y_true > 0, log(y_pred), 0) + log(y_pred)",
+        ),
+        # In a condition it has none.
+        (
+            "where(log(y_pred) > 0, log(y_pred), y_true)",
+            "where(log(y_pred) > 0, log(where(log(y_pred) > 0, y_pred, 1)), y_true)",
+        ),
+        (
+            "where(y_true > 0, where(y_true > 1, 1/y_pred, 0), 1/y_pred)",
+            "where(y_true > 0, where(y_true > 1, 1/where(y_true > 0, where(y_true > 1, "
+            "y_pred, 1), 1), 0), 1/where(y_true > 0, 1, y_pred))",
+        ),
+    ],
+)
+def test_what_is_taken_always_is_left_alone(formula, expected):
+    expr = resolved(f"loss: {formula}\n").expression
+    assert spell(protect_branches(expr, always_taken(expr))) == expected
