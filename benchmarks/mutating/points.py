@@ -106,11 +106,6 @@ class Inputs:
         return tuple(found)
 
     @cached_property
-    def per_element(self) -> bool:
-        """Whether a parameter has a value for each element, and so for each sample."""
-        return any(item.shape == "elements" for item in self.loss.parameters)
-
-    @cached_property
     def points(self) -> tuple[Points, ...]:
         """Whole domains, training, corners, ends, ties, labels that are masked."""
         return tuple(self._points())
@@ -126,12 +121,12 @@ class Inputs:
             yield from self._nothing_where_masked(dtype)
             if self.has_logits:
                 yield from self._large_logits(dtype)
-        if self.elementwise and not self.per_element:
+        if self.elementwise and not self.loss.varies_by_element:
             for dtype in ("float32", "float64"):
                 yield from self._wide(dtype, False)
                 if self.has_logits:
                     yield from self._wide(dtype, True)
-        if not self.per_element:
+        if not self.loss.varies_by_element:
             for dtype in ("float32", "float64"):
                 yield from self._at_ends(dtype)
                 yield from self._at_ties(dtype)
@@ -144,7 +139,7 @@ class Inputs:
         pairs = tuple(
             self._with_masked_labels(*tensors(self.loss, item, dtype)) for item in drawn
         )
-        if self.per_element:
+        if self.loss.varies_by_element:
             for pair, item in zip(pairs, drawn, strict=True):
                 parameters: Mapping[str, Any] = {
                     variable.name: item.parameters[variable.name]
@@ -184,7 +179,7 @@ class Inputs:
 
         Where such a label counts after all, the value is NaN, of mutants as well.
         """
-        if not self.marks or self.per_element:
+        if not self.marks or self.loss.varies_by_element:
             return
         for nothing in (np.nan, np.inf):
             pairs = []

@@ -61,7 +61,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
     """The source of the test file, formatted, without the header."""
     loss = program.checked.loss
     shape = result_shape(loss, program.body.extent)
-    independent = not shape.batched and not _varies_by_element(loss)
+    independent = not shape.batched and not loss.varies_by_element
     single = _is_single(table)
     bare = single and isinstance(table.probabilities[0].rows[0].value, float)
     cases = [_case(case, bare) for case in table.probabilities]
@@ -309,11 +309,6 @@ def _is_row(value: Nested, length: int) -> bool:
         and len(value) == length
         and all(isinstance(item, float) for item in value)
     )
-
-
-def _varies_by_element(loss: Loss) -> bool:
-    """Whether a parameter has one value for each element of a batch."""
-    return any(item.shape == "elements" for item in loss.parameters)
 
 
 def _broadcasts(loss: Loss) -> bool:

@@ -83,6 +83,11 @@ class Loss:
         """The parameters, in order of declaration."""
         return self.of_role(Role.PARAMETER)
 
+    @property
+    def varies_by_element(self) -> bool:
+        """Whether a parameter has one value for each element of a batch."""
+        return any(item.shape == "elements" for item in self.parameters)
+
     def variable(self, name: str) -> Variable:
         """The variable with a full name."""
         return next(item for item in self.variables if item.name == name)

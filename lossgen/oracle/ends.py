@@ -39,7 +39,7 @@ def end_samples(
         computed: The form of it that the generated code computes.
         parameters: The values of the parameters.
     """
-    if any(item.shape == "elements" for item in loss.parameters):
+    if loss.varies_by_element:
         return ()  # the parameter has one value for each element of the cases
     drawn = replace(sample(loss, 1, 3, defaults=True), parameters=parameters)
     formulas = Formula(loss, loss.expression), Formula(loss, computed)
