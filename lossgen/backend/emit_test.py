@@ -30,6 +30,7 @@ from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram
 from lossgen.ir.reference import (
     BESIDE_KINKS,
+    CLOSE_TO_TARGETS,
     FURTHER_PARAMETERS,
     OTHER_PARAMETERS,
     TRAINING,
@@ -50,6 +51,7 @@ _OUTSIDE = (-1.1, 2.1, 0.55, 0.0, -1e6, 1e6)  # most of them no float32 numbers
 
 _DESCRIPTIONS = {
     TRAINING: "Samples as in training, with the default parameters",
+    CLOSE_TO_TARGETS: "Predictions close to their targets",
     WHOLE_DOMAIN: "From all over the domain: all magnitudes, corners, near targets",
     BESIDE_KINKS: "On either side of each kink, 1/256 away",
     FURTHER_PARAMETERS: "Other parameters",

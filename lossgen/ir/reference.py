@@ -10,6 +10,7 @@ Nested = float | tuple["Nested", ...]
 
 
 TRAINING = "training"
+CLOSE_TO_TARGETS = "close to targets"
 WHOLE_DOMAIN = "whole domain"
 BESIDE_KINKS = "beside kinks"
 FURTHER_PARAMETERS = "further parameters"
@@ -17,6 +18,7 @@ OTHER_PARAMETERS = "other parameters"
 
 CASES = (
     TRAINING,
+    CLOSE_TO_TARGETS,
     WHOLE_DOMAIN,
     BESIDE_KINKS,
     FURTHER_PARAMETERS,

@@ -21,6 +21,7 @@ from lossgen.ir.program import Reach
 from lossgen.ir.reference import (
     BESIDE_KINKS,
     CASES,
+    CLOSE_TO_TARGETS,
     FURTHER_PARAMETERS,
     OTHER_PARAMETERS,
     TRAINING,
@@ -127,6 +128,9 @@ def _batches(
         if batch is not None:
             yield name, batch
             if name == TRAINING:
+                close = _close_to_targets(formula, batch)
+                if close is not None:
+                    yield CLOSE_TO_TARGETS, close
                 anywhere = _anywhere(formula, sizes, logits=logits)
                 if anywhere is not None:
                     yield WHOLE_DOMAIN, anywhere
@@ -140,17 +144,36 @@ _DRAWN = {
 """The seed of each, and whether parameters that have a default take it."""
 
 
-def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
-    """Samples from all over the domain: all magnitudes, corners, close to targets.
+def _close_to_targets(formula: Formula, batch: Batch) -> Batch | None:
+    """A batch with predictions within some percent of their targets.
 
-    None for a loss of a whole batch, in which one of them would outweigh the others.
+    None but for losses of a whole batch: of others some samples are so anyway.
     """
-    loss = formula.loss
-    if formula.tied:
+    targets = formula.loss.of_role(Role.Y_TRUE)
+    predictions = formula.loss.of_role(Role.Y_PRED)
+    shapes = {batch.inputs[item.name].shape for item in (*targets, *predictions)}
+    if not formula.tied or len(targets) + len(predictions) > 2 or len(shapes) > 1:
         return None
-    (batch,) = points.batches(
+    (target,), (prediction,) = targets, predictions
+    drawn = batch.inputs[target.name]
+    percent = np.resize([1, -2, 3, -1, 2], drawn.size).reshape(drawn.shape)
+    moved = np.vectorize(rounded, otypes=[float])(drawn * (1 + percent / 100))
+    if not all(prediction.domain.contains(item) for item in moved.flat):
+        return None
+    close = replace(batch, inputs={**batch.inputs, prediction.name: moved})
+    return close if _which_usable(formula, close).all() else None
+
+
+def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
+    """Samples from all over the domain: all magnitudes, corners, close to targets."""
+    loss = formula.loss
+    drawn = points.batches(
         loss, 8 * _ROWS, "float32", logits=logits, seed=2, sizes=sizes
     )
+    if formula.tied:
+        usable = (part for part in drawn if _which_usable(formula, part).all())
+        return next(usable, None)
+    (batch,) = drawn
     if axes_of(loss):
         batch = batch.only(_moderate(batch))
     batch = _with_masked_labels(loss, batch)
@@ -245,6 +268,8 @@ def _case(
     if name == WHOLE_DOMAIN:
         accurate = off.accurate(batch.rows)
         used = accurate | _stay_finite(computed, batch)
+        if formula.tied and not accurate.all():
+            used[:] = False
         for item in (off_values, off_slopes):
             item[~accurate] = np.inf
     # What rounding makes of the side of a kink is within the margin.
