@@ -98,6 +98,9 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "more_axes": independent and not shape.repeated and _broadcasts(loss),
         "whole_sample": shape.kind == "batch",
         "row_parameters": [v.name for v in loss.parameters if v.shape == "last"],
+        "element_parameters": [
+            item.name for item in loss.parameters if item.shape == "elements"
+        ],
         "any_width": not single and _has_any_width(loss),
         "whole_labels": _label_types(loss),
         "single": single,
@@ -228,7 +231,7 @@ def _outside(variable: Variable) -> Iterator[str]:
     """Values that the parameter's domain refuses, as pairs of source texts."""
     for value in _OUTSIDE:
         if not variable.domain.contains(value):
-            wrong = value if variable.shape == "scalar" else (value, value, value)
+            wrong = (value, value, value) if variable.shape == "last" else value
             yield f'("{variable.name}", {default_source(wrong)})'
             break
     if variable.shape == "scalar":
@@ -327,7 +330,6 @@ def _has_any_width(loss: Loss) -> bool:
         and not (loss.spec.y_true.unused or loss.spec.y_true.sparse)
         and len(loss.of_role(Role.Y_PRED)) == len(loss.of_role(Role.Y_TRUE)) == 1
         and all(item.size is None for item in loss.variables)
-        and _broadcasts(loss)
     )
 
 
