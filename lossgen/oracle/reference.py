@@ -152,7 +152,8 @@ def _close_to_targets(formula: Formula, batch: Batch) -> Batch | None:
     targets = formula.loss.of_role(Role.Y_TRUE)
     predictions = formula.loss.of_role(Role.Y_PRED)
     shapes = {batch.inputs[item.name].shape for item in (*targets, *predictions)}
-    if not formula.tied or len(targets) + len(predictions) > 2 or len(shapes) > 1:
+    counts = {len(targets), len(predictions), len(shapes)}
+    if not formula.tied or counts != {1}:
         return None
     (target,), (prediction,) = targets, predictions
     drawn = batch.inputs[target.name]

@@ -71,3 +71,14 @@ def test_a_loss_without_target_gets_points():
     loss = resolved("loss: y_pred**2\ny_true: unused\n")
     (batch,) = batches(loss, 20, "float32", logits=False)
     assert list(batch.inputs) == ["y_pred"]
+
+
+def test_half_of_the_logits_are_right_at_least():
+    text = "loss: -sum(y_true*log(y_pred), axis=last)\ny_true: one_hot\n"
+    inputs = drawn(f"{text}y_pred: {{domain: simplex, logits: softmax}}", logits=True)
+    likeliest = inputs["y_true"].argmax(axis=-1)
+    right = likeliest == inputs["y_pred"].argmax(axis=-1)
+    assert 0.5 <= right.mean() < 0.8
+    ordered = np.sort(inputs["y_pred"], axis=-1)
+    gaps = ordered[..., -1] - ordered[..., -2]
+    assert gaps[right].max() > 20

@@ -260,6 +260,29 @@ def test_the_second_derivative_of_a_batch_is_one():
     assert found.curvatures == (2.0 * len(rows) ** 2,)
 
 
+def test_a_batch_is_tested_close_to_its_targets_and_far_out():
+    text = "loss: mean((y_true - y_pred)**2, axis=batch)"
+    cases = {case.name: case for case in table(f"{text}\n").probabilities}
+    for (target,), (prediction,) in (
+        (row.y_true, row.y_pred) for row in cases["close to targets"].rows
+    ):
+        assert 0 < abs(prediction / target - 1) < 0.0301
+    sizes = [abs(row.y_pred[0]) for row in cases["whole domain"].rows]
+    assert max(sizes) > 1e9 * min(sizes)
+    value = sum(
+        (Fraction(row.y_true[0]) - Fraction(row.y_pred[0])) ** 2 / len(sizes)
+        for row in cases["whole domain"].rows
+    )
+    for row in cases["whole domain"].rows:
+        assert row.value == pytest.approx(float(value), rel=1e-11)
+
+
+def test_a_batch_without_room_beside_its_targets_is_not_tested_close_to_them():
+    text = "loss: mean((y_true - y_pred)**2, axis=batch)\ny_true: binary"
+    found = table(f"{text}\ny_pred: unit\n").probabilities
+    assert "close to targets" not in {case.name for case in found}
+
+
 def test_derivatives_by_parameters():
     found = table("loss: a*(y_true - y_pred)**2\nparams: {a: {default: 2.0}}\n")
     squares = [
