@@ -297,9 +297,9 @@ def _tables(test: str) -> list[tuple[dict[str, Any], list[Any]]]:
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
             if isinstance(target, ast.Name) and target.id.isupper():
                 constants[target.id] = _value(node.value, constants)
-    if "CASES" not in constants:
-        raise ValueError("the test has no table of cases")
-    return [(parameters, rows) for _, parameters, rows in constants["CASES"]]
+                if target.id == "CASES":
+                    return [(values, rows) for _, values, rows in constants["CASES"]]
+    raise ValueError("the test has no table of cases")
 
 
 def _value(node: ast.expr, constants: Mapping[str, Any]) -> Any:
