@@ -142,7 +142,7 @@ def of_graphs(inputs: Inputs) -> Iterator[Probe]:
     calls = Calls(inputs)
     points = small(inputs, "float32", wide=True)
     y_true, y_pred = points.batches[0]
-    if inputs.per_element:
+    if inputs.loss.varies_by_element:
         return
     shapes: dict[str, tuple[Any, Any]] = {
         "unknown lengths": ((None, *y_true.shape[1:]), (None, *y_pred.shape[1:])),

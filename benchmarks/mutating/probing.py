@@ -90,7 +90,7 @@ def small(
             y_true, y_pred = points.batches[0]
             # Every other sample is of the sizes that training meets.
             rows = slice(0, 2 * ROWS, 2) if len(y_pred) > ROWS else slice(None)
-            if inputs.per_element:
+            if inputs.loss.varies_by_element:
                 rows = slice(None)
             labels = y_true[rows].copy()
             if inputs.marks and len(labels) > 2:
