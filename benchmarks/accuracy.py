@@ -23,7 +23,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from subjects import BUILT_IN, Subject, computed, naive, tensors
@@ -208,20 +210,20 @@ def _measured(
                 print(f"{name}: no point has a reference")
                 continue
             parameters = references[0].batch.parameters
-            sizes = {v.name for v in loss.variables if v.role is Role.SIZE}
-            keywords = {
+            lengths = {v.name for v in loss.variables if v.role is Role.SIZE}
+            keywords: dict[str, Any] = {
                 key: value.astype("float64" if dtype == "float64" else "float32")
                 for key, value in parameters.items()
-                if key not in sizes
+                if key not in lengths
             }
             if logits:
                 keywords["from_logits"] = True
             subjects: dict[str, Subject] = {
-                "lossgen": lambda t, p, k=keywords: generated(t, p, **k),
+                "lossgen": partial(generated, **keywords),
                 "naive": naive(loss, expression, parameters, dtype),
             }
             if loss.spec.y_true.unused:
-                subjects["lossgen"] = lambda t, p, k=keywords: generated(None, p, **k)
+                subjects["lossgen"] = partial(_without_target, subjects["lossgen"])
             if name in BUILT_IN:
                 subjects["keras"] = BUILT_IN[name]
             for subject in options.subjects.split(","):
@@ -231,6 +233,10 @@ def _measured(
                     yield from _rows(
                         name, loss, subject, subjects[subject], dtype, mode, references
                     )
+
+
+def _without_target(subject: Subject, _: Any, y_pred: Any) -> Any:
+    return subject(None, y_pred)
 
 
 def _rows(

@@ -41,6 +41,13 @@ _SYMPY = ("-c", "import sympy")
 _BUILD = ("-m", "lossgen", "build")
 
 
+def _name(text: str) -> str:
+    """The name that a spec of the catalogue gives its loss."""
+    found = _NAME.search(text)
+    assert found is not None
+    return found["name"]
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a process took, in seconds: time that passed and CPU time."""
@@ -92,7 +99,7 @@ def _fill_cache(folder: Path) -> None:
     compiled: dict[str, Compilation] = {}
 
     def compile_copy(source: SourceFile) -> tuple[Compilation, ...]:
-        name = _NAME.search(source.text)["name"]
+        name = _name(source.text)
         original = name.rpartition("_")[0]
         if original not in compiled:
             (compiled[original],) = compile_source(source, project.options)
@@ -152,7 +159,7 @@ def _project(folder: Path, count: int) -> Path:
     for number in range(count):
         original = originals[number % len(originals)]
         text = original.read_text()
-        name = f"{_NAME.search(text)['name']}_{number}"
+        name = f"{_name(text)}_{number}"
         text = _NAME.sub(f"name: {name}", text)
         (folder / "specs" / f"{name}.yaml").write_text(text)
     return folder

@@ -70,7 +70,8 @@ def computed(
     if xla:
         run = tf.function(run, jit_compile=True, autograph=False)
     found = run(tf.constant(y_true), tf.constant(y_pred))
-    return tuple(np.asarray(item, dtype=np.float64) for item in found)
+    values, gradient = (np.asarray(item, dtype=np.float64) for item in found)
+    return values, gradient
 
 
 def tensors(loss: Loss, batch: Batch, dtype: str) -> tuple[Array, Array]:
