@@ -10,7 +10,9 @@ Keras.
 The error of a result is ``|result - exact|/(ulp(exact) + unit*sum(|x_i*df/dx_i|))``
 over the inputs that are not labels: what a rounding of the inputs alone would change
 counts as one. Below the normal range 0 is right, and where the exact result overflows,
-an infinity of its sign.
+an infinity of its sign. What is flushed to 0 inside of a sum counts: next to a term of
+2e-36 a sum lacks one of 2e-39, as that of a softmax does where the logit of the right
+class is 82 above the second and 89 above the third.
 """
 
 from __future__ import annotations

@@ -1028,7 +1028,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "log-of-quotient",
         _f("log", div(U, V)),
-        mul(TWO, _f("log", div(_f("sqrt", U), _f("sqrt", V)))),
+        _f("log_difference", U, V),
         "the quotient overflows or underflows where the numbers are far apart",
         Condition.FAR_APART,
         last=True,

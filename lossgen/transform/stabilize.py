@@ -173,11 +173,8 @@ def _is_positive(expr: Expr, loss: Loss) -> bool:
 
 
 def _are_far_apart(left: Expr, right: Expr, ranges: Ranges) -> bool:
-    """Whether float32 may not hold the quotient; that of roots it does."""
-    sides = left, right
-    if any(isinstance(side, Apply) and side.op == "sqrt" for side in sides):
-        return False
-    if not all(is_positive(side, ranges) for side in sides):
+    """Whether float32 may not hold the quotient."""
+    if not (is_positive(left, ranges) and is_positive(right, ranges)):
         return False
     one, other = ranges.of(left), ranges.of(right)
     return (one.upper == inf and other.lower == 0) or (
