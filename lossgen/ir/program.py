@@ -50,8 +50,9 @@ class LossProgram:
 
     ``rules`` names the rewrite rules that were used, ``declined`` those that would have
     cost accuracy. ``kept`` is the condition of the label mask, in the names of the
-    blocks. ``stable`` is the formula after rewriting, without guard, mask and names;
-    ``stable_logits`` the same for logits.
+    blocks. ``stable`` is the formula after rewriting, in which nothing that is not
+    taken spoils a slope, without guard, mask and names; ``stable_logits`` the same for
+    logits.
     """
 
     checked: CheckedLoss

@@ -86,8 +86,20 @@ def lower(
         declined = (*declined, *chosen.declined)
     kept = None if loss.mask is None else stable.rewrite(loss.mask)
     return LossProgram(
-        checked, body, logits, kept, tuple(fired), declined, stable.form, stable_logits
+        checked,
+        body,
+        logits,
+        kept,
+        tuple(fired),
+        declined,
+        _protected(stable.form, loss),
+        None if stable_logits is None else _protected(stable_logits, loss),
     )
+
+
+def _protected(expr: Expr, loss: Loss) -> Expr:
+    """A form in which no branch and no component that is not taken spoils a slope."""
+    return protect_components(protect_branches(expr, always_taken(expr)), loss, {})
 
 
 def _block(

@@ -81,4 +81,4 @@ def test_half_of_the_logits_are_right_at_least():
     assert 0.5 <= right.mean() < 0.8
     ordered = np.sort(inputs["y_pred"], axis=-1)
     gaps = ordered[..., -1] - ordered[..., -2]
-    assert gaps[right].max() > 10
+    assert (gaps[right] > 10).mean() > 0.5
