@@ -580,7 +580,7 @@ def _pow1pm1(x: Bounds, exponent: Bounds) -> Bounds | None:
 
 
 def _log_difference(x: Bounds, y: Bounds) -> Bounds | None:
-    """The gap is divided by a mean of the two, plus the smaller one."""
+    """The gap is divided by the geometric mean of the two."""
     if min(x[0], y[0]) < _TINY:
         return None
     return (
@@ -590,9 +590,8 @@ def _log_difference(x: Bounds, y: Bounds) -> Bounds | None:
 
 
 def _log1p_difference(x: Bounds, y: Bounds) -> Bounds | None:
-    """The gap is divided by the smaller one, plus 1."""
-    low, high = min(x[0], y[0]), max(x[1], y[1])
-    if low <= -1 or (high - low) / (1 + low) > _LARGEST:
+    """The gap is divided by the geometric mean of the two, each plus 1."""
+    if min(x[0], y[0]) <= -1:
         return None
     return (
         math.log1p(x[0]) - math.log1p(y[1]) - 1,

@@ -24,7 +24,7 @@ from lossgen.backend.tables import (
 )
 from lossgen.backend.templating import render
 from lossgen.ir.domain import DomainKind
-from lossgen.ir.expr import Apply, Axis, Role, walk
+from lossgen.ir.expr import Apply, Axis, Role, depends_on, walk
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram
@@ -91,11 +91,23 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
         "inside": [pair for item in loss.parameters for pair in _inside(item)],
         "outside": [pair for item in loss.parameters for pair in _outside(item)],
         "unused_target": loss.spec.y_true.unused,
+        "idle_target": _is_idle(program),
+        "labelled": loss.mask is not None or loss.spec.y_true.ignore is not None,
+        "same_shape": _have_one_shape(table),
+        "detached": any(
+            isinstance(node, Apply) and node.op == "stop_gradient"
+            for node in walk(loss.expression)
+        ),
         "batched": shape.batched,
         "independent": independent,
         "averages_kept": shape.masked,
         "masked": shape.kind == "elements",
-        "more_axes": independent and not shape.repeated and _broadcasts(loss),
+        "more_axes": (
+            independent
+            and not shape.repeated
+            and _broadcasts(loss)
+            and not _masks_samples(loss)
+        ),
         "whole_sample": shape.kind == "batch",
         "row_parameters": [v.name for v in loss.parameters if v.shape == "last"],
         "element_parameters": [
@@ -314,6 +326,29 @@ def _is_row(value: Nested, length: int) -> bool:
         and len(value) == length
         and all(isinstance(item, float) for item in value)
     )
+
+
+def _masks_samples(loss: Loss) -> bool:
+    """Whether the label mask looks at all of a sample."""
+    return loss.mask is not None and any(
+        isinstance(node, Apply) and node.axis is Axis.SAMPLE for node in walk(loss.mask)
+    )
+
+
+def _is_idle(program: LossProgram) -> bool:
+    """Whether nothing that is computed depends on labels: ``0*y_true``."""
+    blocks = [block for block in (program.body, program.logits) if block is not None]
+    computed = [b.result for b in blocks]
+    computed += [item.value for block in blocks for item in block.assignments]
+    return program.kept is None and not any(
+        depends_on(expr, Role.Y_TRUE) for expr in computed
+    )
+
+
+def _have_one_shape(table: ReferenceTable) -> bool:
+    """Whether y_true is of the shape of y_pred."""
+    row = table.probabilities[0].rows[0]
+    return np.shape(row.y_true) == np.shape(row.y_pred)
 
 
 def _broadcasts(loss: Loss) -> bool:

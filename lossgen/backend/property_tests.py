@@ -64,11 +64,11 @@ def _is_dense(loss: Loss) -> bool:
 
 def _is_swappable(loss: Loss) -> bool:
     """Whether y_true and y_pred may change places."""
-    domains = [
-        [item.domain.text for item in loss.of_role(role)]
+    targets, predictions = (
+        [(item.domain.text, item.size) for item in loss.of_role(role)]
         for role in (Role.Y_TRUE, Role.Y_PRED)
-    ]
-    return _is_dense(loss) and loss.mask is None and domains[0] == domains[1]
+    )
+    return _is_dense(loss) and loss.mask is None and targets == predictions
 
 
 def _is_averaged(loss: Loss) -> bool:

@@ -18,7 +18,7 @@ from lossgen.ir.domain import Bound, DomainKind
 from lossgen.ir.expr import Expr, Role
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.reference import EndRow
-from lossgen.oracle.evaluation import Formula, floats
+from lossgen.oracle.evaluation import Formula, floats, kept_by
 from lossgen.oracle.samples import Batch, ends, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import EPSILON, of_operations, tolerance
 
@@ -46,7 +46,8 @@ def end_samples(
     found = (
         _row(*formulas, variable, moved)
         for variable in loss.of_role(Role.Y_PRED)
-        for batch in _with_labels(loss, drawn)
+        for labelled in _with_labels(loss, drawn)
+        for batch in (_with_mask(loss, labelled),)
         for moved in _moved(loss, variable, batch)
     )
     return tuple(row for row in found if row is not None)
@@ -65,6 +66,13 @@ def _with_labels(loss: Loss, batch: Batch) -> Iterator[Batch]:
                 array[...] = labels[index]
             inputs[variable.name] = array
         yield replace(batch, inputs=inputs)
+
+
+def _with_mask(loss: Loss, batch: Batch) -> Batch:
+    """The batch with what the label mask keeps of it."""
+    if loss.mask is None:
+        return batch
+    return replace(batch, mask=kept_by(loss.mask, batch))
 
 
 def _labels(variable: Variable) -> tuple[float, ...]:
@@ -94,8 +102,8 @@ def _row(
 ) -> EndRow | None:
     """None where value or slope, if need be at the guard point, are too large."""
     loss, given = formula.loss, batch.inputs[variable.name]
-    guarded = _guarded(variable, given, loss.spec.epsilon)
-    inside = replace(batch, inputs={**batch.inputs, variable.name: guarded})
+    held = guarded(variable, given, loss.spec.epsilon)
+    inside = replace(batch, inputs={**batch.inputs, variable.name: held})
     try:
         values, right, left = formula.both_sides(inside, _DIGITS)
         exact = floats(values), floats(right)
@@ -136,7 +144,7 @@ def _allowed(value: float, off: float, known: bool) -> float:
     return found
 
 
-def _guarded(variable: Variable, array: Array, epsilon: float | None) -> Array:
+def guarded(variable: Variable, array: Array, epsilon: float | None) -> Array:
     """The prediction, or the guard point that it lies beyond, in float32."""
     domain = variable.domain
     for bound, inward in ((domain.lower, 1.0), (domain.upper, -1.0)):

@@ -280,6 +280,14 @@ def environment(batch: Batch) -> Mapping[str, Any]:
     return {**batch.inputs, **batch.parameters}
 
 
+def kept_by(mask: Expr, batch: Batch) -> Array:
+    """Where the label mask is true, sample by sample."""
+    found = evaluate(mask, environment(batch))
+    rank = next(iter(batch.inputs.values())).ndim
+    shape = np.broadcast_shapes(found.shape, (batch.rows, *(1,) * (rank - 1)))
+    return np.asarray(np.broadcast_to(found, shape), dtype=bool)
+
+
 def cells(array: Array, tied: bool) -> list[tuple[Any, ...]]:
     """Indices to vary one by one; all samples at once where they are independent."""
     if tied:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from lossgen.calculus.evaluate import Undefined, germ
+from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.ir.expr import Role
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Placeholders
+from lossgen.oracle.evaluation import environment
 from lossgen.oracle.samples import sample, sample_shape
 
 _CANDIDATES = (0.0, 0.5, 1.0, -1.0, 0.25, 2.0, -0.5, 1.5, 10.0, -10.0)
@@ -23,14 +25,15 @@ def placeholders(loss: Loss) -> Placeholders:
     """Constants at which the loss and its gradient are finite.
 
     An element that a mask or a zero weight drops is computed with them, so that
-    whatever it held cannot make NaN of its gradient.
+    whatever it held cannot make NaN of its gradient. A label that the label mask keeps
+    comes before others: a sample of weight 0 counts in a mean.
 
     Raises:
         NoPlaceholderError: If none of the candidates will do.
     """
     targets = _candidates(loss.of_role(Role.Y_TRUE))
     predictions = _candidates(loss.of_role(Role.Y_PRED))
-    for y_true in targets or [0.0]:
+    for y_true in sorted(targets or [0.0], key=lambda label: not _counts(loss, label)):
         for y_pred in predictions:
             if _is_finite(loss, y_true, y_pred):
                 return Placeholders(y_true, y_pred)
@@ -38,6 +41,19 @@ def placeholders(loss: Loss) -> Placeholders:
         "no constant input was found at which the loss and its gradient are finite; "
         "masked samples need one"
     )
+
+
+def _counts(loss: Loss, label: float) -> bool:
+    """Whether the label mask keeps a sample, or a part of it, with that label alone."""
+    if loss.spec.y_true.ignore is not None:
+        return label != loss.spec.y_true.ignore
+    if loss.mask is None:
+        return True
+    batch = sample(loss, 1, 0, defaults=True)
+    targets = loss.of_role(Role.Y_TRUE)
+    inputs = {v.name: np.full(sample_shape(loss, v, 1), label) for v in targets}
+    found = evaluate(loss.mask, environment(replace(batch, inputs=inputs)))
+    return bool(np.asarray(found, dtype=bool).any())
 
 
 def _candidates(variables: Sequence[Variable]) -> list[float]:

@@ -32,8 +32,8 @@ from lossgen.ir.reference import (
     ReferenceTable,
 )
 from lossgen.oracle import points
-from lossgen.oracle.ends import end_samples
-from lossgen.oracle.evaluation import Formula, environment, floats
+from lossgen.oracle.ends import end_samples, guarded
+from lossgen.oracle.evaluation import Formula, environment, floats, kept_by
 from lossgen.oracle.float_formats import FLOAT32
 from lossgen.oracle.kinks import beside_kinks, points_on_kinks
 from lossgen.oracle.samples import Batch, axes_of, joined, nested, rounded, sample
@@ -94,7 +94,7 @@ def reference(
     beside = beside_kinks(loss, on_kinks)
     if beside is not None:
         if loss.mask is not None:
-            beside = replace(beside, mask=_kept(loss.mask, beside))
+            beside = replace(beside, mask=kept_by(loss.mask, beside))
         beside = _usable(formula, beside)
         if beside.rows > 1:
             batches = {BESIDE_KINKS: beside, **batches}
@@ -175,6 +175,8 @@ def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
         usable = (part for part in drawn if _which_usable(formula, part).all())
         return next(usable, None)
     (batch,) = drawn
+    if not logits:
+        batch = _inside_guards(loss, batch)
     if axes_of(loss):
         batch = batch.only(_moderate(batch))
     batch = _with_masked_labels(loss, batch)
@@ -275,12 +277,18 @@ def _case(
             item[~accurate] = np.inf
     # What rounding makes of the side of a kink is within the margin.
     off_slopes = np.where(apart > 0, EPSILON * apart, off_slopes)
+    dropped: Array = np.zeros(batch.rows, dtype=bool)
+    if batch.mask is not None and not formula.tied:
+        dropped = np.asarray(~batch.mask.reshape(batch.rows, -1).any(axis=1))
     rows = tuple(
         ReferenceRow(
             y_true=joined(loss, batch, Role.Y_TRUE, row),
             y_pred=joined(loss, batch, Role.Y_PRED, row),
             value=nested(values[row]),
-            value_tolerance=tolerance(values[row], off_values[row]),
+            # What is dropped is exactly 0.
+            value_tolerance=nested(np.zeros(np.shape(values[row])))
+            if dropped[row]
+            else tolerance(values[row], off_values[row]),
             gradient=nested(slopes[row]),
             gradient_tolerance=tolerance(slopes[row], off_slopes[row], apart[row] / 2),
         )
@@ -321,6 +329,8 @@ def _drawn(
     rows = _FEW_ROWS if formula.tied or long or not defaults else _ROWS
     for attempt in range(_ATTEMPTS):
         batch = sample(loss, rows, seed + 10 * attempt, defaults=defaults)
+        if not logits:
+            batch = _inside_guards(loss, batch)
         batch = _with_masked_labels(loss, batch)
         if logits:
             batch = _as_logits(loss, batch)
@@ -332,12 +342,22 @@ def _drawn(
     return best if best is not None and best.rows >= 2 else None
 
 
+def _inside_guards(loss: Loss, batch: Batch) -> Batch:
+    """The samples whose predictions lie where the loss is the formula itself."""
+    inside: Array = np.ones(batch.rows, dtype=bool)
+    for variable in loss.of_role(Role.Y_PRED):
+        array = batch.inputs[variable.name]
+        same = array == guarded(variable, array, loss.spec.epsilon)
+        inside &= same.reshape(batch.rows, -1).all(axis=1)
+    return batch.only(inside)
+
+
 def _with_masked_labels(loss: Loss, batch: Batch) -> Batch:
     """Give every fourth element a label that the mask drops, if one is found."""
     if loss.mask is None:
         return batch
     if loss.spec.y_true.sparse:
-        return replace(batch, mask=_kept(loss.mask, batch))  # it has to stay one-hot
+        return replace(batch, mask=kept_by(loss.mask, batch))  # it has to stay one-hot
     nodes = list(walk(loss.mask))
     numbers = [float(n.value) for n in nodes if isinstance(n, Number)]
     # What a NaN makes of others along an axis is up to the backend.
@@ -348,23 +368,15 @@ def _with_masked_labels(loss: Loss, batch: Batch) -> Batch:
         for item in loss.of_role(Role.Y_TRUE):
             inputs[item.name] = inputs[item.name].copy()
             inputs[item.name].reshape(-1)[1::4] = value
-        kept = _kept(loss.mask, Batch(inputs, batch.parameters))
+        kept = kept_by(loss.mask, Batch(inputs, batch.parameters))
         for name in (item.name for item in loss.of_role(Role.Y_TRUE)):
             if kept.shape == inputs[name].shape:
                 # What is kept is a label of the domain.
                 inputs[name] = np.where(kept, batch.inputs[name], inputs[name])
-        kept = _kept(loss.mask, Batch(inputs, batch.parameters))
+        kept = kept_by(loss.mask, Batch(inputs, batch.parameters))
         if not kept.all():
             return Batch(inputs, batch.parameters, kept)
     return batch
-
-
-def _kept(mask: Expr, batch: Batch) -> Array:
-    """Where the label mask is true, sample by sample."""
-    found = evaluate(mask, environment(batch))
-    rank = next(iter(batch.inputs.values())).ndim
-    shape = np.broadcast_shapes(found.shape, (batch.rows, *(1,) * (rank - 1)))
-    return np.asarray(np.broadcast_to(found, shape), dtype=bool)
 
 
 def _as_logits(loss: Loss, batch: Batch) -> Batch:
