@@ -66,6 +66,7 @@ _BETA = ("_lgamma", "_lgamma_below", *_GAMMA, *_GAMMA_DIFFERENCE)
 
 _CALLED: dict[str, tuple[str, ...]] = {
     "_softmax": ("_log_softmax",),
+    "_log_softmax_over": ("_log_softmax",),
     "_log_cosh": ("_tanh",),
     "_kl_div": ("_log1pmx",),
     "_itakura_saito": ("_log1pmx",),

@@ -23,7 +23,9 @@ from lossgen.ir.expr import (
     Role,
     Symbol,
     add,
+    div,
     mul,
+    rebuild,
     replace_nodes,
     substitute,
     symbols,
@@ -177,7 +179,9 @@ def _extended(expr: Expr, linear: _Linear, slopes: dict[Expr, str]) -> Expr:
     }
     added = {part: linear.part(part, slopes) for part in parts}
     outer = substitute(expr, places)
-    change = directional_derivative(outer, dict(steps), linear.loss)
+    change = rebuild(
+        directional_derivative(outer, dict(steps), linear.loss), _with_slope_at_0
+    )
     if not set(symbols(change)) & set(places.values()):
         return substitute(
             outer, {places[part]: add(part, added[part]) for part in parts}
@@ -185,6 +189,18 @@ def _extended(expr: Expr, linear: _Linear, slopes: dict[Expr, str]) -> Expr:
     values: dict[Expr, Expr] = {places[part]: part for part in parts}
     moves: dict[Expr, Expr] = {steps[places[part]]: added[part] for part in parts}
     return add(expr, substitute(change, {**values, **moves}))
+
+
+def _with_slope_at_0(node: Expr) -> Expr:
+    """The derivative of a norm, with 0 where the norm is 0, too."""
+    if not isinstance(node, Apply) or node.op != "div":
+        return node
+    top, norm = node.args
+    if not isinstance(norm, Apply) or norm.op != "norm":
+        return node
+    if not isinstance(top, Apply) or (top.op, top.axis) != ("sum", norm.axis):
+        return node
+    return div(top, Apply("where", (Apply("gt", (norm, ZERO)), norm, ONE)))
 
 
 @dataclass(frozen=True)
