@@ -382,3 +382,50 @@ def test_names_of_modules_and_classes() -> None:
         cls = generating.loss_class(formula.name)
         registered = keras.saving.get_registered_name(cls)
         assert registered == f"lossgen>{generating.class_name(formula.name)}"
+
+
+def test_a_norm_that_is_0_meets_a_guard() -> None:
+    """Where predictions equal their targets the slope of the norm is 0, not 0/0."""
+    function = generating.function("masked_norms")
+    labels = tf.constant([[2.0, 1.375], [2.0, 0.5]])
+    with tf.GradientTape() as tape:
+        tape.watch(labels)
+        values = function(labels, labels)
+        total = tf.reduce_sum(values)
+    # What is left is the distance of the direction from the label.
+    lengths = np.linalg.norm(labels, axis=1, keepdims=True)
+    expected = np.square(labels / lengths - labels).sum(axis=1)
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
+    assert tape.gradient(total, labels) is not None
+
+
+def test_weights_of_0_count_in_the_mean_of_what_labels_keep() -> None:
+    loss = generating.loss_class("sparse_scores")()  # ignores class 0
+    scores = tf.constant([[1.0, 2.0, 0.5], [0.0, 1.0, 3.0], [2.0, 0.0, 0.0]])
+    labels = tf.constant([1, 2, 0])
+    first = np.log(np.exp(1.0) + np.exp(2.0) + np.exp(0.5)) - 2.0
+    found = loss(labels, scores, sample_weight=[1.0, 0.0, 1.0])
+    np.testing.assert_allclose(found, first / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_softmax_over_several_axes_keeps_its_digits(xla: bool) -> None:
+    """With one score far above the others the terms of its slope cancel."""
+    function = generating.function("spatial_crossentropy")
+    scores = np.array([[[[5613.0], [5599.5]], [[5598.0], [5597.25]]]], np.float32)
+    labels = np.array([[[[1193.75], [0.25]], [[0.0], [0.5]]]], np.float32)
+
+    @tf.function(jit_compile=xla)
+    def slope(p: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(p)
+            total = tf.reduce_sum(function(labels, p))
+        return tape.gradient(total, p)
+
+    powers = np.exp(np.float64(scores) - 5613)
+    # Of the largest: what its share lacks of 1, times all labels, less other labels.
+    lacking = powers.ravel()[1:].sum() / powers.sum()
+    total = np.float64(labels).sum()
+    expected = total - 1193.75 - total * lacking
+    found = slope(tf.constant(scores)).numpy().ravel()
+    np.testing.assert_allclose(found[0], expected, rtol=1e-5)

@@ -228,6 +228,29 @@ def test_beta_likelihood_of_mean(xla: bool, dtype: str) -> None:
             )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("k", [1.0005, 1.01, 1.3, 1.5, 1.7, 1.99, 1.99876, 1.99999])
+def test_tweedie_deviance_of_any_power(k: float, xla: bool, dtype: str) -> None:
+    """For powers near 1 and 2 the textbook form divides small differences by 0."""
+    function = generating.function("compound_poisson_deviance")
+    power = np.array(k, dtype)
+    labels = np.array([0.0, 1e-4, 0.15, 0.9, 3.0, 40.0, 1e4], dtype)
+    means = np.array([1e-3, 0.02, 0.5, 1.0, 2.3, 7.5, 900.0], dtype)
+    y_true, y_pred = (np.reshape(x, (-1, 1)) for x in np.meshgrid(labels, means))
+    compute = tf.function(lambda t, p: function(t, p, k=power), jit_compile=xla)
+    found = np.float64(compute(y_true, y_pred))
+    unit = float(np.finfo(dtype).eps)
+    with mp.workdps(60):
+        exponent = mpf(float(power))
+        a, b = 2 - exponent, 1 - exponent
+        for t, p, got in zip(y_true.flat, y_pred.flat, found, strict=True):
+            y, mu = mpf(float(t)), mpf(float(p))
+            exact = 2 * (y**a / (a * b) - y * mu**b / b + mu**a / a)
+            moved = 2 * abs(mu - y) * mu**b  # what a rounding of the mean changes
+            assert abs(got - exact) <= 8 * unit * (exact + moved), (t, p)
+
+
 @pytest.mark.parametrize("xla", [False, True])
 def test_a_tweedie_power_has_a_gradient(xla: bool) -> None:
     """Against differences of the formula, close to the label and far from it."""

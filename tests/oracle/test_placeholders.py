@@ -8,6 +8,9 @@ from lossgen.ir.program import Placeholders
 from lossgen.oracle.placeholders import NoPlaceholderError, placeholders
 from lossgen.oracle.samples import sample, sample_shape
 
+CLASSES = "loss: -sum(y_true*log_softmax(y_pred, axis=last), axis=last)\n"
+FIRST, OTHER = Placeholders(1.0, 0.0), Placeholders(0.0, 0.0)
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -19,6 +22,11 @@ from lossgen.oracle.samples import sample, sample_shape
         ("loss: log(y_true)*y_pred\ny_true: positive\n", Placeholders(0.5, 0.0)),
         # The value at 0 is finite, the gradient is not.
         ("loss: y_true*sqrt(y_pred)\ny_pred: nonnegative\n", Placeholders(0.0, 0.5)),
+        # A label that the mask keeps comes first; where it keeps none, any.
+        ("loss: (y_true - y_pred)**2\nmask: y_true > 0\n", Placeholders(0.5, 0.0)),
+        ("loss: (y_true - y_pred)**2\nmask: y_true > 50\n", Placeholders(0.0, 0.0)),
+        (f"{CLASSES}y_true: {{domain: one_hot, sparse: true, ignore: 0}}\n", FIRST),
+        (f"{CLASSES}y_true: {{domain: one_hot, sparse: true, ignore: 1}}\n", OTHER),
         # No round number lies inside.
         ("loss: y_true*y_pred\ny_pred: '(3, 4)'\n", Placeholders(0.0, 3.5)),
         # Equal components have no direction.
