@@ -337,11 +337,11 @@ def _masks_samples(loss: Loss) -> bool:
 
 def _is_idle(program: LossProgram) -> bool:
     """Whether nothing that is computed depends on labels: ``0*y_true``."""
-    blocks = [block for block in (program.body, program.logits) if block is not None]
-    computed = [b.result for b in blocks]
-    computed += [item.value for block in blocks for item in block.assignments]
-    return program.kept is None and not any(
-        depends_on(expr, Role.Y_TRUE) for expr in computed
+    if program.checked.loss.spec.y_true.sparse or program.kept is not None:
+        return False
+    computed = [item.value for item in program.body.assignments]
+    return not any(
+        depends_on(expr, Role.Y_TRUE) for expr in (*computed, program.body.result)
     )
 
 

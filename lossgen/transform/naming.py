@@ -70,19 +70,37 @@ def name_hints(
 
 
 def scaled_inputs(expr: Expr) -> dict[Expr, Expr]:
-    """The inputs that are divided by a scale, which has no gradient, and the quotients.
+    """The inputs that are divided by the size of the largest in the batch, if over 1.
 
-    What the author named is in terms of them then.
+    What the author named is in terms of the quotients then.
+
+    Returns:
+        The quotients by input.
     """
-    return {
-        node.args[0]: node
-        for node in walk(expr)
-        if isinstance(node, Apply)
-        and node.op == "div"
-        and isinstance(node.args[0], Symbol)
-        and isinstance(node.args[1], Apply)
-        and node.args[1].op == "stop_gradient"
-    }
+    found: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        if isinstance(node, Apply) and node.op == "div":
+            top, scale = node.args
+            if isinstance(top, Symbol) and _is_scale(scale, top):
+                found[top] = node
+    return found
+
+
+def _is_scale(node: Expr, symbol: Symbol) -> bool:
+    """Whether it is 1, or the largest size of all elements of a batch, without slope.
+
+    It is that of a symbol and others: ``max(1, max(max(abs(u), …), axis=batch))``.
+    """
+    path = ("stop_gradient", "max", "amax", "max", "abs")
+    parts: list[Expr] = [node]
+    for op in path:
+        parts = [
+            arg
+            for part in parts
+            if isinstance(part, Apply) and part.op == op
+            for arg in part.args
+        ]
+    return symbol in parts
 
 
 def scaled_names(scaled: Mapping[Expr, Expr]) -> dict[Expr, str]:
