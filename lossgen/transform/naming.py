@@ -148,7 +148,7 @@ def name_shared(
         word = hints.get(node) or _words(node, given) or _noun(node)
         target = Symbol(own.get(node) or fresh(word, taken), Role.DERIVED)
         given[node] = target.name
-        comment = _COMMENTS.get(hints.get(node, ""), "")
+        comment = _COMMENTS.get(hints.get(node, ""))
         assignments.append(Assign(target, inner, comment))
         replaced[node] = target
     return assignments, _inner(result, replaced)

@@ -68,15 +68,17 @@ def protect_branches(expr: Expr, always: Set[Expr] = frozenset()) -> Expr:
             everywhere as it is.
     """
     done: dict[Expr, Expr] = {}
+    kept: set[Expr] = set()  # what became of those of them that are done
     for node in walk(expr):
         if isinstance(node, Apply):
             args = tuple(done[arg] for arg in node.args)
             if node.op == "where":
-                kept = {done[part] for part in always if part in done}
                 args = (args[0], *_branches(args[0], args[1], args[2], kept))
             done[node] = Apply(node.op, args, node.axis)
         else:
             done[node] = node
+        if node in always:
+            kept.add(done[node])
     return done[expr]
 
 
@@ -87,8 +89,8 @@ def always_taken(expr: Expr) -> Set[Expr]:
         parts = [found[child] for child in node.children]
         if isinstance(node, Apply) and node.op == "where":
             parts = [parts[1] & parts[2]]
-        elif isinstance(node, Apply) and node.op == "stop_gradient":
-            parts = []
+        elif isinstance(node, Apply) and node.op in ("stop_gradient", "with_slopes"):
+            parts = []  # nothing flows into what computes given slopes
         found[node] = {node}.union(*parts)
     return found[expr]
 

@@ -280,3 +280,36 @@ def test_a_difference_that_has_a_name_stays_one_term_of_a_sum(keys):
     sums = [n for n in walk(program.body.result) if getattr(n, "op", None) == "add"]
     assert any(shared.target in node.args for node in sums)
     assert not any(T in symbols(node) for node in sums)
+
+
+def test_shared_terms_have_no_comment():
+    """A clipped prediction with one is a guard, of which the docstring tells."""
+    block = lowered("loss: tanh(y_pred)*(y_true - tanh(y_pred))**2\n").body
+    (shared,) = block.assignments
+    assert (spell(shared.value), shared.comment) == ("tanh(y_pred)", None)
+
+
+CONCORDANCE = """
+loss: 1 - 2*covariance/(var_true + var_pred + (mean_true - mean_pred)**2 + 0.1)
+where:
+  mean_true: mean(y_true, axis=batch)
+  mean_pred: mean(y_pred, axis=batch)
+  var_true: mean((y_true - mean_true)**2, axis=batch)
+  var_pred: mean((y_pred - mean_pred)**2, axis=batch)
+  covariance: mean((y_true - mean_true)*(y_pred - mean_pred), axis=batch)
+"""
+
+
+def test_what_the_author_named_is_named_so_when_it_is_scaled():
+    block = lowered(CONCORDANCE.lstrip()).body
+    own = {"mean_true", "mean_pred", "var_true", "var_pred", "covariance"}
+    assert {*own, "scale", "scaled_y_true", "scaled_y_pred"} <= set(names(block))
+    said = {item.target.name: item.comment for item in block.assignments}
+    assert said["scale"] == "Numbers of at most 1 can be squared without overflow."
+    assert all(said[name] is None for name in own)
+
+
+def test_a_divisor_of_the_author_is_not_called_a_scale():
+    text = "loss: abs(r)*(y_true - r)**2\nwhere: {r: y_pred/stop_gradient(1 + a)}\n"
+    block = lowered(text.replace("+ a", "+ abs(y_pred)")).body
+    assert names(block) == ["r"]
