@@ -113,7 +113,7 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
         found = (*item.diagnostics, *report)
         return replace(item, checked=None, diagnostics=found)
     module = module_stage.emit_module(program, harmless, options)
-    test = test_stage.emit_test(program, table, options)
+    test = test_stage.emit_test(program, table, harmless, options)
     return replace(
         item,
         program=program,

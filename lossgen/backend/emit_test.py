@@ -27,7 +27,7 @@ from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import Apply, Axis, Role, depends_on, walk
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
-from lossgen.ir.program import LossProgram
+from lossgen.ir.program import LossProgram, Placeholders
 from lossgen.ir.reference import (
     BESIDE_KINKS,
     CLOSE_TO_TARGETS,
@@ -59,8 +59,20 @@ _DESCRIPTIONS = {
 }
 
 
-def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> str:
-    """The source of the test file, formatted, without the header."""
+def emit_test(
+    program: LossProgram,
+    table: ReferenceTable,
+    placeholders: Placeholders,
+    options: Options,
+) -> str:
+    """The source of the test file, formatted, without the header.
+
+    Args:
+        program: The lowered loss.
+        table: What the test compares with.
+        placeholders: What stands in for dropped elements.
+        options: The test's import of the module, and the template directories.
+    """
     loss = program.checked.loss
     shape = result_shape(loss, program.body.extent)
     independent = not shape.batched and not loss.varies_by_element
@@ -99,6 +111,7 @@ def emit_test(program: LossProgram, table: ReferenceTable, options: Options) -> 
             for node in walk(loss.expression)
         ),
         "batched": shape.batched,
+        "drops_weight_0": shape.batched or not placeholders.counts,
         "independent": independent,
         "averages_kept": shape.masked,
         "masked": shape.kind == "elements",

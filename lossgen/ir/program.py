@@ -91,7 +91,12 @@ class LossProgram:
 
 @dataclass(frozen=True)
 class Placeholders:
-    """Values for dropped elements at which the loss and its gradient are finite."""
+    """Values for dropped elements at which the loss and its gradient are finite.
+
+    ``counts`` says whether the label mask keeps y_true, so that a sample of weight 0
+    counts in a mean.
+    """
 
     y_true: float
     y_pred: float
+    counts: bool = True

@@ -36,7 +36,7 @@ def placeholders(loss: Loss) -> Placeholders:
     for y_true in sorted(targets or [0.0], key=lambda label: not _counts(loss, label)):
         for y_pred in predictions:
             if _is_finite(loss, y_true, y_pred):
-                return Placeholders(y_true, y_pred)
+                return Placeholders(y_true, y_pred, _counts(loss, y_true))
     raise NoPlaceholderError(
         "no constant input was found at which the loss and its gradient are finite; "
         "masked samples need one"

@@ -9,6 +9,7 @@ from losses import OPTIONS, resolved, unproved
 from lossgen.backend.emit_test import emit_test
 from lossgen.ir.options import Options
 from lossgen.ir.reference import EndRow, ReferenceCase, ReferenceRow, ReferenceTable
+from lossgen.oracle.placeholders import placeholders
 from lossgen.transform.lower import lower
 
 ROW = ReferenceRow(
@@ -24,7 +25,8 @@ SQUARED = "loss: (y_true - y_pred)**2\n"
 
 
 def emit(text, table=TABLE, options=OPTIONS):
-    return emit_test(lower(unproved(resolved(text))), table, options)
+    loss = resolved(text)
+    return emit_test(lower(unproved(loss)), table, placeholders(loss), options)
 
 
 def constant(source, name):

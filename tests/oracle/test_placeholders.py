@@ -10,6 +10,7 @@ from lossgen.oracle.samples import sample, sample_shape
 
 CLASSES = "loss: -sum(y_true*log_softmax(y_pred, axis=last), axis=last)\n"
 FIRST, OTHER = Placeholders(1.0, 0.0), Placeholders(0.0, 0.0)
+NONE_KEPT = Placeholders(0.0, 0.0, counts=False)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ FIRST, OTHER = Placeholders(1.0, 0.0), Placeholders(0.0, 0.0)
         ("loss: y_true*sqrt(y_pred)\ny_pred: nonnegative\n", Placeholders(0.0, 0.5)),
         # A label that the mask keeps comes first; where it keeps none, any.
         ("loss: (y_true - y_pred)**2\nmask: y_true > 0\n", Placeholders(0.5, 0.0)),
-        ("loss: (y_true - y_pred)**2\nmask: y_true > 50\n", Placeholders(0.0, 0.0)),
+        ("loss: (y_true - y_pred)**2\nmask: y_true > 50\n", NONE_KEPT),
         (f"{CLASSES}y_true: {{domain: one_hot, sparse: true, ignore: 0}}\n", FIRST),
         (f"{CLASSES}y_true: {{domain: one_hot, sparse: true, ignore: 1}}\n", OTHER),
         # No round number lies inside.
