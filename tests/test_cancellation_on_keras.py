@@ -91,7 +91,8 @@ def capped_deviance(t: mpf, p: mpf) -> tuple[mpf, mpf, mpf]:
 RESIDUALS = [1e-12, -1e-7, 1e-4, 0.02, -0.3, 0.45, 0.55, 0.9, -1.1, 2.5, -7.0, 12.0]
 SHARES = [1e-12, 1e-4, 0.02, 0.3, 0.45, 0.55, 0.9, 0.999]
 FAR = [1e3, -1e5, 1e9, 1e12]
-NEAR_7000 = [0.0, 1e-6, 1.0, 300.0, 6999.0, 7000.0, 7000.5, 7e3 + 2**-9, 1e9, 1e18]
+LARGE = 2.0**59
+FROM_LARGE = [0.0, 1e-6, 1.0, 7000.0, *(LARGE * (1 + k / 2**12) for k in range(-9, 9))]
 NEAR_ONE = [0.1, 0.49, 0.51, 0.75, 0.999, 1.0, 1.0001, 1.3, 1.99, 2.01, 30.0]
 
 CASES: dict[str, tuple[Formula, float, list[float]]] = {
@@ -105,8 +106,8 @@ CASES: dict[str, tuple[Formula, float, list[float]]] = {
     "smooth_absolute": (log_cosh, 0.0, RESIDUALS),
     "hyperbola": (hyperbola, 0.0, RESIDUALS + FAR),
     "turned": (turned, 0.0, RESIDUALS),
-    "log_excess": (log_excess, 7000.0, NEAR_7000),
-    "log_gap": (log_gap, 7000.0, NEAR_7000[1:]),
+    "log_excess": (log_excess, LARGE, FROM_LARGE),
+    "log_gap": (log_gap, LARGE, FROM_LARGE[1:]),
     "capped_deviance": (capped_deviance, 1.0, NEAR_ONE),
     "log_rate": (log_rate, 1.0, [*RESIDUALS, -40.0, 60.0]),
 }
