@@ -99,8 +99,8 @@ class Known:
     """What limits a loss that is over a bar, and what was tried.
 
     It covers errors of one quantity, up to ``largest``, with wrong zeros among them if
-    ``zeros``; and only in one type and mode if ``only`` names them: a limit of that
-    library, where an exception is one of ours.
+    ``zeros``; and if ``only`` names a type and a mode, in these alone: a limit of what
+    TensorFlow or XLA computes in that type, where an exception is one of ours.
     """
 
     reason: str
