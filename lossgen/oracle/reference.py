@@ -128,7 +128,7 @@ def _batches(
         if batch is not None:
             yield name, batch
             if name == TRAINING:
-                close = _close_to_targets(formula, batch)
+                close = _close_to_targets(formula, batch, logits=logits)
                 if close is not None:
                     yield CLOSE_TO_TARGETS, close
                 anywhere = _anywhere(formula, sizes, logits=logits)
@@ -144,7 +144,7 @@ _DRAWN = {
 """The seed of each, and whether parameters that have a default take it."""
 
 
-def _close_to_targets(formula: Formula, batch: Batch) -> Batch | None:
+def _close_to_targets(formula: Formula, batch: Batch, *, logits: bool) -> Batch | None:
     """A batch with predictions within some percent of their targets.
 
     None but for losses of a whole batch: of others some samples are so anyway.
@@ -162,21 +162,25 @@ def _close_to_targets(formula: Formula, batch: Batch) -> Batch | None:
     if not all(prediction.domain.contains(item) for item in moved.flat):
         return None
     close = replace(batch, inputs={**batch.inputs, prediction.name: moved})
-    return close if _which_usable(formula, close).all() else None
+    usable = _which_inside(formula.loss, close, logits=logits)
+    return close if (usable & _which_usable(formula, close)).all() else None
 
 
 def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
     """Samples from all over the domain: all magnitudes, corners, close to targets."""
     loss = formula.loss
+
+    def fits(whole: Batch) -> bool:
+        inside = _which_inside(loss, whole, logits=logits)
+        return bool((inside & _which_usable(formula, whole)).all())
+
     drawn = points.batches(
         loss, 8 * _ROWS, "float32", logits=logits, seed=2, sizes=sizes
     )
     if formula.tied:
-        usable = (part for part in drawn if _which_usable(formula, part).all())
-        return next(usable, None)
+        return next((part for part in drawn if fits(part)), None)
     (batch,) = drawn
-    if not logits:
-        batch = _inside_guards(loss, batch)
+    batch = batch.only(_which_inside(loss, batch, logits=logits))
     if axes_of(loss):
         batch = batch.only(_moderate(batch))
     batch = _with_masked_labels(loss, batch)
@@ -329,8 +333,7 @@ def _drawn(
     rows = _FEW_ROWS if formula.tied or long or not defaults else _ROWS
     for attempt in range(_ATTEMPTS):
         batch = sample(loss, rows, seed + 10 * attempt, defaults=defaults)
-        if not logits:
-            batch = _inside_guards(loss, batch)
+        batch = batch.only(_which_inside(loss, batch, logits=logits))
         batch = _with_masked_labels(loss, batch)
         if logits:
             batch = _as_logits(loss, batch)
@@ -342,14 +345,17 @@ def _drawn(
     return best if best is not None and best.rows >= 2 else None
 
 
-def _inside_guards(loss: Loss, batch: Batch) -> Batch:
-    """The samples whose predictions lie where the loss is the formula itself."""
+def _which_inside(loss: Loss, batch: Batch, *, logits: bool) -> Array:
+    """The samples whose predictions lie where no guard continues the loss.
+
+    Of logits all do.
+    """
     inside: Array = np.ones(batch.rows, dtype=bool)
-    for variable in loss.of_role(Role.Y_PRED):
+    for variable in () if logits else loss.of_role(Role.Y_PRED):
         array = batch.inputs[variable.name]
         same = array == guarded(variable, array, loss.spec.epsilon)
         inside &= same.reshape(batch.rows, -1).all(axis=1)
-    return batch.only(inside)
+    return inside
 
 
 def _with_masked_labels(loss: Loss, batch: Batch) -> Batch:

@@ -277,6 +277,16 @@ def test_a_batch_is_tested_close_to_its_targets_and_far_out():
         assert row.value == pytest.approx(float(value), rel=1e-11)
 
 
+def test_samples_lie_where_no_guard_continues_the_loss():
+    text = "y_pred: positive\nepsilon: 0.25\n"
+    for formula in (
+        "y_true - log(y_pred)",
+        "mean((y_true - log(y_pred))**2, axis=batch)",
+    ):
+        for case in table(f"loss: {formula}\n{text}").probabilities:
+            assert min(row.y_pred[0] for row in case.rows) >= 0.25
+
+
 def test_a_batch_without_room_beside_its_targets_is_not_tested_close_to_them():
     text = "loss: mean((y_true - y_pred)**2, axis=batch)\ny_true: binary"
     found = table(f"{text}\ny_pred: unit\n").probabilities
