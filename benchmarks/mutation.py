@@ -1,6 +1,6 @@
 """Whether the generated tests notice that a generated module is wrong.
 
-python benchmarks/mutation.py [LOSS ...] [--limit N] [--json FILE]
+python benchmarks/mutation.py [LOSS ...] [--limit N] [--jobs N] [--json FILE]
 python benchmarks/mutation.py --again FILE [--json FILE]
 python benchmarks/mutation.py --rewrites
 
@@ -39,7 +39,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 # Before TensorFlow is imported, and for processes that tests start.
@@ -69,6 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("losses", nargs="*", metavar="LOSS", help="all by default")
     parser.add_argument("--limit", type=int, default=60, help="mutants a loss (60)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="trials at once"
+    )
     parser.add_argument("--json", type=Path, help="write all results to this file")
     parser.add_argument("--again", type=Path, help="try the survivors in this file")
     parser.add_argument("--rewrites", action="store_true", help="try correct rewrites")
@@ -116,40 +122,70 @@ def _results(
     name: str, args: argparse.Namespace, known: Mapping[tuple[Any, ...], Any]
 ) -> Iterator[Result]:
     text = (GENERATED / f"{name}.py").read_text(encoding="utf-8")
-    test = (GENERATED / f"test_{name}.py").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench.of(Path(folder), name, GENERATED, with_processes=args.processes)
+        trials = _Trials(Path(folder), name, text, args, known)
+        with ThreadPoolExecutor(args.jobs) as pool:
+            yield from pool.map(trials.result, sampled(mutants(text), args.limit))
+
+
+class _Trials:
+    """Tries mutants of one module, as many at once as there are benches."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        text: str,
+        args: argparse.Namespace,
+        known: Mapping[tuple[Any, ...], Any],
+    ) -> None:
+        """Try the module itself, which has to pass."""
+        self._name, self._text, self._args, self._known = name, text, args, known
+        self._benches: SimpleQueue[Bench] = SimpleQueue()
+        for number in range(args.jobs):
+            place = folder / str(number)
+            place.mkdir()
+            self._benches.put(
+                Bench.of(place, name, GENERATED, with_processes=args.processes)
+            )
         start = time.monotonic()
-        outcome, seconds = bench.tried(text, _FIRST_LIMIT)
+        with self._bench() as bench:
+            outcome, seconds = bench.tried(text, _FIRST_LIMIT)
         if not outcome.passed:
             raise SystemExit(f"{name} fails its own test: {outcome}")
-        slow = [test for test, took in seconds.items() if took > _SLOW]
+        self._slow = [test for test, took in seconds.items() if took > _SLOW]
         # Others on the machine may slow a trial down, but not so much.
-        time_limit = 20 + 10 * (time.monotonic() - start)
-        inputs = Inputs(loss_of(text, ROOT), test)
-        equivalence = Equivalence(bench, text, inputs)
-        for mutant in sampled(mutants(text), args.limit):
-            record = known.get((name, mutant.kind, mutant.line, mutant.old, mutant.new))
-            if record is not None:
-                before = Result.from_record(record, mutant, _diff(mutant, text))
-                if not before.survived:
-                    yield before
-                    continue
-            outcome, _ = bench.tried(mutant.text, time_limit, slow)
-            verdict = (
-                equivalence.verdict(mutant) if outcome.passed or args.audit else None
-            )
-            if verdict is not None and not outcome.passed:
-                if verdict.equivalent:
-                    raise SystemExit(
-                        f"killed, yet equivalent: {mutant.name}: {outcome}"
-                    )
-                verdict = None
-            yield Result(name, mutant, _diff(mutant, text), outcome, verdict)
+        self._limit = 20 + 10 * (time.monotonic() - start)
+        test = (GENERATED / f"test_{name}.py").read_text(encoding="utf-8")
+        self._equivalence = Equivalence(text, Inputs(loss_of(text, ROOT), test))
 
+    @contextmanager
+    def _bench(self) -> Iterator[Bench]:
+        bench = self._benches.get()
+        try:
+            yield bench
+        finally:
+            self._benches.put(bench)
 
-def _diff(mutant: Mutant, text: str) -> tuple[str, ...]:
-    return tuple(mutant.diff(text))
+    def result(self, mutant: Mutant) -> Result:
+        """What becomes of a mutant."""
+        key = (self._name, mutant.kind, mutant.line, mutant.old, mutant.new)
+        diff = tuple(mutant.diff(self._text))
+        record = self._known.get(key)
+        if record is not None:
+            before = Result.from_record(record, mutant, diff)
+            if not before.survived:
+                return before
+        with self._bench() as bench:
+            outcome, _ = bench.tried(mutant.text, self._limit, self._slow)
+            verdict = None
+            if outcome.passed or self._args.audit:
+                verdict = self._equivalence.verdict(bench, mutant)
+        if verdict is not None and not outcome.passed:
+            if verdict.equivalent:
+                raise SystemExit(f"killed, yet equivalent: {mutant.name}: {outcome}")
+            verdict = None
+        return Result(self._name, mutant, diff, outcome, verdict)
 
 
 def _rewrites(console: Console, names: Sequence[str]) -> int:

@@ -266,6 +266,13 @@ def test_mismatches_raise_when_the_graph_runs(case: Case, options: Any) -> None:
                 tf.function(loss, input_signature=signature, **options)(t, p)
 
 
+@pytest.mark.parametrize("name", ["gaussian_nll", "mixture_density_nll"])
+def test_predictions_without_an_axis_of_channels_are_refused(name: str) -> None:
+    for call in (generating.function(name), generating.loss_class(name)()):
+        with pytest.raises(ValueError, match=r"axis of channels, .* \(4,\)"):
+            call(np.zeros(4, "float32"), np.zeros(4, "float32"))
+
+
 @every
 def test_ragged_and_sparse_are_refused(case: Case) -> None:
     t, p = f32(case.y_true), f32(case.y_pred)

@@ -14,6 +14,7 @@ import importlib
 import sys
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from types import FrameType
 from typing import Any
 
@@ -47,23 +48,27 @@ class Observed:
 class Equivalence:
     """Compares mutants of one module with it."""
 
-    def __init__(self, bench: Bench, text: str, inputs: Inputs) -> None:
+    def __init__(self, text: str, inputs: Inputs) -> None:
         """Keep what is needed; the original is observed when it is first asked for."""
-        self._bench = bench
         self._text = text
         self._inputs = inputs
         self._original: Observed | None = None
+        self._observing = Lock()
 
-    def verdict(self, mutant: Mutant) -> Verdict:
+    def verdict(self, bench: Bench, mutant: Mutant) -> Verdict:
         """Whether anything tells a mutant from the original."""
-        if self._original is None:
-            self._write(self._text)
-            self._original = forked(self._observed, 2 * _LIMIT)
-        self._write(mutant.text)
+        with self._observing:
+            if self._original is None:
+                bench.place(self._text)
+                work = partial(self._observed, bench)
+                self._original = forked(work, 2 * _LIMIT)
+        bench.place(mutant.text)
         original = self._original
         bound = THRESHOLD_ULPS if mutant.note.startswith("threshold") else ULPS
         try:
-            test, distance = forked(lambda: self._compared(original, bound), _LIMIT)
+            test, distance = forked(
+                lambda: self._compared(bench, original, bound), _LIMIT
+            )
         except HangError:
             return Verdict(False, "it takes longer than the original")
         except CrashError as error:
@@ -77,14 +82,10 @@ class Equivalence:
         reason = IDENTICAL if not distance else CLOSE if distance <= ULPS else MOVED
         return Verdict(True, reason, len(original.results), original.points)
 
-    def _write(self, text: str) -> None:
-        path = self._bench.folder / f"{self._bench.name}.py"
-        path.write_text(text, encoding="utf-8")
-
-    def _observed(self) -> Observed:
-        self._bench.enter()
+    def _observed(self, bench: Bench) -> Observed:
+        bench.enter()
         lines: set[int] = set()
-        path = str(self._bench.folder / f"{self._bench.name}.py")
+        path = str(bench.module)
 
         def of_call(frame: FrameType, event: str, arg: Any) -> Any:
             return of_line if frame.f_code.co_filename == path else None
@@ -94,7 +95,7 @@ class Equivalence:
             return of_line
 
         sys.settrace(of_call)
-        module = importlib.import_module(self._bench.name)
+        module = importlib.import_module(bench.name)
         results, points = [], 0
         for probe in probes(self._inputs):
             results.append((probe.name, caught(module, partial(probe.run, module))))
@@ -102,10 +103,12 @@ class Equivalence:
         sys.settrace(None)
         return Observed(tuple(results), frozenset(lines), points)
 
-    def _compared(self, original: Observed, bound: float) -> tuple[str, float]:
+    def _compared(
+        self, bench: Bench, original: Observed, bound: float
+    ) -> tuple[str, float]:
         """What a test would do to see the first difference, or how large all are."""
-        self._bench.enter()
-        module = importlib.import_module(self._bench.name)
+        bench.enter()
+        module = importlib.import_module(bench.name)
         largest = 0.0
         for probe, (name, expected) in zip(
             probes(self._inputs), original.results, strict=True

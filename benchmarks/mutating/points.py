@@ -316,6 +316,8 @@ def _value(node: ast.expr, constants: Mapping[str, Any]) -> Any:
             else:
                 found.append(_value(item, constants))
         return found if isinstance(node, ast.List) else tuple(found)
+    if isinstance(node, ast.BinOp):  # a list as many times as the right side says
+        return _value(node.left, constants) * _value(node.right, constants)
     if isinstance(node, ast.Dict):
         keys = [ast.literal_eval(key) for key in node.keys if key is not None]
         values = [_value(item, constants) for item in node.values]

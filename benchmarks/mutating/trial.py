@@ -4,7 +4,8 @@ The process is forked from one that has imported TensorFlow and run nothing with
 import starts no threads of TensorFlow's, an operation does, and threads do not survive
 a fork. So TensorFlow is imported once, and yet nothing of a mutant outlives its trial:
 not its class in Keras's registry, nor a traced function, nor a module, nor a thread
-that hangs in compiled code, where no signal handler of Python's would run.
+that hangs in compiled code, where no signal handler of Python's would run. Several such
+processes may run at once, each started and waited for by a thread that does no more.
 
 A mutant is a file beside its test, as a generated module is: AutoGraph reads the source
 of what it traces from the file, and so does a process that a test starts.
@@ -19,6 +20,7 @@ import select
 import shutil
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -29,6 +31,8 @@ from typing import Any, TypeVar
 import pytest
 
 T = TypeVar("T")
+
+_FORKING = threading.Lock()
 
 KILLED, AT_IMPORT, HANG, CRASH = "killed", "import", "hang", "crash"
 SURVIVED = "survived"
@@ -63,17 +67,18 @@ def forked(work: Callable[[], T], limit: float) -> T:
         HangError: If it is not done within ``limit`` seconds; it is killed.
         CrashError: If it ends without a result.
     """
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
+    # A pipe that another child inherits would not end with the one it is meant for.
+    with _FORKING, warnings.catch_warnings():
+        reading, writing = os.pipe()
         # Python cannot know that the threads it sees are those of NumPy, which stops
         # them for a fork.
         warnings.simplefilter("ignore", DeprecationWarning)
         gc.freeze()  # a collection in the child would copy every page
         child = os.fork()
-    if not child:
-        os.close(reading)
-        _in_child(work, writing)
-    os.close(writing)
+        if not child:
+            os.close(reading)
+            _in_child(work, writing)
+        os.close(writing)
     try:
         data = _read(reading, time.monotonic() + limit)
     except HangError:
@@ -177,11 +182,20 @@ class Bench:
             shutil.copy(generated / file, folder / file)
         return cls(folder, name, with_processes)
 
+    @property
+    def module(self) -> Path:
+        """The file that mutants are written to."""
+        return self.folder / f"{self.name}.py"
+
+    def place(self, text: str) -> None:
+        """Put a mutant in place of the module."""
+        self.module.write_text(text, encoding="utf-8")
+
     def tried(
         self, text: str, limit: float, slow: Sequence[str] = ()
     ) -> tuple[Outcome, dict[str, float]]:
         """What the test says of a module, and the seconds of each test that ran."""
-        (self.folder / f"{self.name}.py").write_text(text, encoding="utf-8")
+        self.place(text)
         try:
             return forked(lambda: self._tested(frozenset(slow)), limit)
         except HangError:

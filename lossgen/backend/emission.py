@@ -7,7 +7,7 @@ from functools import cached_property
 
 from lossgen.backend.layout import Layout, layout
 from lossgen.backend.shape import Shape, result_shape
-from lossgen.ir.expr import Apply, Axis, Role, symbols, walk
+from lossgen.ir.expr import Role, symbols
 from lossgen.ir.local_names import channel_names
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Block, LossProgram, Placeholders
@@ -76,12 +76,6 @@ class Emission:
     def masks_labels(self) -> bool:
         """Whether labels say themselves that they do not count."""
         return self.program.kept is not None or self.loss.spec.y_true.ignore is not None
-
-    @property
-    def is_spatial(self) -> bool:
-        """Whether the axes between batch and last are reduced."""
-        nodes = walk(self.loss.expression)
-        return any(isinstance(n, Apply) and n.axis is Axis.SPATIAL for n in nodes)
 
     def uses(self, name: str) -> bool:
         """Whether a symbol occurs in what is computed."""

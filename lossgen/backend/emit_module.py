@@ -15,6 +15,7 @@ from lossgen.backend.prose import (
     module_docstring,
     parameter_arguments,
 )
+from lossgen.backend.shape import is_spatial
 from lossgen.backend.signature import (
     constructor_parameters,
     function_parameters,
@@ -141,7 +142,8 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
         "target_placeholder": repr(emission.placeholders.y_true),
         "prediction_placeholder": repr(emission.placeholders.y_pred),
         "batched": emission.shape.batched,
-        "spatial": emission.is_spatial,
+        "spatial": is_spatial(loss),
+        "channels": len(loss.of_role(Role.Y_PRED)) > 1,
         "helpers": [name for name in _HELPERS if name in helpers],
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 from lossgen.backend.formatting import BETWEEN_ELEMENTS, format_source
 from lossgen.backend.property_tests import is_unbounded, property_tests
 from lossgen.backend.prose import title
-from lossgen.backend.shape import result_shape
+from lossgen.backend.shape import is_spatial, result_shape
 from lossgen.backend.signature import default_source
 from lossgen.backend.tables import (
     REPEATED,
@@ -127,13 +127,13 @@ def emit_test(
             item.name for item in loss.parameters if item.shape == "elements"
         ],
         "any_width": not single and _has_any_width(loss),
+        "channels": len(loss.of_role(Role.Y_PRED)) > 1 and not is_spatial(loss),
         "whole_labels": _label_types(loss),
         "single": single,
         "bare": bare,
         "elementwise": (
             shape.averaged and not shape.batched and _is_elementwise(loss, table)
         ),
-        "channels": len(loss.of_role(Role.Y_PRED)) > 1,
         "single_label": not single and _has_single_label(loss, table),
         "variables": _take_variables(table),
         "sparse": loss.spec.y_true.sparse,
@@ -371,10 +371,8 @@ def _broadcasts(loss: Loss) -> bool:
 
 def _has_any_width(loss: Loss) -> bool:
     """Whether samples of rank 1 may have any number of features, one included."""
-    nodes = walk(loss.expression)
-    spatial = any(isinstance(n, Apply) and n.axis is Axis.SPATIAL for n in nodes)
     return (
-        not spatial
+        not is_spatial(loss)
         and not (loss.spec.y_true.unused or loss.spec.y_true.sparse)
         and len(loss.of_role(Role.Y_PRED)) == len(loss.of_role(Role.Y_TRUE)) == 1
         and all(item.size is None for item in loss.variables)

@@ -38,3 +38,9 @@ def result_shape(loss: Loss, extent: Extent) -> Shape:
         return Shape("elements", False, False, batched, True)
     kind = "rows" if {"batch", "spatial"} <= extent else "batch"
     return Shape(kind, averaged, repeated, batched, masked and not repeated)
+
+
+def is_spatial(loss: Loss) -> bool:
+    """Whether the axes between batch and last are reduced."""
+    nodes = walk(loss.expression)
+    return any(isinstance(n, Apply) and n.axis is Axis.SPATIAL for n in nodes)

@@ -20,7 +20,8 @@ SINGLE_DIGITS = 9  # which tell any two float32 numbers apart
 _LONG = 16  # the most elements that are listed one by one in any case
 _PATTERNS = range(1, 9)
 _TIMES = 3  # how often a pattern has to occur
-
+_FEW = 2
+_INFINITE = float("inf")
 
 _WIDTH = 88
 _STEP = 4
@@ -61,6 +62,8 @@ def display(value: Nested, key: str = "", digits: int | None = DIGITS) -> Displa
     Without ``digits`` there are as many as tell the number apart from any other.
     """
     if isinstance(value, tuple):
+        if len(value) > _FEW and set(value) == {_INFINITE}:
+            return f"{key}[{_number(_INFINITE, digits)}] * {len(value)}"
         items = [display(item, digits=digits) for item in value]
         if len(items) > _LONG:
             texts = list(_parts(list(map(str, items))))

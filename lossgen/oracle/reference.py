@@ -36,10 +36,20 @@ from lossgen.oracle.ends import end_samples, guarded
 from lossgen.oracle.evaluation import Formula, environment, floats, kept_by
 from lossgen.oracle.float_formats import FLOAT32
 from lossgen.oracle.kinks import beside_kinks, points_on_kinks
-from lossgen.oracle.samples import Batch, axes_of, joined, nested, rounded, sample
+from lossgen.oracle.samples import (
+    Batch,
+    axes_of,
+    joined,
+    nested,
+    rounded,
+    sample,
+    together,
+)
+from lossgen.oracle.shares import evenly_shared
 from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
 
 _ROWS = 12
+_BEYOND = 6  # samples beyond the sizes for which nothing overflows
 _ENOUGH = 4
 _ATTEMPTS = 20
 _FEW_ROWS = 6  # where the cost grows with the square: batches and long last axes
@@ -174,12 +184,44 @@ def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
         inside = _which_inside(loss, whole, logits=logits)
         return bool((inside & _which_usable(formula, whole)).all())
 
-    drawn = points.batches(
+    if formula.tied:
+        drawn = _points(loss, sizes, logits=logits)
+        return next((part for part in drawn if fits(part)), None)
+    (inside,) = _points(loss, sizes, logits=logits)
+    # Where it may overflow; samples at which it does are left out later.
+    (anywhere,) = _points(loss, (), logits=logits)
+    chosen = ((inside, _ROWS), (_beyond(anywhere, sizes), _BEYOND))
+    parts = [
+        _first_usable(formula, batch, count, logits=logits)
+        for batch, count in chosen
+        if batch.rows
+    ]
+    shared = evenly_shared(loss, inside, _FEW_ROWS)
+    if shared is not None:
+        parts.append(_first_usable(formula, shared, _FEW_ROWS, logits=logits))
+    kept = together(parts)
+    return kept if kept.rows > 1 else None
+
+
+def _beyond(batch: Batch, sizes: Reach) -> Batch:
+    """The samples with an input that is at least twice as large as ``sizes`` say."""
+    larger: Array = np.zeros(batch.rows, dtype=bool)
+    largest = dict(sizes)
+    for name, array in batch.inputs.items():
+        exceeds = np.abs(array) > 2 * largest.get(name, np.inf)
+        larger |= exceeds.reshape(batch.rows, -1).any(axis=1)
+    return batch.only(larger)
+
+
+def _points(loss: Loss, sizes: Reach, *, logits: bool) -> Iterator[Batch]:
+    return points.batches(
         loss, 8 * _ROWS, "float32", logits=logits, seed=2, sizes=sizes
     )
-    if formula.tied:
-        return next((part for part in drawn if fits(part)), None)
-    (batch,) = drawn
+
+
+def _first_usable(formula: Formula, batch: Batch, count: int, *, logits: bool) -> Batch:
+    """The first samples that are allowed and can be compared."""
+    loss = formula.loss
     batch = batch.only(_which_inside(loss, batch, logits=logits))
     if axes_of(loss):
         batch = batch.only(_moderate(batch))
@@ -189,10 +231,9 @@ def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
     for start in range(0, batch.rows, 2 * _ROWS):
         part = (rows >= start) & (rows < start + 2 * _ROWS)
         found[part] = _which_usable(formula, batch.only(part))
-        if found.sum() >= _ROWS:
+        if found.sum() >= count:
             break
-    kept = batch.only(found & (np.cumsum(found) <= _ROWS))
-    return kept if kept.rows > 1 else None
+    return batch.only(found & (np.cumsum(found) <= count))
 
 
 def _moderate(batch: Batch) -> Array:
@@ -274,7 +315,7 @@ def _case(
     used: Array = np.ones(batch.rows, dtype=bool)
     if name == WHOLE_DOMAIN:
         accurate = off.accurate(batch.rows)
-        used = accurate | _stay_finite(computed, batch)
+        used = _stay_finite(computed, batch)
         if formula.tied and not accurate.all():
             used[:] = False
         for item in (off_values, off_slopes):

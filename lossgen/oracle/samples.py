@@ -77,8 +77,15 @@ def together(parts: Sequence[Batch]) -> Batch:
         else value
         for name, value in first.parameters.items()
     }
-    masks = [part.mask for part in parts if part.mask is not None]
-    return Batch(inputs, parameters, np.concatenate(masks) if masks else None)
+    masks = [part.mask for part in parts]
+    known = [mask for mask in masks if mask is not None]
+    if not known:
+        return Batch(inputs, parameters)
+    # A part without a mask keeps all its elements.
+    shapes = [(part.rows, *known[0].shape[1:]) for part in parts]
+    pairs = zip(masks, shapes, strict=True)
+    kept = [np.ones(shape, bool) if mask is None else mask for mask, shape in pairs]
+    return Batch(inputs, parameters, np.concatenate(kept))
 
 
 def axes_of(loss: Loss) -> frozenset[Axis]:

@@ -79,7 +79,15 @@ def _safe(arg: Expr, counts: Expr, loss: Loss) -> Expr | None:
 def _replaced(
     expr: Expr, chosen: Collection[Symbol], value: Callable[[Symbol], Expr]
 ) -> Expr:
-    """The expression with other inputs, but for what works along an axis."""
+    """The expression with other inputs, but for what works along an axis.
+
+    An input that is itself a term of the sum stays: it and its slope are finite.
+    """
+    if isinstance(expr, Apply) and expr.op in ("add", "neg"):
+        args = tuple(
+            arg if arg in chosen else _replaced(arg, chosen, value) for arg in expr.args
+        )
+        return Apply(expr.op, args)
     done: dict[Expr, Expr] = {}
     for node in walk(expr):
         if isinstance(node, Apply) and node.axis is None:

@@ -24,6 +24,9 @@ def value(node):
         return [pattern[k % len(pattern)] for k in range(length)]
     if isinstance(node, ast.Call) and node.func.id == "float":
         return float(value(node.args[0]))
+    if isinstance(node, ast.BinOp):
+        assert isinstance(node.op, ast.Mult)
+        return value(node.left) * value(node.right)
     return ast.literal_eval(node)
 
 
@@ -68,6 +71,15 @@ def test_rows_of_up_to_16_are_listed():
 def test_numbers_without_a_literal():
     values = (float("nan"), float("inf"), float("-inf"), 0.1, 3.0, 1e30)
     np.testing.assert_array_equal(read(source(values)), values)
+
+
+def test_infinities_of_a_row_are_counted():
+    infinity = float("inf")
+    assert source((infinity,) * 3) == '[float("inf")] * 3'
+    assert source(((infinity,) * 3, (1.0,))) == '[[float("inf")] * 3, [1.0]]'
+    np.testing.assert_array_equal(read(source((infinity,) * 40)), [infinity] * 40)
+    assert source((infinity,)) == '[float("inf")]'
+    assert source((infinity, infinity, 1.0)) == '[float("inf"), float("inf"), 1.0]'
 
 
 def test_numbers_are_written_as_black_writes_them():

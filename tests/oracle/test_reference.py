@@ -217,6 +217,19 @@ def test_the_whole_domain_is_all_magnitudes():
     assert max(sizes) > 1e2
 
 
+def test_beyond_the_sizes_there_are_samples_where_nothing_overflows():
+    """In float32 exp(y_pred) is infinite above 88.73, and so is the slope's square."""
+    loss = resolved("loss: 1/(1 + exp(y_pred))\ny_true: unused\n")
+    found = reference(loss, loss.expression, None, (), (("y_pred", 2.0),))
+    (whole,) = (c for c in found.probabilities if c.name == "whole domain")
+    inputs = [row.y_pred[0] for row in whole.rows]
+    beyond = [x for x in inputs if abs(x) > 4]
+    assert sum(abs(x) <= 2 for x in inputs) == 12
+    assert beyond
+    assert len(beyond) == len(inputs) - 12
+    assert max(beyond) < 88.73
+
+
 def test_where_it_is_not_computed_well_the_whole_domain_is_to_be_finite():
     """x**2 - 2*x*y + y**2 loses all digits where x and y are close, or is far off."""
     formula = "y_true**2 - 2*y_true*y_pred + y_pred**2"

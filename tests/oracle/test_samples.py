@@ -139,6 +139,13 @@ def test_what_is_taken_apart_can_be_put_together():
     np.testing.assert_array_equal(found.mask, batch.mask)
 
 
+def test_a_part_without_a_mask_keeps_all():
+    rows = np.arange(4.0).reshape(2, 2)
+    mask = np.array([[True, False], [False, True]])
+    found = together([Batch({"y_pred": rows}, {}), Batch({"y_pred": rows}, {}, mask)])
+    assert np.array_equal(found.mask, [[True, True], [True, True], *mask])
+
+
 def test_ends_are_float32():
     assert all(
         Fraction(p) == Fraction(float(np.float32(p)))

@@ -47,6 +47,10 @@ def test_only_the_inputs_that_matter_are_held():
     }
     assert held == {"y_pred.log_scale"}
     assert sorted(names.values()) == ["counts", "fixed", "safe"]
+    # As a term of its own it is finite, and so is its slope.
+    (safe,) = (node for node, name in names.items() if name == "safe")
+    log_scale = loss.variable("y_pred.log_scale").symbol
+    assert Apply("neg", (log_scale,)) in safe.args
 
 
 @pytest.mark.parametrize("formula", ["y_pred", "y_pred - y_true", "2*y_pred"])
