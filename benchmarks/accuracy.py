@@ -40,11 +40,10 @@ from lossgen.ir.expr import Role
 from lossgen.ir.loss import Loss
 from lossgen.ir.options import Options
 from lossgen.oracle.accuracy import errors_of
-from lossgen.oracle.evaluation import Formula, environment
+from lossgen.oracle.evaluation import Formula, environment, on_logits
 from lossgen.oracle.exact import Exact, exact
 from lossgen.oracle.float_formats import FLOAT16, FLOAT32, FLOAT64
 from lossgen.oracle.points import batches
-from lossgen.oracle.reference import on_logits
 from lossgen.oracle.samples import Batch
 
 ROOT = Path(__file__).resolve().parents[1]

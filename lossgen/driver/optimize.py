@@ -16,7 +16,7 @@ from lossgen.ir.expr import ONE, TWO, ZERO, Constant, Expr, Number, Symbol, walk
 from lossgen.ir.loss import Loss
 from lossgen.ir.spec import Text
 from lossgen.oracle.bench import PointBench
-from lossgen.oracle.reference import on_logits
+from lossgen.oracle.evaluation import on_logits
 from lossgen.transform.generalization import MissingRule, missing_rules
 from lossgen.transform.patterns import match
 from lossgen.transform.search import BUDGET, REORDERED, Found, search

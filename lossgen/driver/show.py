@@ -19,7 +19,7 @@ from lossgen.driver.project import Project
 from lossgen.driver.summary import certificate_lines
 from lossgen.ir.expr import ONE, Apply, Role, Symbol, walk
 from lossgen.oracle.accuracy import measured
-from lossgen.oracle.reference import on_logits
+from lossgen.oracle.evaluation import on_logits
 from lossgen.transform.rules import RULES
 
 if TYPE_CHECKING:

@@ -23,11 +23,10 @@ from lossgen.calculus.evaluate import Undefined
 from lossgen.ir.accuracy import Accuracy, Measure, worst
 from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
-from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.evaluation import Formula, on_logits
 from lossgen.oracle.exact import Exact, Settled, combined, conditioned, settled
 from lossgen.oracle.float_formats import FLOAT32, Format
 from lossgen.oracle.points import batches
-from lossgen.oracle.reference import on_logits
 
 _DIGITS = 60
 _POINTS = 60

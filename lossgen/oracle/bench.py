@@ -16,11 +16,10 @@ from lossgen.ir.expr import Apply, Expr, Role, Symbol, walk
 from lossgen.ir.functions import CONDITIONS
 from lossgen.ir.loss import Loss
 from lossgen.oracle.accuracy import accuracy_at, points_of
-from lossgen.oracle.evaluation import Formula, environment
+from lossgen.oracle.evaluation import Formula, environment, on_logits
 from lossgen.oracle.exact import Exact, exact
 from lossgen.oracle.float_formats import FLOAT32
 from lossgen.oracle.points import batches
-from lossgen.oracle.reference import on_logits
 from lossgen.oracle.samples import Batch
 
 _DIGITS = 200

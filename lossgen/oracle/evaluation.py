@@ -13,7 +13,7 @@ from mpmath import mp
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Rounding, evaluate, germ
 from lossgen.calculus.reverse import TiedError, value_and_gradient
-from lossgen.ir.expr import Axis, Expr, Role
+from lossgen.ir.expr import Apply, Axis, Expr, Role, substitute
 from lossgen.ir.extent import FULL, Extent, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.oracle.samples import Batch, axes_of
@@ -84,6 +84,13 @@ class Formula:
             return values, right, left
         values, right = self.evaluated(batch, digits)
         return values, right, self.gradient(batch, digits, side=-1)
+
+    def sides(self, batch: Batch, digits: int) -> tuple[Array, Array, Array]:
+        """The same, but on the right alone where samples are tied."""
+        if self.tied:
+            values, gradient = self.evaluated(batch, digits)
+            return values, gradient, gradient
+        return self.both_sides(batch, digits)
 
     def curvatures(self, batch: Batch, digits: int) -> Array:
         """Second derivatives of each sample's values along 1, -2, 3, … of y_pred.
@@ -273,6 +280,14 @@ def _contents(batch: Batch) -> _Contents | None:
 
 def _padded(found: Array) -> Array:
     return np.asarray(found.reshape((1,) * (2 - found.ndim) + found.shape))
+
+
+def on_logits(loss: Loss) -> Expr:
+    """The author's formula with the link function written out."""
+    (y_pred,) = (item.symbol for item in loss.of_role(Role.Y_PRED))
+    axis = Axis.LAST if loss.spec.y_pred.logits == "softmax" else None
+    head = Apply(loss.spec.y_pred.logits or "", (y_pred,), axis)
+    return substitute(loss.expression, {y_pred: head})
 
 
 def environment(batch: Batch) -> Mapping[str, Any]:

@@ -6,61 +6,37 @@ in it. The precision is doubled until two results agree.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from lossgen.calculus.arrays import Array
-from lossgen.calculus.evaluate import UndecidedError, Undefined, evaluate
+from lossgen.calculus.evaluate import UndecidedError, Undefined
 from lossgen.calculus.reverse import TiedError
-from lossgen.ir.expr import Apply, Axis, Expr, Number, Role, substitute, walk
+from lossgen.ir.expr import Expr, Role
 from lossgen.ir.loss import Kink, Loss
 from lossgen.ir.program import Reach
 from lossgen.ir.reference import (
     BESIDE_KINKS,
     CASES,
-    CLOSE_TO_TARGETS,
-    FURTHER_PARAMETERS,
-    OTHER_PARAMETERS,
-    TRAINING,
     WHOLE_DOMAIN,
     Nested,
     ReferenceCase,
     ReferenceRow,
     ReferenceTable,
 )
-from lossgen.oracle import points
-from lossgen.oracle.ends import end_samples, guarded
-from lossgen.oracle.evaluation import Formula, environment, floats, kept_by
+from lossgen.oracle.drawing import LARGEST, SAME, drawn_batches, usable
+from lossgen.oracle.ends import end_samples
+from lossgen.oracle.evaluation import Formula, floats, kept_by, on_logits
 from lossgen.oracle.float_formats import FLOAT32
 from lossgen.oracle.kinks import beside_kinks, points_on_kinks
-from lossgen.oracle.samples import (
-    Batch,
-    axes_of,
-    joined,
-    nested,
-    rounded,
-    sample,
-    together,
-)
-from lossgen.oracle.shares import evenly_shared
+from lossgen.oracle.samples import Batch, joined, nested
 from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
 
-_ROWS = 12
-_BEYOND = 6  # samples beyond the sizes for which nothing overflows
-_ENOUGH = 4
-_ATTEMPTS = 20
-_FEW_ROWS = 6  # where the cost grows with the square: batches and long last axes
-_LONG = 8
 _DIGITS = 40
 _MAX_DIGITS = 2560
 _AGREEMENT = 1e-20
-_SAME = 1e-12  # relative distance up to which two slopes are one
-_REAL_LOGITS = 12.0
-_SPREAD = 1e6  # of the elements of a sample that are reduced together
-_LARGEST = 1e30  # of values and slopes; leaves room for sums in float32
 
 
 class NoSamplesError(ValueError):
@@ -94,25 +70,25 @@ def reference(
         PrecisionError: If no precision up to 2,560 digits settles a value.
     """
     formula = Formula(loss, loss.expression)
-    batches = dict(_batches(formula, sizes, logits=False))
+    batches = dict(drawn_batches(formula, sizes, logits=False))
     if not batches:
         raise NoSamplesError(
             "no sample was found that satisfies the assumptions, with value and "
-            f"gradient below {_LARGEST:g}"
+            f"gradient below {LARGEST:g}"
         )
     on_kinks = tuple(points_on_kinks(loss, kinks))
     beside = beside_kinks(loss, on_kinks)
     if beside is not None:
         if loss.mask is not None:
             beside = replace(beside, mask=kept_by(loss.mask, beside))
-        beside = _usable(formula, beside)
+        beside = usable(formula, beside)
         if beside.rows > 1:
             batches = {BESIDE_KINKS: beside, **batches}
     cases = _cases(formula, Formula(loss, computed), batches)
     logits: tuple[ReferenceCase, ...] = ()
     if computed_from_logits is not None:
         by_logits = Formula(loss, on_logits(loss))
-        drawn = dict(_batches(by_logits, sizes, logits=True))
+        drawn = dict(drawn_batches(by_logits, sizes, logits=True))
         logits = _cases(by_logits, Formula(loss, computed_from_logits), drawn)
     return ReferenceTable(
         cases,
@@ -122,141 +98,6 @@ def reference(
         _curvatures(formula, batches[cases[0].name]),
         _parameter_slopes(formula, batches[cases[-1].name]),
     )
-
-
-def _batches(
-    formula: Formula, sizes: Reach, *, logits: bool
-) -> Iterator[tuple[str, Batch]]:
-    """The batches of samples that some are found for, by name."""
-    has_defaults = any(item.default is not None for item in formula.loss.parameters)
-    for name, (seed, defaults) in _DRAWN.items():
-        drawn = (
-            _drawn(formula, seed, defaults, logits=logits, at_kinks=at_kinks)
-            for at_kinks in (False, True)
-        )
-        batch = next(filter(None, drawn), None) if defaults or has_defaults else None
-        if batch is not None:
-            yield name, batch
-            if name == TRAINING:
-                close = _close_to_targets(formula, batch, logits=logits)
-                if close is not None:
-                    yield CLOSE_TO_TARGETS, close
-                anywhere = _anywhere(formula, sizes, logits=logits)
-                if anywhere is not None:
-                    yield WHOLE_DOMAIN, anywhere
-
-
-_DRAWN = {
-    TRAINING: (1, True),
-    FURTHER_PARAMETERS: (3, False),
-    OTHER_PARAMETERS: (2, False),
-}
-"""The seed of each, and whether parameters that have a default take it."""
-
-
-def _close_to_targets(formula: Formula, batch: Batch, *, logits: bool) -> Batch | None:
-    """A batch with predictions within some percent of their targets.
-
-    None but for losses of a whole batch: of others some samples are so anyway.
-    """
-    targets = formula.loss.of_role(Role.Y_TRUE)
-    predictions = formula.loss.of_role(Role.Y_PRED)
-    shapes = {batch.inputs[item.name].shape for item in (*targets, *predictions)}
-    counts = {len(targets), len(predictions), len(shapes)}
-    if not formula.tied or counts != {1}:
-        return None
-    (target,), (prediction,) = targets, predictions
-    drawn = batch.inputs[target.name]
-    percent = np.resize([1, -2, 3, -1, 2], drawn.size).reshape(drawn.shape)
-    moved = np.vectorize(rounded, otypes=[float])(drawn * (1 + percent / 100))
-    if not all(prediction.domain.contains(item) for item in moved.flat):
-        return None
-    close = replace(batch, inputs={**batch.inputs, prediction.name: moved})
-    usable = _which_inside(formula.loss, close, logits=logits)
-    return close if (usable & _which_usable(formula, close)).all() else None
-
-
-def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
-    """Samples from all over the domain: all magnitudes, corners, close to targets."""
-    loss = formula.loss
-
-    def fits(whole: Batch) -> bool:
-        inside = _which_inside(loss, whole, logits=logits)
-        return bool((inside & _which_usable(formula, whole)).all())
-
-    if formula.tied:
-        drawn = _points(loss, sizes, logits=logits)
-        return next((part for part in drawn if fits(part)), None)
-    (inside,) = _points(loss, sizes, logits=logits)
-    # Where it may overflow; samples at which it does are left out later.
-    (anywhere,) = _points(loss, (), logits=logits)
-    chosen = ((inside, _ROWS), (_beyond(anywhere, sizes), _BEYOND))
-    parts = [
-        _first_usable(formula, batch, count, logits=logits)
-        for batch, count in chosen
-        if batch.rows
-    ]
-    shared = evenly_shared(loss, inside, _FEW_ROWS)
-    if shared is not None:
-        parts.append(_first_usable(formula, shared, _FEW_ROWS, logits=logits))
-    kept = together(parts)
-    return kept if kept.rows > 1 else None
-
-
-def _beyond(batch: Batch, sizes: Reach) -> Batch:
-    """The samples with an input that is at least twice as large as ``sizes`` say."""
-    larger: Array = np.zeros(batch.rows, dtype=bool)
-    largest = dict(sizes)
-    for name, array in batch.inputs.items():
-        exceeds = np.abs(array) > 2 * largest.get(name, np.inf)
-        larger |= exceeds.reshape(batch.rows, -1).any(axis=1)
-    return batch.only(larger)
-
-
-def _points(loss: Loss, sizes: Reach, *, logits: bool) -> Iterator[Batch]:
-    return points.batches(
-        loss, 8 * _ROWS, "float32", logits=logits, seed=2, sizes=sizes
-    )
-
-
-def _first_usable(formula: Formula, batch: Batch, count: int, *, logits: bool) -> Batch:
-    """The first samples that are allowed and can be compared."""
-    loss = formula.loss
-    batch = batch.only(_which_inside(loss, batch, logits=logits))
-    if axes_of(loss):
-        batch = batch.only(_moderate(batch))
-    batch = _with_masked_labels(loss, batch)
-    rows = np.arange(batch.rows)
-    found: Array = np.zeros(batch.rows, dtype=bool)
-    for start in range(0, batch.rows, 2 * _ROWS):
-        part = (rows >= start) & (rows < start + 2 * _ROWS)
-        found[part] = _which_usable(formula, batch.only(part))
-        if found.sum() >= count:
-            break
-    return batch.only(found & (np.cumsum(found) <= count))
-
-
-def _moderate(batch: Batch) -> Array:
-    """The samples none of whose elements makes the others vanish beside it."""
-    kept: Array = np.ones(batch.rows, dtype=bool)
-    for array in batch.inputs.values():
-        sizes = np.abs(array.reshape(batch.rows, -1))
-        inside = (sizes == 0) | ((sizes > 1 / _SPREAD) & (sizes < _SPREAD))
-        kept &= inside.all(axis=1)
-    return kept
-
-
-def _usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Batch:
-    """The samples that are allowed and can be compared."""
-    return batch.only(_which_usable(formula, batch, at_kinks))
-
-
-def _which_usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Array:
-    """Which samples are."""
-    allowed = _allowed(formula.loss, batch)
-    if allowed.any():
-        allowed[allowed] = _comparable(formula, batch.only(allowed), at_kinks)
-    return allowed
 
 
 def _cases(
@@ -308,7 +149,7 @@ def _case(
     loss = formula.loss
     values, right, left = _settled(formula, batch)
     apart = np.abs(floats(right) - floats(left))
-    apart[apart <= _SAME * (1 + np.abs(floats(right)))] = 0
+    apart[apart <= SAME * (1 + np.abs(floats(right)))] = 0
     slopes = np.where(apart > 0, (left + right) / 2, right)
     off = deviations(formula, computed, batch)
     off_values, off_slopes = off.total
@@ -358,153 +199,13 @@ def _stay_finite(computed: Formula, batch: Batch) -> Array:
     return found
 
 
-# Samples --------------------------------------------------------------------------
-
-
-def _drawn(
-    formula: Formula, seed: int, defaults: bool, *, logits: bool, at_kinks: bool
-) -> Batch | None:
-    """A batch with enough usable samples, or the best of several attempts.
-
-    ``at_kinks`` admits samples that have different slopes on the two sides: of some
-    losses, such as distances of running sums that all end at 1, there are no others.
-    """
-    loss, best = formula.loss, None
-    long = any(isinstance(v.size, int) and v.size > _LONG for v in loss.variables)
-    rows = _FEW_ROWS if formula.tied or long or not defaults else _ROWS
-    for attempt in range(_ATTEMPTS):
-        batch = sample(loss, rows, seed + 10 * attempt, defaults=defaults)
-        batch = batch.only(_which_inside(loss, batch, logits=logits))
-        batch = _with_masked_labels(loss, batch)
-        if logits:
-            batch = _as_logits(loss, batch)
-        usable = _usable(formula, batch, at_kinks)
-        if best is None or usable.rows > best.rows:
-            best = usable
-        if best.rows >= _ENOUGH:
-            break
-    return best if best is not None and best.rows >= 2 else None
-
-
-def _which_inside(loss: Loss, batch: Batch, *, logits: bool) -> Array:
-    """The samples whose predictions lie where no guard continues the loss.
-
-    Of logits all do.
-    """
-    inside: Array = np.ones(batch.rows, dtype=bool)
-    for variable in () if logits else loss.of_role(Role.Y_PRED):
-        array = batch.inputs[variable.name]
-        same = array == guarded(variable, array, loss.spec.epsilon)
-        inside &= same.reshape(batch.rows, -1).all(axis=1)
-    return inside
-
-
-def _with_masked_labels(loss: Loss, batch: Batch) -> Batch:
-    """Give every fourth element a label that the mask drops, if one is found."""
-    if loss.mask is None:
-        return batch
-    if loss.spec.y_true.sparse:
-        return replace(batch, mask=kept_by(loss.mask, batch))  # it has to stay one-hot
-    nodes = list(walk(loss.mask))
-    numbers = [float(n.value) for n in nodes if isinstance(n, Number)]
-    # What a NaN makes of others along an axis is up to the backend.
-    along = any(isinstance(n, Apply) and n.axis is not None for n in nodes)
-    others = (0.0, -1.0) if along else (math.nan, 0.0, -1.0)
-    for value in (*numbers, *(-n for n in numbers), *others):
-        inputs = dict(batch.inputs)
-        for item in loss.of_role(Role.Y_TRUE):
-            inputs[item.name] = inputs[item.name].copy()
-            inputs[item.name].reshape(-1)[1::4] = value
-        kept = kept_by(loss.mask, Batch(inputs, batch.parameters))
-        for name in (item.name for item in loss.of_role(Role.Y_TRUE)):
-            if kept.shape == inputs[name].shape:
-                # What is kept is a label of the domain.
-                inputs[name] = np.where(kept, batch.inputs[name], inputs[name])
-        kept = kept_by(loss.mask, Batch(inputs, batch.parameters))
-        if not kept.all():
-            return Batch(inputs, batch.parameters, kept)
-    return batch
-
-
-def _as_logits(loss: Loss, batch: Batch) -> Batch:
-    """Replace probabilities by logits, spread from -12 to 12."""
-    (name,) = (item.name for item in loss.of_role(Role.Y_PRED))
-    drawn = batch.inputs[name]
-    logits = np.vectorize(lambda p: rounded(_REAL_LOGITS * (2 * p - 1)), otypes=[float])
-    return replace(batch, inputs={**batch.inputs, name: logits(drawn)})
-
-
-def on_logits(loss: Loss) -> Expr:
-    """The author's formula with the link function written out."""
-    (y_pred,) = (item.symbol for item in loss.of_role(Role.Y_PRED))
-    axis = Axis.LAST if loss.spec.y_pred.logits == "softmax" else None
-    head = Apply(loss.spec.y_pred.logits or "", (y_pred,), axis)
-    return substitute(loss.expression, {y_pred: head})
-
-
-def _allowed(loss: Loss, batch: Batch) -> Array:
-    """The samples that satisfy the assumptions and have a label that counts."""
-    keep = _is_labelled(loss, batch)
-    for condition in loss.assume:
-        held = evaluate(condition, environment(batch))
-        keep &= _all_per_row(held, batch.rows)
-    return keep
-
-
-def _comparable(formula: Formula, batch: Batch, at_kinks: bool) -> Array:
-    """The samples with value and slope of moderate size, the same on both sides.
-
-    ``at_kinks`` allows that the slopes on both sides differ.
-    """
-    try:
-        values, right, left = map(floats, _sides(formula, batch, _DIGITS))
-    except Undefined:
-        # Too large to be written down: at one sample, maybe not at all of them.
-        rows = np.arange(batch.rows)
-        if formula.tied or len(rows) == 1:
-            return np.zeros(len(rows), dtype=bool)
-        singles = [batch.only(rows == row) for row in rows]
-        alone = [_comparable(formula, single, at_kinks) for single in singles]
-        return np.concatenate(alone)
-    small = (np.abs(left) < _LARGEST) & (np.abs(right) < _LARGEST)
-    with np.errstate(invalid="ignore"):  # infinities, which are not small
-        same = at_kinks | (np.abs(right - left) <= _SAME * (1 + np.abs(right)))
-    fits = _all_per_row(np.abs(values) < _LARGEST, batch.rows)
-    return fits & _all_per_row(same & small, batch.rows)
-
-
-def _is_labelled(loss: Loss, batch: Batch) -> Array:
-    """Which samples hold no class index that means "ignore this"."""
-    ignore = loss.spec.y_true.ignore
-    if ignore is None:
-        return np.ones(batch.rows, dtype=bool)
-    (name,) = (item.name for item in loss.of_role(Role.Y_TRUE))
-    ignored = np.argmax(batch.inputs[name], axis=-1) == ignore
-    return np.asarray(~ignored.reshape(len(ignored), -1).any(axis=1))
-
-
-def _all_per_row(held: Array, rows: int) -> Array:
-    held = np.asarray(held, dtype=bool)
-    if held.ndim == 0 or held.shape[0] != rows:
-        return np.full(rows, bool(held.all()))
-    return np.asarray(held.reshape(rows, -1).all(axis=1))
-
-
 # Precision ------------------------------------------------------------------------
-
-
-def _sides(formula: Formula, batch: Batch, digits: int) -> tuple[Array, Array, Array]:
-    """Values and gradients on both sides; on the right alone where samples are tied."""
-    if formula.tied:
-        values, gradient = formula.evaluated(batch, digits)
-        return values, gradient, gradient
-    return formula.both_sides(batch, digits)
 
 
 def _settled(formula: Formula, batch: Batch) -> tuple[Array, Array, Array]:
     """Values and gradients, once twice the digits change nothing."""
     digits = _DIGITS
-    *previous, left = _sides(formula, batch, digits)
+    *previous, left = formula.sides(batch, digits)
     while digits < _MAX_DIGITS:
         digits *= 2
         current = list(formula.evaluated(batch, digits))
