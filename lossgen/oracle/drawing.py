@@ -145,10 +145,12 @@ def _points(loss: Loss, sizes: Reach, *, logits: bool) -> Iterator[Batch]:
 def _first_usable(formula: Formula, batch: Batch, count: int, *, logits: bool) -> Batch:
     """The first samples that are allowed and can be compared."""
     loss = formula.loss
-    batch = batch.only(_which_inside(loss, batch, logits=logits))
+    kept = _which_inside(loss, batch, logits=logits)
     if axes_of(loss):
-        batch = batch.only(_moderate(batch))
-    batch = _with_masked_labels(loss, batch)
+        kept &= _moderate(batch)
+    if not kept.any():
+        return batch.only(kept)
+    batch = _with_masked_labels(loss, batch.only(kept))
     rows = np.arange(batch.rows)
     found: Array = np.zeros(batch.rows, dtype=bool)
     for start in range(0, batch.rows, 2 * _ROWS):
