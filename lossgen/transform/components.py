@@ -25,6 +25,7 @@ from lossgen.ir.expr import (
 )
 from lossgen.ir.loss import Loss
 from lossgen.transform.inner_points import inner_point
+from lossgen.transform.naming import COUNTS
 
 _REACH = 1e18
 _NEGLIGIBLE = Number(Fraction(-750))  # exp of it is 0, in float64 too
@@ -53,7 +54,7 @@ def protect_components(expr: Expr, loss: Loss, names: dict[Expr, str]) -> Expr:
         safe = _safe(arg, counts, loss)
         if safe is None:
             return node
-        names[held], names[counts], names[safe] = "fixed", "counts", "safe"
+        names[held], names[counts], names[safe] = "fixed", COUNTS, "safe"
         return Apply("logsumexp", (Apply("where", (counts, safe, held)),), node.axis)
 
     return rebuild_as_written(expr, visit)

@@ -149,7 +149,7 @@ def _block(
     for step in steps:
         expr = step(expr)
         names = {step(key): name for key, name in {**names, **components}.items()}
-        hints = {step(key): name for key, name in hints.items()}
+        hints = {step(key): name for key, name in {**hints, **components}.items()}
     extent = extents(loss, expr)[expr]
     leaves = flat_leaves(expr, extent, loss)
     flat: dict[Expr, Expr] = {leaf: Apply("flat", (leaf,)) for leaf in leaves}

@@ -40,9 +40,15 @@ _NOUNS = {
     "stop_gradient": "held",
 }
 
+COUNTS = "counts"
+"""What hints at which components of a mixture add something."""
+
 _SCALE = "scale"
-_COMMENTS = {_SCALE: "Numbers of at most 1 can be squared without overflow."}
-"""What is said of terms that are called so."""
+_COMMENTS = {
+    _SCALE: "Numbers of at most 1 can be squared without overflow.",
+    COUNTS: "A component that adds nothing gets no gradient: its own may be infinite.",
+}
+"""What is said of terms with such a hint."""
 
 
 def local_name(symbol: Symbol) -> str:

@@ -57,3 +57,10 @@ def test_only_the_inputs_that_matter_are_held():
 def test_what_cannot_overflow_stays_as_it_is(formula):
     loss = resolved(f"loss: logsumexp({formula}, axis=last) - y_true\n")
     assert protect_components(loss.expression, loss, {}) == loss.expression
+
+
+def test_the_code_says_why_a_component_is_left_out():
+    said = [item for item in lowered(MIXTURE).body.assignments if item.comment]
+    (counts,) = said
+    assert counts.target.name == "counts"
+    assert "may be infinite" in counts.comment
