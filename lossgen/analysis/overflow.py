@@ -413,6 +413,8 @@ def _at(node: Apply, found: Mapping[Expr, Bounds | None]) -> Bounds | None:
     rule = _VALUES.get(node.op)
     if rule is None:
         return None
+    if node.op == "xlogy" and node.args[0] == node.args[1]:
+        rule, arguments = _negative_entropy, arguments[:1]
     try:
         bounds = rule(*arguments)
     except OverflowError:
@@ -623,6 +625,15 @@ def _xlogy(x: Bounds, y: Bounds) -> Bounds | None:
     if x == (0.0, 0.0):
         return x
     return _times(x, (math.log(y[0]), math.log(y[1]))) if y[0] > 0 else None
+
+
+def _negative_entropy(x: Bounds) -> Bounds | None:
+    """Of ``xlogy(x, x)``, which is least, -1/e, at 1/e, and 0 at 0."""
+    if x[0] < 0:
+        return None
+    places = (*x, min(max(1 / math.e, x[0]), x[1]))
+    found = [place and place * math.log(place) for place in places]
+    return min(found), max(found)
 
 
 def _xlog1py(x: Bounds, y: Bounds) -> Bounds | None:

@@ -56,6 +56,15 @@ def test_how_far_a_formula_reaches(formula, expected):
     assert reach_of(formula) == expected
 
 
+def test_an_entropy_is_finite_at_0():
+    """As a slope it is not: that of x*log(x) is log(x) + 1."""
+    formula = "xlogy(y_true, y_true) - y_true*log(y_pred)"
+    assert reach_of(formula, "unit", "probability") == ()
+    assert reach_of("xlogy(y_pred, y_pred)", "unused", "'[0, 1]'") is None
+    # R*log(R), and the slope R/1e-18, stay below 2**128 up to R = 3.4e20.
+    assert reach_of(formula, "nonnegative", "probability") == 1e18
+
+
 def test_a_guard_bounds_what_divides():
     # R/p and R/p**2 at p = 1e-18: 1e36*R is below 2**128 up to 340.
     found = reach_of("y_true/y_pred", "nonnegative", "positive")
