@@ -266,6 +266,33 @@ def test_mismatches_raise_when_the_graph_runs(case: Case, options: Any) -> None:
                 tf.function(loss, input_signature=signature, **options)(t, p)
 
 
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        *((size, None) for size in (0.0, 1e-30, 1.0, 1e10, 1e18, 1e24)),
+        *((size, {}) for size in (0.0, 1.0, 1e18)),
+        # XLA squares 1e-6/size**2 for the slope of a quotient by it.
+        *((size, {"jit_compile": True}) for size in (0.0, 1.0, 1e6)),
+    ],
+)
+def test_concordance_of_constants_is_that_of_nothing(size: float, options: Any) -> None:
+    """Variances and covariance are 0, and what is left of 1 - 2*0/smooth is 1."""
+    y = tf.constant(np.full((4, 2), size, "float32"))
+
+    def value_and_gradient(y_pred: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(y_pred)
+            value = generating.function("concordance")(y, y_pred)
+        return value, tape.gradient(value, y_pred)
+
+    run = value_and_gradient
+    if options is not None:
+        run = tf.function(value_and_gradient, **options)
+    value, gradient = run(y)
+    np.testing.assert_array_equal(value, np.ones(4))
+    np.testing.assert_array_equal(gradient, np.zeros((4, 2)))
+
+
 @pytest.mark.parametrize("name", ["gaussian_nll", "mixture_density_nll"])
 def test_predictions_without_an_axis_of_channels_are_refused(name: str) -> None:
     for call in (generating.function(name), generating.loss_class(name)()):

@@ -48,11 +48,17 @@ AXIS_LINES: dict[Axis, str] = {
 _KEEPS_AXIS = ("softmax", "log_softmax", "l2_normalize", "cumsum", "filled")
 
 
+_ZEROS = 5  # that are written, not counted
+
+
 def literal(value: Fraction) -> str:
     """A number as Python source: the shortest text that reads back as the float64."""
-    if value.denominator == 1 and abs(value) < 10**15:
-        return str(value.numerator)
-    return repr(float(value))
+    if value.denominator != 1 or abs(value) > 10**15:
+        return repr(float(value))
+    text = str(value.numerator)
+    digits = text.rstrip("0")
+    zeros = len(text) - len(digits)
+    return f"{digits}e{zeros}" if zeros > _ZEROS else text
 
 
 class Printer:

@@ -45,7 +45,7 @@ COUNTS = "counts"
 
 _SCALE = "scale"
 _COMMENTS = {
-    _SCALE: "Numbers of at most 1 can be squared without overflow.",
+    _SCALE: "So scaled, squares do not overflow, and a constant beside them stays.",
     COUNTS: "A component that adds nothing gets no gradient: its own may be infinite.",
 }
 """What is said of terms with such a hint."""
@@ -76,7 +76,7 @@ def name_hints(
 
 
 def scaled_inputs(expr: Expr) -> dict[Expr, Expr]:
-    """The inputs that are divided by the size of the largest in the batch, if over 1.
+    """The inputs that are divided by the size of the largest in the batch, or nearly.
 
     What the author named is in terms of the quotients then.
 
@@ -93,11 +93,12 @@ def scaled_inputs(expr: Expr) -> dict[Expr, Expr]:
 
 
 def _is_scale(node: Expr, symbol: Symbol) -> bool:
-    """Whether it is 1, or the largest size of all elements of a batch, without slope.
+    """Whether it is the largest size of all elements of a batch, within two limits.
 
-    It is that of a symbol and others: ``max(1, max(max(abs(u), …), axis=batch))``.
+    It is that of a symbol and others, and has no slope:
+    ``stop_gradient(clip(max(max(abs(u), …), axis=batch), 1, limit))``.
     """
-    path = ("stop_gradient", "max", "amax", "max", "abs")
+    path = ("stop_gradient", "clip", "amax", "max", "abs")
     parts: list[Expr] = [node]
     for op in path:
         parts = [

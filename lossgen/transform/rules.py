@@ -118,7 +118,10 @@ def _spread(left: Expr, right: Expr, rest: Expr) -> Expr:
 def _concordance() -> Rule:
     """The rule for one minus the concordance correlation coefficient of u and v."""
     sizes = _f("amax", _f("max", _f("abs", U), _f("abs", V)), axis=Axis.BATCH)
-    scale = _f("stop_gradient", _f("max", ONE, sizes))
+    # At most 1e9: of numbers up to 1e18 squares are small enough to be squared again,
+    # as XLA does for the slope of a quotient, and a rest of 1e-6 does not vanish.
+    limited = _f("clip", sizes, ONE, Number(Fraction(10**9)))
+    scale = _f("stop_gradient", limited)
     left, right = div(U, scale), div(V, scale)
     rest = div(div(REST, scale), scale)
     covariance, spread = _covariance(left, right), _spread(left, right, rest)

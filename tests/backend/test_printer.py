@@ -128,6 +128,10 @@ def test_what_was_used_is_remembered():
         (Fraction(1, 10**18), "1e-18"),
         (Fraction(1, 3), "0.3333333333333333"),
         (Fraction(10**18), "1e+18"),
+        (Fraction(10**15), "1e15"),
+        (Fraction(-25 * 10**7), "-25e7"),
+        (Fraction(25 * 10**5), "2500000"),
+        (Fraction(10**300), "1e+300"),
     ],
 )
 def test_literals(value, text):

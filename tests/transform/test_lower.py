@@ -305,7 +305,10 @@ def test_what_the_author_named_is_named_so_when_it_is_scaled():
     own = {"mean_true", "mean_pred", "var_true", "var_pred", "covariance"}
     assert {*own, "scale", "scaled_y_true", "scaled_y_pred"} <= set(names(block))
     said = {item.target.name: item.comment for item in block.assignments}
-    assert said["scale"] == "Numbers of at most 1 can be squared without overflow."
+    assert (
+        said["scale"]
+        == "So scaled, squares do not overflow, and a constant beside them stays."
+    )
     assert all(said[name] is None for name in own)
 
 
