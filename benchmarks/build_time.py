@@ -9,7 +9,8 @@ Four figures, each beside its goal:
   once, and every copy of it is handed that result.
 - One spec without a cache, against a process that imports SymPy: the simplest of the
   catalogue, and the middle one in order of time. How far down that can come is what the
-  imports alone take: SymPy, Black, NumPy, pydantic, Jinja and lossgen itself.
+  imports alone take: NumPy, mpmath, pydantic, Jinja, Black, Typer and lossgen itself;
+  SymPy comes on top where a proof needs it.
 - The catalogue without a cache, in seconds.
 - Copies of the catalogue's specs without a cache, in seconds a spec; fewer than in the
   first figure, and no result of one is used for another.
