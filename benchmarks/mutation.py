@@ -38,6 +38,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -64,7 +65,6 @@ ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "generated"
 
 _FIRST_LIMIT = 600.0
-_SLOW = 0.1  # of a second: such tests run last, for most mutants die at once
 
 
 def main() -> None:
@@ -153,7 +153,13 @@ class _Trials:
             outcome, seconds = bench.tried(text, _FIRST_LIMIT)
         if not outcome.passed:
             raise SystemExit(f"{name} fails its own test: {outcome}")
-        self._slow = [test for test, took in seconds.items() if took > _SLOW]
+        # What compiled before them does not count in the time of those that compile.
+        self._seconds = {
+            test: took + any(f"{mode}]" in test for mode in ("graph", "xla"))
+            for test, took in seconds.items()
+        }
+        # By kind of mutation: what killed one of its mutants is likely to kill others.
+        self._killers: dict[str, set[str]] = defaultdict(set)
         # Others on the machine may slow a trial down, but not so much.
         self._limit = 20 + 10 * (time.monotonic() - start)
         test = (GENERATED / f"test_{name}.py").read_text(encoding="utf-8")
@@ -177,7 +183,11 @@ class _Trials:
             if not before.survived:
                 return before
         with self._bench() as bench:
-            outcome, _ = bench.tried(mutant.text, self._limit, self._slow)
+            killers = dict.fromkeys(self._killers[mutant.kind], -1.0)
+            first = {**self._seconds, **killers}
+            outcome, _ = bench.tried(mutant.text, self._limit, first)
+            if outcome.test:
+                self._killers[mutant.kind].add(outcome.test)
             verdict = None
             if outcome.passed or self._args.audit:
                 verdict = self._equivalence.verdict(bench, mutant)

@@ -122,8 +122,12 @@ class _Constants(Kind):
 
 
 def _is_threshold(site: Site) -> bool:
-    """Whether a number says where one formula gives way to another."""
-    return isinstance(site.parent, (ast.Compare, ast.IfExp)) or called(site.parent) in (
+    """Whether a number says where one formula gives way to another.
+
+    It is compared, or a factor in what is.
+    """
+    outside = [node for node in site.around if not isinstance(node, ast.BinOp)]
+    return isinstance(outside[0], (ast.Compare, ast.IfExp)) or called(site.parent) in (
         "maximum",
         "minimum",
         "clip_by_value",

@@ -23,9 +23,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pytest
@@ -128,17 +129,20 @@ def _read(reading: int, deadline: float) -> bytes:
 
 
 class Recorder:
-    """A plugin that notes the first failure and how long tests take."""
+    """A plugin that notes the first failure and how long tests take.
 
-    def __init__(self, slow: frozenset[str]) -> None:
-        """Tests that are ``slow`` run last."""
-        self.slow = slow
+    Most mutants die of a quick test.
+    """
+
+    def __init__(self, order: Mapping[str, float]) -> None:
+        """Tests run in the order of these numbers: what they took before."""
+        self.order = order
         self.outcome = Outcome(SURVIVED)
         self.seconds: dict[str, float] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Put what takes long at the end, in the order of the file otherwise."""
-        items.sort(key=lambda item: item.nodeid in self.slow)
+        """Put what takes long at the end."""
+        items.sort(key=lambda item: self.order.get(item.nodeid, 0.0))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that the module, or its test, does not import."""
@@ -192,20 +196,23 @@ class Bench:
         self.module.write_text(text, encoding="utf-8")
 
     def tried(
-        self, text: str, limit: float, slow: Sequence[str] = ()
+        self, text: str, limit: float, order: Mapping[str, float] = MappingProxyType({})
     ) -> tuple[Outcome, dict[str, float]]:
-        """What the test says of a module, and the seconds of each test that ran."""
+        """What the test says of a module, and the seconds of each test that ran.
+
+        Those run first that have the smallest numbers in ``order``.
+        """
         self.place(text)
         try:
-            return forked(lambda: self._tested(frozenset(slow)), limit)
+            return forked(lambda: self._tested(order), limit)
         except HangError:
             return Outcome(HANG, "", f"not done within {limit:.0f} s"), {}
         except CrashError as error:
             return Outcome(CRASH, "", str(error)), {}
 
-    def _tested(self, slow: frozenset[str]) -> tuple[Outcome, dict[str, float]]:
+    def _tested(self, order: Mapping[str, float]) -> tuple[Outcome, dict[str, float]]:
         self.enter()
-        recorder = Recorder(slow)
+        recorder = Recorder(order)
         code = pytest.main(
             [
                 f"test_{self.name}.py",

@@ -29,6 +29,7 @@ from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram, Placeholders
 from lossgen.ir.reference import (
+    ALL_THE_SAME,
     BESIDE_KINKS,
     CLOSE_TO_TARGETS,
     FURTHER_PARAMETERS,
@@ -52,6 +53,7 @@ _OUTSIDE = (-1.1, 2.1, 0.55, 0.0, -1e6, 1e6)  # most of them no float32 numbers
 _DESCRIPTIONS = {
     TRAINING: "Samples as in training, with the default parameters",
     CLOSE_TO_TARGETS: "Predictions close to their targets",
+    ALL_THE_SAME: "A batch without variance",
     WHOLE_DOMAIN: "From all over the domain: all magnitudes, corners, near targets",
     BESIDE_KINKS: "On either side of each kink, 1/256 away",
     FURTHER_PARAMETERS: "Other parameters",
@@ -126,7 +128,7 @@ def emit_test(
         "element_parameters": [
             item.name for item in loss.parameters if item.shape == "elements"
         ],
-        "any_width": not single and _has_any_width(loss),
+        "any_width": _has_any_width(loss),
         "channels": len(loss.of_role(Role.Y_PRED)) > 1 and not is_spatial(loss),
         "whole_labels": _label_types(loss),
         "single": single,

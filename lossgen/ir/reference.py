@@ -11,6 +11,7 @@ Nested = float | tuple["Nested", ...]
 
 TRAINING = "training"
 CLOSE_TO_TARGETS = "close to targets"
+ALL_THE_SAME = "all the same"
 WHOLE_DOMAIN = "whole domain"
 BESIDE_KINKS = "beside kinks"
 FURTHER_PARAMETERS = "further parameters"
@@ -19,6 +20,7 @@ OTHER_PARAMETERS = "other parameters"
 CASES = (
     TRAINING,
     CLOSE_TO_TARGETS,
+    ALL_THE_SAME,
     WHOLE_DOMAIN,
     BESIDE_KINKS,
     FURTHER_PARAMETERS,

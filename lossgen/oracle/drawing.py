@@ -18,6 +18,7 @@ from lossgen.ir.expr import Apply, Number, Role, walk
 from lossgen.ir.loss import Loss
 from lossgen.ir.program import Reach
 from lossgen.ir.reference import (
+    ALL_THE_SAME,
     CLOSE_TO_TARGETS,
     FURTHER_PARAMETERS,
     OTHER_PARAMETERS,
@@ -64,6 +65,9 @@ def drawn_batches(
                 close = _close_to_targets(formula, batch, logits=logits)
                 if close is not None:
                     yield CLOSE_TO_TARGETS, close
+                same = _all_the_same(formula, batch, logits=logits)
+                if same is not None:
+                    yield ALL_THE_SAME, same
                 anywhere = _anywhere(formula, sizes, logits=logits)
                 if anywhere is not None:
                     yield WHOLE_DOMAIN, anywhere
@@ -97,6 +101,31 @@ def _close_to_targets(formula: Formula, batch: Batch, *, logits: bool) -> Batch 
     close = replace(batch, inputs={**batch.inputs, prediction.name: moved})
     usable = _which_inside(formula.loss, close, logits=logits)
     return close if (usable & _which_usable(formula, close)).all() else None
+
+
+def _all_the_same(formula: Formula, batch: Batch, *, logits: bool) -> Batch | None:
+    """A batch of zeros, or of ones, where the loss is smooth.
+
+    None but for losses of a whole batch, whose variance may be in the way.
+    """
+    loss = formula.loss
+    if not formula.tied or loss.mask is not None:
+        return None
+    domains = [item.domain for item in loss.of_role(Role.Y_TRUE, Role.Y_PRED)]
+    if any(domain.along_last_axis for domain in domains):
+        return None
+    for number in (0.0, 1.0):
+        if not all(domain.contains(number) for domain in domains):
+            continue
+        inputs = {
+            name: np.full(array.shape, number) for name, array in batch.inputs.items()
+        }
+        same = replace(batch, inputs=inputs)
+        usable = _which_inside(loss, same, logits=logits)
+        if (usable & _which_usable(formula, same)).all():
+            _, right, left = formula.both_sides(same, _DIGITS)
+            return same if np.array_equal(floats(right), floats(left)) else None
+    return None
 
 
 def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:

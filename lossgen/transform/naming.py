@@ -21,7 +21,7 @@ from lossgen.ir.local_names import fresh
 from lossgen.ir.program import Assign
 
 _CHEAP = ("neg", "add", "mul")
-_USES_OF_A_CONDITION = 3
+_USES_OF_A_CONDITION = 3  # which compares what has a name
 _NOUNS = {
     "add": "term",
     "mul": "product",
@@ -183,7 +183,8 @@ def _replace(node: Apply, replaced: Mapping[Expr, Expr]) -> Expr:
 def _worth(node: Expr) -> float:
     """From how many uses on a term is worth a name."""
     if _is_condition(node):
-        return _USES_OF_A_CONDITION
+        plain = not any(isinstance(arg, Apply) for arg in node.children)
+        return _USES_OF_A_CONDITION if plain else 2
     return 2 if _is_costly(node) else inf
 
 

@@ -290,6 +290,34 @@ def test_a_batch_is_tested_close_to_its_targets_and_far_out():
         assert row.value == pytest.approx(float(value), rel=1e-11)
 
 
+def test_a_batch_is_tested_without_variance():
+    variance = "mean((y_pred - mean(y_pred, axis=batch))**2, axis=batch)"
+    text = f"loss: (y_true - y_pred)**2/({variance} + 0.5)\n"
+    cases = {case.name: case for case in table(text).probabilities}
+    rows = cases["all the same"].rows
+    assert {(row.y_true, row.y_pred) for row in rows} == {((0.0,), (0.0,))}
+    assert {(row.value, row.gradient) for row in rows} == {(0.0, (0.0,))}
+    # Of ones where there are no zeros, as ((2 - 1)*1)**2 tells.
+    text = f"loss: (2*y_true - y_pred)**2/({variance} + 1)\ny_pred: positive\n"
+    cases = {case.name: case for case in table(text).probabilities}
+    assert {row.y_pred for row in cases["all the same"].rows} == {(1.0,)}
+    assert {row.value for row in cases["all the same"].rows} == {1.0}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "y_true*y_pred/mean((y_pred - mean(y_pred, axis=batch))**2, axis=batch)",  # 0/0
+        "abs(y_pred - mean(y_true, axis=batch))",  # a kink
+        "(y_true - y_pred)**2",
+    ],
+)
+def test_there_may_be_no_batch_without_variance(loss):
+    names = {case.name for case in table(f"loss: {loss}\n").probabilities}
+    assert "training" in names
+    assert "all the same" not in names
+
+
 def test_samples_lie_where_no_guard_continues_the_loss():
     text = "y_pred: positive\nepsilon: 0.25\n"
     for formula in (

@@ -289,6 +289,15 @@ def test_shared_terms_have_no_comment():
     assert (spell(shared.value), shared.comment) == ("tanh(y_pred)", None)
 
 
+@pytest.mark.parametrize(
+    ("condition", "named"), [("y_pred > y_true", False), ("2*y_pred > y_true", True)]
+)
+def test_a_condition_that_computes_is_named_where_it_is_used_twice(condition, named):
+    branches = (f"where({condition}, {a}, {b})" for a, b in ((1, 2), (3, 5)))
+    block = lowered(f"loss: y_pred*({'*'.join(branches)})\n").body
+    assert [item.target.name for item in block.assignments] == ["condition"] * named
+
+
 CONCORDANCE = """
 loss: 1 - 2*covariance/(var_true + var_pred + (mean_true - mean_pred)**2 + 0.1)
 where:
