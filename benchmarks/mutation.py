@@ -49,6 +49,8 @@ from typing import Any
 # Before TensorFlow is imported, and for processes that tests start.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+# Trials run side by side; tensors are small.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import keras  # noqa: F401  imported once, for all mutants
 from mutating.equivalence import Equivalence
