@@ -127,6 +127,7 @@ def _results(
     with tempfile.TemporaryDirectory() as folder:
         trials = _Trials(Path(folder), name, text, args, known)
         with ThreadPoolExecutor(args.jobs) as pool:
+            pool.submit(trials.observe)  # or all would wait for it in the end
             yield from pool.map(trials.result, sampled(mutants(text), args.limit))
 
 
@@ -174,6 +175,11 @@ class _Trials:
             yield bench
         finally:
             self._benches.put(bench)
+
+    def observe(self) -> None:
+        """Find out what the module does, with which some survivors are compared."""
+        with self._bench() as bench:
+            self._equivalence.observe(bench)
 
     def result(self, mutant: Mutant) -> Result:
         """What becomes of a mutant."""

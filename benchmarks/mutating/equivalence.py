@@ -49,21 +49,25 @@ class Equivalence:
     """Compares mutants of one module with it."""
 
     def __init__(self, text: str, inputs: Inputs) -> None:
-        """Keep what is needed; the original is observed when it is first asked for."""
+        """Keep what is needed."""
         self._text = text
         self._inputs = inputs
         self._original: Observed | None = None
         self._observing = Lock()
 
-    def verdict(self, bench: Bench, mutant: Mutant) -> Verdict:
-        """Whether anything tells a mutant from the original."""
+    def observe(self, bench: Bench) -> Observed:
+        """What the original does, which is found out once."""
         with self._observing:
             if self._original is None:
                 bench.place(self._text)
                 work = partial(self._observed, bench)
                 self._original = forked(work, 2 * _LIMIT)
+            return self._original
+
+    def verdict(self, bench: Bench, mutant: Mutant) -> Verdict:
+        """Whether anything tells a mutant from the original."""
+        original = self.observe(bench)
         bench.place(mutant.text)
-        original = self._original
         bound = THRESHOLD_ULPS if mutant.note.startswith("threshold") else ULPS
         try:
             test, distance = forked(
