@@ -33,7 +33,7 @@ COUNT = 3000
 WIDE = "several features"
 WIDTH = 3
 
-_TIED_COUNT = 60  # where one batch is one value, every few samples are a call
+_TIED_COUNT = 300  # where one batch is one value, every few samples are a call
 _MASKED_SHARE = 0.2
 _LOGITS = tuple(
     sign * size

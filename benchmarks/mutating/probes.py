@@ -14,7 +14,7 @@ from mutating.batch_probes import of_graphs, of_weights
 from mutating.points import Inputs, Points
 from mutating.probing import Calls, Probe, caught, keywords_of
 
-_FEW_BATCHES = 10
+_FEW_BATCHES = 20
 _COMPILED = {
     "float32": ("the whole domain", "large logits"),
     "float64": ("the whole domain",),
