@@ -20,7 +20,7 @@ SINGLE_DIGITS = 9  # which tell any two float32 numbers apart
 _LONG = 16  # the most elements that are listed one by one in any case
 _PATTERNS = range(1, 9)
 _TIMES = 3  # how often a pattern has to occur
-_FEW = 2
+_FEW = 2  # infinities in a row that are listed one by one
 _INFINITE = float("inf")
 
 _WIDTH = 88

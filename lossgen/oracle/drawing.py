@@ -99,8 +99,7 @@ def _close_to_targets(formula: Formula, batch: Batch, *, logits: bool) -> Batch 
     if not all(prediction.domain.contains(item) for item in moved.flat):
         return None
     close = replace(batch, inputs={**batch.inputs, prediction.name: moved})
-    usable = _which_inside(formula.loss, close, logits=logits)
-    return close if (usable & _which_usable(formula, close)).all() else None
+    return close if _fits(formula, close, logits=logits) else None
 
 
 def _all_the_same(formula: Formula, batch: Batch, *, logits: bool) -> Batch | None:
@@ -121,8 +120,7 @@ def _all_the_same(formula: Formula, batch: Batch, *, logits: bool) -> Batch | No
             name: np.full(array.shape, number) for name, array in batch.inputs.items()
         }
         same = replace(batch, inputs=inputs)
-        usable = _which_inside(loss, same, logits=logits)
-        if (usable & _which_usable(formula, same)).all():
+        if _fits(formula, same, logits=logits):
             _, right, left = formula.both_sides(same, _DIGITS)
             return same if np.array_equal(floats(right), floats(left)) else None
     return None
@@ -131,14 +129,10 @@ def _all_the_same(formula: Formula, batch: Batch, *, logits: bool) -> Batch | No
 def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
     """Samples from all over the domain: all magnitudes, corners, close to targets."""
     loss = formula.loss
-
-    def fits(whole: Batch) -> bool:
-        inside = _which_inside(loss, whole, logits=logits)
-        return bool((inside & _which_usable(formula, whole)).all())
-
     if formula.tied:
         drawn = _points(loss, sizes, logits=logits)
-        return next((part for part in drawn if fits(part)), None)
+        fit = (part for part in drawn if _fits(formula, part, logits=logits))
+        return next(fit, None)
     (inside,) = _points(loss, sizes, logits=logits)
     # Where it may overflow; samples at which it does are left out later.
     (anywhere,) = _points(loss, (), logits=logits)
@@ -279,6 +273,12 @@ def _as_logits(loss: Loss, batch: Batch) -> Batch:
 def usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Batch:
     """The samples that are allowed and can be compared."""
     return batch.only(_which_usable(formula, batch, at_kinks))
+
+
+def _fits(formula: Formula, batch: Batch, *, logits: bool) -> bool:
+    """Whether all samples of a batch are usable, and none is beyond a guard."""
+    inside = _which_inside(formula.loss, batch, logits=logits)
+    return bool((inside & _which_usable(formula, batch)).all())
 
 
 def _which_usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Array:
