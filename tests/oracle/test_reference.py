@@ -230,6 +230,15 @@ def test_beyond_the_sizes_there_are_samples_where_nothing_overflows():
     assert max(beyond) < 88.73
 
 
+def test_beyond_the_sizes_there_may_be_none():
+    """Of what is added up no element is 1e6 times as large as others, or larger."""
+    loss = resolved("loss: sum((y_true - y_pred)**2, axis=last)\n")
+    sizes = (("y_true", 1e9), ("y_pred", 1e9))
+    found = reference(loss, loss.expression, None, (), sizes)
+    (whole,) = (c for c in found.probabilities if c.name == "whole domain")
+    assert max(abs(x) for row in whole.rows for x in row.y_pred) < 1e6
+
+
 def test_where_it_is_not_computed_well_the_whole_domain_is_to_be_finite():
     """x**2 - 2*x*y + y**2 loses all digits where x and y are close, or is far off."""
     formula = "y_true**2 - 2*y_true*y_pred + y_pred**2"
