@@ -230,9 +230,10 @@ def test_beyond_the_sizes_there_are_samples_where_nothing_overflows():
     assert max(beyond) < 88.73
 
 
-def test_beyond_the_sizes_there_may_be_none():
+@pytest.mark.parametrize("mask", ["", "mask: y_true > 0\n"])
+def test_beyond_the_sizes_there_may_be_none(mask):
     """Of what is added up no element is 1e6 times as large as others, or larger."""
-    loss = resolved("loss: sum((y_true - y_pred)**2, axis=last)\n")
+    loss = resolved(f"loss: sum((y_true - y_pred)**2, axis=last)\n{mask}")
     sizes = (("y_true", 1e9), ("y_pred", 1e9))
     found = reference(loss, loss.expression, None, (), sizes)
     (whole,) = (c for c in found.probabilities if c.name == "whole domain")
