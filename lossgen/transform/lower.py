@@ -120,7 +120,12 @@ def _block(
     inputs = {*local_names(loss), *_LOCALS}
     given = {*inputs, *written}
     at_kinks = settle(
-        replace(loss if guarded else _on_logits(loss), expression=expr), given
+        replace(loss if guarded else _on_logits(loss), expression=expr),
+        given,
+        joined=not any(
+            isinstance(node, Apply) and node.op == "where"
+            for node in walk(loss.expression)
+        ),
     )
     expr = at_kinks.lean(expr)
     names = {at_kinks.lean(key): name for key, name in names.items()}

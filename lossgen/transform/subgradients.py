@@ -63,16 +63,18 @@ class Settled:
     open: tuple[str, ...]
 
 
-def settle(loss: Loss, taken: set[str]) -> Settled:
+def settle(loss: Loss, taken: set[str], *, joined: bool) -> Settled:
     """Find what gives a loss the least subgradient at each of its kinks.
 
     Args:
         loss: Its expression is what will be computed.
         taken: Names that cannot be given; grows by those that are.
+        joined: Whether all branches are those of rewriting, which join forms that are
+            equal on both sides.
     """
     loss = replace(loss, expression=_tensors_first(loss.expression))
     kinks: dict[tuple[str, str], list[_Point]] = {}
-    for point in _points(loss):
+    for point in _points(loss, joined=joined):
         key = point.place.variable.name, point.place.name
         kinks.setdefault(key, []).append(point)
     leanings: list[_Leaning] = []
@@ -121,10 +123,13 @@ class _Point:
     wanted: list[Any]
 
 
-def _points(loss: Loss) -> Iterator[_Point]:
+def _points(loss: Loss, *, joined: bool) -> Iterator[_Point]:
+    passing = _passing(loss.expression)
     for guard in guards(loss.expression, Ranges.of_loss(loss)):
         if guard.node.op in ("amax", "amin", "norm"):
             continue  # elements that tie share evenly, and a norm of 0 has slope 0
+        if (guard.branching and joined) or guard.node not in passing:
+            continue
         guard = replace(guard, difference=defined(guard.difference))
         for variable in loss.of_role(Role.Y_PRED):
             if variable.symbol not in set(walk(guard.difference)):
@@ -134,6 +139,19 @@ def _points(loss: Loss) -> Iterator[_Point]:
                 if expansion is not None and 0 not in expansion.differences():
                     found = replace(place, sample=expansion.sample)
                     yield _Point(found, expansion.gradient())
+
+
+def _passing(expr: Expr) -> set[Expr]:
+    """The nodes through which derivatives pass on their way to the inputs."""
+    found: set[Expr] = set()
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            if not isinstance(node, Apply) or node.op != "stop_gradient":
+                stack.extend(node.children)
+    return found
 
 
 def _all_right(loss: Loss, points: list[_Point]) -> bool:
