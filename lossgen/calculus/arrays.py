@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import repeat
 from math import prod
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,13 @@ def along_rows(
     array = array.reshape((1,) * (rank - array.ndim) + array.shape)
     axes = _axes(axis, rank)
     target = tuple(range(rank - len(axes), rank))
-    moved = np.moveaxis(array, axes, target)
+    moved = array if axes == target else np.moveaxis(array, axes, target)
     outer, covered = moved.shape[: rank - len(axes)], moved.shape[rank - len(axes) :]
 
     def back(rows: Array) -> Array:
         shape = covered if rows.shape[-1] == prod(covered) else (1,) * len(axes)
-        return np.moveaxis(rows.reshape((*outer, *shape)), target, axes)
+        found = rows.reshape((*outer, *shape))
+        return found if axes == target else np.moveaxis(found, target, axes)
 
     return moved.reshape((*outer, -1)), back
 
@@ -60,15 +62,10 @@ def each(function: Callable[..., Any], *rows: Iterable[Any]) -> list[Any]:
 
     It is called once for elements that are the same objects: long rows often repeat.
     """
+    if any(isinstance(row, list) and _all_different(row) for row in rows):
+        return list(map(function, *rows))
     known: dict[Any, Any] = {}
     found = []
-    if len(rows) == 1:  # the usual case
-        for item in rows[0]:
-            key = id(item)
-            if key not in known:
-                known[key] = function(item)
-            found.append(known[key])
-        return found
     for items in zip(*rows, strict=True):
         keys = tuple(map(id, items))
         if keys not in known:
@@ -77,61 +74,65 @@ def each(function: Callable[..., Any], *rows: Iterable[Any]) -> list[Any]:
     return found
 
 
+def _all_different(row: list[Any]) -> bool:
+    """Whether no object stands in a row twice."""
+    return len(set(map(id, row))) == len(row)
+
+
 def mapped(function: Callable[..., Element], *arrays: Array) -> Array:
     """The same for object arrays, once they are broadcast."""
-    largest = max(arrays, key=lambda item: item.size)
+    largest = max(arrays, key=attrgetter("size"))
+    shape = largest.shape
     columns: list[Iterable[Any]] = []
     for array in arrays:
-        if array.shape == largest.shape:
+        if array.shape == shape:
             columns.append(array.ravel().tolist())
-        elif not array.ndim:
+        elif array.size == 1 and array.ndim <= largest.ndim:
             columns.append(repeat(array.item(), largest.size))
         else:
             shape = np.broadcast_shapes(*(item.shape for item in arrays))
             return mapped(function, *(np.broadcast_to(item, shape) for item in arrays))
-    result = np.empty(largest.shape, dtype=object)
-    result.reshape(-1)[:] = each(function, *columns)
-    return result
+    return object_array(each(function, *columns), shape)
+
+
+def object_array(items: Sequence[Any], shape: tuple[int, ...]) -> Array:
+    """Elements, in order, as an array of a shape."""
+    return np.fromiter(items, dtype=object, count=len(items)).reshape(shape)
 
 
 def element_array(value: Any) -> Array:
     """An object array of mpf, jets and None."""
     if isinstance(value, Jet):
-        return filled([value], 1).reshape(())
+        return object_array([value], ())
     array = np.asarray(value)
     if array.dtype == object and all(
         isinstance(item, (mpf, Jet)) or item is None for item in array.flat
     ):
         return array
-    known: dict[Any, Any] = {}
-    result = np.empty(array.shape, dtype=object)
-    flat = result.reshape(-1)
-    for index, item in enumerate(array.flat):
-        if item not in known:
-            known[item] = _number(item)
-        flat[index] = known[item]
-    return result
+    items = array.ravel().tolist()
+    known = {item: _number(item) for item in items}
+    return object_array([known[item] for item in items], array.shape)
 
 
 def _number(item: Any) -> Any:
     """A number at the working precision."""
+    if isinstance(item, float):
+        return _exactly(item)
     if isinstance(item, Fraction):
         return _quotient(item.numerator, item.denominator, mp.prec)
     return mp.mpmathify(item)
 
 
 @lru_cache(maxsize=2**14)
+def _exactly(item: float) -> Any:
+    """A float, which fits into any precision; samples are evaluated again and again."""
+    return mp.mpmathify(item)
+
+
+@lru_cache(maxsize=2**14)
 def _quotient(top: int, bottom: int, _precision: int) -> Any:
-    """A rational number; samples are evaluated again and again."""
+    """A rational number."""
     return mpf(top) / bottom
-
-
-def filled(items: Sequence[Element], length: int) -> Array:
-    """A row that repeats some elements up to a length."""
-    array = np.empty(length, dtype=object)
-    for index in range(length):
-        array[index] = items[index % len(items)]
-    return array
 
 
 def masked(array: Array, mask: Array) -> Array:

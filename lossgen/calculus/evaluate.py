@@ -14,9 +14,9 @@ from lossgen.calculus.arrays import (
     along_rows,
     each,
     element_array,
-    filled,
     mapped,
     masked,
+    object_array,
 )
 from lossgen.calculus.derivatives import OutOfDomainError, TooLargeError
 from lossgen.calculus.jets import (
@@ -223,30 +223,32 @@ class Evaluation:
     def _along(self, node: Apply, array: Array) -> Array:
         assert node.axis is not None
         rows, back = along_rows(array, node.axis, self.rank)
-        collapse = node.op in _COLLAPSE
-        length = 1 if collapse else rows.shape[-1]
-        result = np.empty((*rows.shape[:-1], length), dtype=object)
-        for index in np.ndindex(rows.shape[:-1]):
-            result[index] = self._row(node, list(rows[index]), collapse)
-        return back(result)
+        *outer, length = rows.shape
+        found = [
+            item
+            for row in rows.reshape(-1, length).tolist()
+            for item in self._row(node, row)
+        ]
+        return back(
+            object_array(found, (*outer, 1 if node.op in _COLLAPSE else length))
+        )
 
-    def _row(self, node: Apply, row: list[Element], collapse: bool) -> Array:
+    def _row(self, node: Apply, row: list[Element]) -> list[Element]:
+        collapse = node.op in _COLLAPSE
         kept = [item for item in row if item is not None]
         fault = next((item for item in kept if isinstance(item, Undefined)), None)
         if not kept:
-            return filled([None], 1 if collapse else len(row))
+            return [None] if collapse else row
         if collapse:
             function = _COLLAPSE[node.op]
             value = fault or _attempt(node, kept, lambda: function(kept, self._ties))
-            return filled(self._accumulated(node.op, kept, [value]), 1)
+            return self._accumulated(node.op, kept, [value])
         spread = _ALONG[node.op]
         outcome = fault or _attempt(node, kept, lambda: spread(kept, self._ties))
         if isinstance(outcome, Undefined):
             outcome = [outcome] * len(kept)
         values = iter(self._accumulated(node.op, kept, outcome))
-        return filled(
-            [None if item is None else next(values) for item in row], len(row)
-        )
+        return [None if item is None else next(values) for item in row]
 
     def _accumulated(
         self, op: str, row: list[Element], results: list[Element]

@@ -188,15 +188,17 @@ def _case(
 
 def _stay_finite(computed: Formula, batch: Batch) -> Array:
     """The samples at which nothing overflows in float32."""
-    found: Array = np.zeros(batch.rows, dtype=bool)
-    for row in range(batch.rows):
-        part = batch.only(np.arange(batch.rows) == row)
-        try:
-            results = computed.evaluated(part, _DIGITS, rounding=FLOAT32)
-        except Undefined:
-            continue
-        found[row] = all(np.isfinite(floats(result)).all() for result in results)
-    return found
+    try:
+        results = computed.evaluated(batch, _DIGITS, rounding=FLOAT32)
+    except Undefined:
+        # At one sample, maybe not at all of them.
+        rows = np.arange(batch.rows)
+        if computed.tied or len(rows) == 1:
+            return np.zeros(len(rows), dtype=bool)
+        parts = [_stay_finite(computed, batch.only(rows == row)) for row in rows]
+        return np.concatenate(parts)
+    finite = [np.isfinite(floats(result)) for result in results]
+    return np.logical_and(*(item.reshape(batch.rows, -1).all(axis=1) for item in finite))
 
 
 # Precision ------------------------------------------------------------------------
