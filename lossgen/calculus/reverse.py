@@ -25,7 +25,7 @@ from lossgen.calculus.evaluate import (
     accumulated,
 )
 from lossgen.calculus.jets import Element, Jet
-from lossgen.ir.expr import Apply, Expr, Symbol, walk
+from lossgen.ir.expr import Apply, Axis, Expr, Symbol, walk
 from lossgen.ir.functions import CONDITIONS
 
 Seeds = Callable[[Array], Array]
@@ -33,7 +33,15 @@ Seeds = Callable[[Array], Array]
 
 
 class TiedError(ArithmeticError):
-    """A branch is on its edge: there are slopes from several sides; see `germ`."""
+    """A branch is on its edge: there are slopes from several sides; see `germ`.
+
+    ``samples`` marks where along the first axis, and is of length 1 for all of it.
+    """
+
+    def __init__(self, samples: Array) -> None:
+        """Keep where the edges are."""
+        super().__init__(f"at {np.count_nonzero(samples)} of {samples.size} samples")
+        self.samples = samples
 
 
 def value_and_gradient(
@@ -113,11 +121,10 @@ class _Sweep:
 
     def backward(self, seeds: Array, rounding: Rounding) -> dict[str, Array]:
         """The adjoints of the symbols, by name."""
+        self._refuse_ties()
         adjoints: dict[Expr, Array] = {self._expr: seeds}
         found: dict[str, Array] = {}
         for node in reversed(self._moving):
-            if isinstance(node, Apply):
-                self._refuse_ties(node)
             adjoint = adjoints.pop(node, None)
             if adjoint is None:
                 continue
@@ -136,18 +143,29 @@ class _Sweep:
                 )
         return found
 
-    def _refuse_ties(self, node: Apply) -> None:
+    def _refuse_ties(self) -> None:
+        samples: Array = np.zeros(1, dtype=bool)
+        for node in self._moving:
+            if isinstance(node, Apply) and (node.op in _TIED or node.op in _TIED_ROWS):
+                samples = samples | self._tied(node)
+        if samples.any():
+            raise TiedError(samples)
+
+    def _tied(self, node: Apply) -> Array:
+        """Where along the first axis an operation is on its edge."""
         arguments = [self._run.value(arg) for arg in node.args]
-        if node.axis is not None:
-            rows = along_rows(arguments[0], node.axis, self._run.rank)[0]
-            test = _TIED_ROWS.get(node.op)
-            if test and any(test(_kept(rows[index])) for index in _outer(rows)):
-                raise TiedError
-        elif node.op in _TIED:
+        if node.axis is None:
             test = _TIED[node.op]
             found = mapped(lambda *items: not _lacks(items) and test(items), *arguments)
-            if found.any():
-                raise TiedError
+            found = found.reshape((1,) * (self._run.rank - found.ndim) + found.shape)
+        else:
+            rows = along_rows(arguments[0], node.axis, self._run.rank)[0]
+            test = _TIED_ROWS[node.op]
+            edges = [test(_kept(rows[index])) for index in _outer(rows)]
+            found = np.array(edges).reshape(rows.shape[:-1])
+        if not found.ndim or node.axis is Axis.BATCH:
+            return np.array([found.any()], dtype=bool)
+        return np.asarray(found.astype(bool).reshape(len(found), -1).any(axis=1))
 
     def _pulled(
         self, node: Apply, adjoint: Array, rounding: Rounding

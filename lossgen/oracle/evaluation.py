@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -50,17 +50,15 @@ class Formula:
         """
         try:
             return self._swept(batch, digits, rounding)
-        except TiedError:
-            rows = np.arange(batch.rows)
-        if not self.tied and len(rows) > 1:
-            parts = [
-                self.evaluated(
-                    batch.only(rows == row), digits, side=side, rounding=rounding
-                )
-                for row in rows
-            ]
-            found, gradients = zip(*parts, strict=True)
-            return np.concatenate(found), np.concatenate(gradients)
+        except TiedError as error:
+            edges = error
+        if not self.tied and batch.rows > 1:
+            found, gradients = _apart(
+                edges,
+                batch,
+                lambda part: self.evaluated(part, digits, side=side, rounding=rounding),
+            )
+            return found, gradients
         partials = [
             self._one_sided(variable, batch, digits, side, rounding)
             for variable in self.loss.of_role(Role.Y_PRED)
@@ -76,11 +74,12 @@ class Formula:
         try:
             values, gradient = self._swept(batch, digits, None)
             return values, gradient, gradient
-        except TiedError:
-            rows = np.arange(batch.rows)
-        if not self.tied and len(rows) > 1:
-            parts = [self.both_sides(batch.only(rows == row), digits) for row in rows]
-            values, right, left = map(np.concatenate, zip(*parts, strict=True))
+        except TiedError as error:
+            edges = error
+        if not self.tied and batch.rows > 1:
+            values, right, left = _apart(
+                edges, batch, lambda part: self.both_sides(part, digits)
+            )
             return values, right, left
         values, right = self.evaluated(batch, digits)
         return values, right, self.gradient(batch, digits, side=-1)
@@ -276,6 +275,19 @@ def _contents(batch: Batch) -> _Contents | None:
     if any(array.dtype == object for _, array in found):
         return None
     return tuple((name, array.shape, array.tobytes()) for name, array in found)
+
+
+def _apart(
+    edges: TiedError, batch: Batch, evaluate: Callable[[Batch], tuple[Array, ...]]
+) -> list[Array]:
+    """What a function finds, with each sample that is on an edge by itself."""
+    rows = np.arange(batch.rows)
+    tied = np.broadcast_to(edges.samples, rows.shape)
+    groups = [~tied, *(rows == row for row in rows[tied])]
+    groups = [group for group in groups if group.any()]
+    parts = [evaluate(batch.only(group)) for group in groups]
+    order = np.argsort(np.concatenate([rows[group] for group in groups]))
+    return [np.concatenate(found)[order] for found in zip(*parts, strict=True)]
 
 
 def _padded(found: Array) -> Array:

@@ -197,8 +197,8 @@ def _stay_finite(computed: Formula, batch: Batch) -> Array:
             return np.zeros(len(rows), dtype=bool)
         parts = [_stay_finite(computed, batch.only(rows == row)) for row in rows]
         return np.concatenate(parts)
-    finite = [np.isfinite(floats(result)) for result in results]
-    return np.logical_and(*(item.reshape(batch.rows, -1).all(axis=1) for item in finite))
+    finite = [np.isfinite(floats(result)).reshape(batch.rows, -1) for result in results]
+    return np.asarray(np.concatenate(finite, axis=1).all(axis=1))
 
 
 # Precision ------------------------------------------------------------------------
