@@ -270,9 +270,12 @@ def _by_jets(node: Apply, run: Evaluation) -> _Pull:
     return pull
 
 
+_SIGNS = (mpf(1), mpf(-1))
+
+
 def _times(weight: Any, slope: Any, op: str, rounding: Rounding) -> Any:
     """A weight times the slope of an operation, each rounded."""
-    if abs(slope) == 1:
+    if slope in _SIGNS:
         return weight * slope
     return rounding("mul", weight * rounding(op, slope))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from mpmath import mp
 
-from lossgen.calculus.arrays import Array
+from lossgen.calculus.arrays import Array, object_array
 from lossgen.calculus.evaluate import Rounding, evaluate, germ
 from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import Apply, Axis, Expr, Role, substitute
@@ -162,18 +162,32 @@ class Formula:
     def _swept(
         self, batch: Batch, digits: int, rounding: Rounding | None
     ) -> tuple[Array, Array]:
-        key = None if rounding is not None else _contents(batch)
-        if key is None:
+        contents = None if rounding is not None else _contents(batch)
+        if contents is None:
             return self._swept_anew(batch, digits, rounding)
-        known = self._known
-        if (digits, key) not in known:
-            known[digits, key] = self._swept_anew(batch, digits, None)
-            for array in known[digits, key]:
-                array.setflags(write=False)  # it is given out again
-        return known[digits, key]
+        shared, samples = contents
+        known = self._known.setdefault((digits, shared), {})
+        if self.tied or not self._by_sample:
+            whole = b"".join(samples)
+            if whole not in known:
+                known[whole] = self._swept_anew(batch, digits, None)
+            values, gradient = known[whole]
+            return values.copy(), gradient.copy()
+        new = np.array([sample not in known for sample in samples])
+        if new.any():
+            try:
+                values, gradient = self._swept_anew(batch.only(new), digits, None)
+            except TiedError as error:
+                new[new] = error.samples
+                raise TiedError(new) from None
+            for k, row in enumerate(np.flatnonzero(new)):
+                known[samples[row]] = values[k : k + 1], gradient[k : k + 1]
+        found = [known[sample] for sample in samples]
+        values, gradient = map(np.concatenate, zip(*found, strict=True))
+        return values, gradient
 
     @cached_property
-    def _known(self) -> dict[tuple[int, _Contents], tuple[Array, Array]]:
+    def _known(self) -> dict[_Shared, dict[bytes, tuple[Array, Array]]]:
         """Exact results: whether samples can be used is asked before they are."""
         return {}
 
@@ -228,16 +242,10 @@ class Formula:
     def _weights(self, found: Array, rows: int) -> Array:
         """How much each element of the formula adds to the sum of what is returned."""
         padded = _padded(found)
-        present = [item is not None for item in padded.flat]
-        kept = np.array(present).reshape(padded.shape)
-        counts = kept.sum(axis=self._averaged(padded), keepdims=True)
-        copies = mp.mpf(1 if self._by_sample else rows)
-        shares = np.empty(counts.shape, dtype=object)
-        for count in np.unique(counts):
-            shares[counts == count] = copies / max(int(count), 1)
-        weights: Array = np.broadcast_to(shares, padded.shape).copy()
-        weights[~kept] = None
-        return np.asarray(weights.reshape(found.shape))
+        kept = bytes(item is not None for item in padded.flat)
+        copies = 1 if self._by_sample else rows
+        shares = _shares(padded.shape, kept, self._averaged(padded), copies, mp.prec)
+        return np.asarray(shares.reshape(found.shape))
 
     def _returned(self, found: Array, rows: int) -> Array:
         """What Keras gets: see "What comes back" of the language."""
@@ -263,18 +271,47 @@ class Formula:
         return (-1,) if "spatial" in self._extent else tuple(range(1, padded.ndim))
 
 
-_Contents = tuple[tuple[str, tuple[int, ...], bytes], ...]
+_Shared = tuple[object, ...]
 
 
-def _contents(batch: Batch) -> _Contents | None:
-    """What makes two batches the same; None where numbers have more digits."""
+def _contents(batch: Batch) -> tuple[_Shared, list[bytes]] | None:
+    """What all samples share, and each sample; None where numbers have more digits."""
     arrays = {**batch.inputs, **batch.parameters}
     if batch.mask is not None:
         arrays["mask"] = batch.mask
-    found = [(name, np.asarray(array)) for name, array in arrays.items()]
-    if any(array.dtype == object for _, array in found):
+    if any(array.dtype == object for array in arrays.values()):
         return None
-    return tuple((name, array.shape, array.tobytes()) for name, array in found)
+    shared: list[object] = []
+    columns: list[Array] = []
+    for name, array in arrays.items():
+        if batch.by_sample(array):
+            shared.append((name, array.shape[1:]))
+            flat = np.ascontiguousarray(array).reshape(batch.rows, -1)
+            columns.append(flat.view(np.uint8))
+        else:
+            shared.append((name, array.shape, array.tobytes()))
+    return tuple(shared), [row.tobytes() for row in np.concatenate(columns, axis=1)]
+
+
+@lru_cache(maxsize=2**10)
+def _shares(
+    shape: tuple[int, ...],
+    kept: bytes,
+    axes: tuple[int, ...],
+    copies: int,
+    _precision: int,
+) -> Array:
+    """What each element adds to a mean over axes of those that are kept.
+
+    They are asked for with each evaluation, and are the same for most.
+    """
+    present = np.frombuffer(kept, dtype=bool).reshape(shape)
+    counts = np.broadcast_to(present.sum(axis=axes, keepdims=True), shape)
+    share = {count: mp.mpf(copies) / count for count in set(counts[present].tolist())}
+    pairs = zip(present.flat, counts.flat, strict=True)
+    shares = object_array([share[n] if here else None for here, n in pairs], shape)
+    shares.setflags(write=False)
+    return shares
 
 
 def _apart(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 
-from mpmath import mpf
+from mpmath import mp
+from mpmath.libmp import from_man_exp
 
 from lossgen.calculus.jets import Element, Jet
 
@@ -49,4 +50,6 @@ class Roundoff:
         return self._moved(result, size)
 
     def _moved(self, number: Element, size: float) -> Element:
-        return number * mpf(1 + size * (2 * self._random.random() - 1))
+        factor = 1 + size * (2 * self._random.random() - 1)
+        # As `mpf(factor)`, in a third of the time: it is near 1.
+        return number * mp.make_mpf(from_man_exp(int(factor * 2.0**53), -53))

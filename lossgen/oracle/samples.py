@@ -48,15 +48,19 @@ class Batch:
         """The number of samples."""
         return int(next(iter(self.inputs.values())).shape[0])
 
+    def by_sample(self, array: Array) -> bool:
+        """Whether an array has a row for each sample.
+
+        Of the parameters those have that have a value for each element.
+        """
+        first = next(iter(self.inputs.values()))
+        return array.ndim == first.ndim and len(array) == len(first)
+
     def only(self, keep: Array) -> Batch:
         """The samples for which ``keep`` is true."""
         inputs = {name: value[keep] for name, value in self.inputs.items()}
-        rank = next(iter(inputs.values())).ndim
         parameters = {
-            # A parameter with one value for each element has a row for each sample.
-            name: value[keep]
-            if value.shape[:1] == keep.shape and value.ndim == rank
-            else value
+            name: value[keep] if self.by_sample(value) else value
             for name, value in self.parameters.items()
         }
         mask = None if self.mask is None else self.mask[keep]
@@ -66,14 +70,13 @@ class Batch:
 def together(parts: Sequence[Batch]) -> Batch:
     """Batches of one loss as one; what `Batch.only` takes apart."""
     first = parts[0]
-    rank = next(iter(first.inputs.values())).ndim
     inputs = {
         name: np.concatenate([part.inputs[name] for part in parts])
         for name in first.inputs
     }
     parameters = {
         name: np.concatenate([part.parameters[name] for part in parts])
-        if value.shape[:1] == (first.rows,) and value.ndim == rank
+        if first.by_sample(value)
         else value
         for name, value in first.parameters.items()
     }
