@@ -4,7 +4,8 @@ A survivor counts as equivalent only if it and the original agree in every probe
 values, gradients and second derivatives at thousands of points in each type and form,
 configuration, defaults, refused arguments, shapes, weights, masks, and graphs that do
 not know shapes. And only if the probes run every line that the mutant changes: what
-they do not reach, they do not show.
+they do not reach, they do not show. A probe that runs none of them cannot tell the
+mutant apart, and is left out, unless an import runs them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -37,12 +39,26 @@ _LIMIT = 120.0
 
 
 @dataclass(frozen=True)
-class Observed:
-    """The results of all probes of the original, and the lines that they ran."""
+class Seen:
+    """What a probe of the original gave, and the lines of the module that it ran."""
 
-    results: tuple[tuple[str, Any], ...]
+    probe: str
+    result: Any
     lines: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The results of all probes of the original, and the lines that its import ran."""
+
+    probes: tuple[Seen, ...]
+    imported: frozenset[int]
     points: int
+
+    @property
+    def lines(self) -> frozenset[int]:
+        """All lines that were run."""
+        return self.imported.union(*(seen.lines for seen in self.probes))
 
 
 class Equivalence:
@@ -69,9 +85,14 @@ class Equivalence:
         original = self.observe(bench)
         bench.place(mutant.text)
         bound = THRESHOLD_ULPS if mutant.note.startswith("threshold") else ULPS
+        around = _statement_around(self._text, mutant.lines)
+        chosen = [
+            around is None or not seen.lines.isdisjoint(around)
+            for seen in original.probes
+        ]
         try:
             test, distance = forked(
-                lambda: self._compared(bench, original, bound), _LIMIT
+                lambda: self._compared(bench, original, chosen, bound), _LIMIT
             )
         except HangError:
             return Verdict(False, "it takes longer than the original")
@@ -84,7 +105,7 @@ class Equivalence:
             lines = ", ".join(map(str, missed))
             return Verdict(False, f"unknown: no probe runs line {lines}")
         reason = IDENTICAL if not distance else CLOSE if distance <= ULPS else MOVED
-        return Verdict(True, reason, len(original.results), original.points)
+        return Verdict(True, reason, sum(chosen), original.points)
 
     def _observed(self, bench: Bench) -> Observed:
         bench.enter()
@@ -98,32 +119,59 @@ class Equivalence:
             lines.add(frame.f_lineno)
             return of_line
 
+        def done() -> frozenset[int]:
+            found = frozenset(lines)
+            lines.clear()
+            return found
+
         sys.settrace(of_call)
         module = importlib.import_module(bench.name)
-        results, points = [], 0
+        imported = done()
+        found, points = [], 0
         for probe in probes(self._inputs):
-            results.append((probe.name, caught(module, partial(probe.run, module))))
+            result = caught(module, partial(probe.run, module))
+            found.append(Seen(probe.name, result, done()))
             points += probe.count
         sys.settrace(None)
-        return Observed(tuple(results), frozenset(lines), points)
+        return Observed(tuple(found), imported, points)
 
     def _compared(
-        self, bench: Bench, original: Observed, bound: float
+        self, bench: Bench, original: Observed, chosen: Sequence[bool], bound: float
     ) -> tuple[str, float]:
         """What a test would do to see the first difference, or how large all are."""
         bench.enter()
         module = importlib.import_module(bench.name)
         largest = 0.0
-        for probe, (name, expected) in zip(
-            probes(self._inputs), original.results, strict=True
+        for probe, seen, is_chosen in zip(
+            probes(self._inputs), original.probes, chosen, strict=True
         ):
-            assert probe.name == name
+            assert probe.name == seen.probe
+            if not is_chosen:
+                continue
             result = caught(module, partial(probe.run, module))
-            found, where = difference(expected, result)
-            if found > bound:
-                return probe.test + where, found
-            largest = max(largest, found)
+            apart, where = difference(seen.result, result)
+            if apart > bound:
+                return probe.test + where, apart
+            largest = max(largest, apart)
         return "", largest
+
+
+def _statement_around(text: str, lines: range) -> range | None:
+    """The innermost statement in a function around some lines; None if there is none.
+
+    What is outside, as a default is, runs when the module is imported.
+    """
+    found = None
+    for function in ast.walk(ast.parse(text)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in (inner for item in function.body for inner in ast.walk(item)):
+            if isinstance(node, ast.stmt):
+                extent = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                holds = lines.start in extent and lines[-1] in extent
+                if holds and (found is None or len(extent) <= len(found)):
+                    found = extent
+    return found
 
 
 def _statements(text: str, lines: range) -> set[int]:

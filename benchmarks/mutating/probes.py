@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ from mutating.points import Inputs, Points
 from mutating.probing import Calls, Probe, caught, keywords_of
 
 _FEW_BATCHES = 20
+_EAGER_BATCHES = 2
 _COMPILED = {
     "float32": ("the whole domain", "large logits"),
     "float64": ("the whole domain",),
@@ -35,20 +37,33 @@ def probes(inputs: Inputs) -> Iterator[Probe]:
 
 
 def _of_values(inputs: Inputs) -> Iterator[Probe]:
-    """Values and gradients by both arguments, eagerly."""
+    """Values and gradients by both arguments."""
     calls = Calls(inputs)
     for points in inputs.points:
         form = "from logits" if points.logits else "of predictions"
 
         def run(module: ModuleType, points: Points = points) -> Any:
-            function = calls.function(module)
-            return [
-                _first(function, *map(tf.constant, pair), keywords=keywords_of(points))
-                for pair in points.batches
-            ]
+            function, keywords = calls.function(module), keywords_of(points)
+            work = partial(_first, function, keywords=keywords)
+            return _each(work, points.batches)
 
         test = f"values and gradients in {points.dtype} {form}: {points.what}"
         yield Probe(test, test, run, points.count)
+
+
+def _each(work: Callable[..., Any], batches: Sequence[tuple[Any, Any]]) -> list[Any]:
+    """Eager results, but for most of many batches the same from a graph.
+
+    Without the optimizer of graphs it runs the same kernels in a tenth of the time.
+    """
+    found = [work(*map(tf.constant, pair)) for pair in batches[:_EAGER_BATCHES]]
+    traced = tf.function(work, autograph=False)
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        rest = batches[_EAGER_BATCHES:]
+        return found + [traced(*map(tf.constant, pair)) for pair in rest]
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def _first(
@@ -123,25 +138,22 @@ def _of_gradients(inputs: Inputs) -> Iterator[Probe]:
 
 
 def _second(function: Callable[..., Any], points: Points) -> Any:
-    found = []
-    for y_true, y_pred in points.batches[:_FEW_BATCHES]:
-        prediction = tf.constant(y_pred)
+    def work(y_true: tf.Tensor, y_pred: tf.Tensor) -> dict[str, Any]:
         parameters = {
             key: tf.constant(value, y_pred.dtype)
             for key, value in points.parameters.items()
         }
         keywords = {**keywords_of(points), **parameters}
         with tf.GradientTape(persistent=True) as outer:
-            outer.watch([prediction, *parameters.values()])
+            outer.watch([y_pred, *parameters.values()])
             with tf.GradientTape() as inner:
-                inner.watch(prediction)
-                values = function(tf.constant(y_true), prediction, **keywords)
-            slope = inner.gradient(values, prediction)
-        again = None if slope is None else outer.gradient(slope, prediction)
-        found.append(
-            {
-                "by parameters": outer.gradient(values, parameters),
-                "twice by y_pred": again,
-            }
-        )
-    return found
+                inner.watch(y_pred)
+                values = function(y_true, y_pred, **keywords)
+            slope = inner.gradient(values, y_pred)
+        again = None if slope is None else outer.gradient(slope, y_pred)
+        return {
+            "by parameters": outer.gradient(values, parameters),
+            "twice by y_pred": again,
+        }
+
+    return _each(work, points.batches[:_FEW_BATCHES])

@@ -123,15 +123,17 @@ class FunctionBody:
     def _some(self) -> Iterator[str]:
         """Rows in which nothing is kept are computed on placeholders, then dropped."""
         filled = self._emission.program.body.filled
-        if self._shape.repeated or filled is Axis.BATCH:
+        some = "some"
+        if filled is Axis.BATCH:
+            some = "tf.reduce_any(kept)"  # Keras drops the values, with weights of 0
+        elif self._shape.repeated:
             yield "some = tf.reduce_any(kept)"
         elif self._drops_rows():
             axes = self._inner_axes()
             yield f"some = tf.reduce_any({self._kept()}, axis={axes}, keepdims=True)"
-        if filled is None:
-            return
-        yield "# Where nothing is kept, all is computed on placeholders, then dropped."
-        yield "kept |= ~some"
+        if filled is not None:
+            yield "# Where nothing is kept, all is computed on placeholders, then dropped."
+            yield f"kept |= ~{some}"
 
     def _kept(self) -> str:
         """Where labels count; ``kept`` may leave out whole samples besides."""
@@ -186,9 +188,12 @@ class FunctionBody:
     def _finish(self, source: str, block: Block) -> list[str]:
         """From the result of a block to what the function returns."""
         if self._shape.repeated:
+            value = "tf.reduce_mean(values)"
+            if self._emission.program.body.filled is not Axis.BATCH:
+                value = f"tf.where(some, {value}, 0.0)"
             return [
                 f"values = {source}",
-                "value = tf.where(some, tf.reduce_mean(values), 0.0)",
+                f"value = {value}",
                 "return tf.repeat(value, tf.shape(y_pred)[0])",
             ]
         if self._shape.kind == "elements":
