@@ -40,8 +40,9 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -49,8 +50,9 @@ from typing import Any
 # Before TensorFlow is imported, and for processes that tests start.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-# Trials run side by side; tensors are small.
+# Trials run side by side, and tensors are small: oneDNN costs more than it saves.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras  # noqa: F401  imported once, for all mutants
 from mutating.equivalence import Equivalence
@@ -124,11 +126,14 @@ def _results(
     name: str, args: argparse.Namespace, known: Mapping[tuple[Any, ...], Any]
 ) -> Iterator[Result]:
     text = (GENERATED / f"{name}.py").read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        trials = _Trials(Path(folder), name, text, args, known)
-        with ThreadPoolExecutor(args.jobs) as pool:
-            pool.submit(trials.observe)  # or all would wait for it in the end
-            yield from pool.map(trials.result, sampled(mutants(text), args.limit))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadPoolExecutor(args.jobs) as pool,
+    ):
+        trials = _Trials(Path(folder), name, text, args, known, pool)
+        pool.submit(trials.observe)  # or all would wait for it in the end
+        tried = pool.map(trials.tried, sampled(mutants(text), args.limit))
+        yield from (item.result() for item in tried)
 
 
 class _Trials:
@@ -141,9 +146,11 @@ class _Trials:
         text: str,
         args: argparse.Namespace,
         known: Mapping[tuple[Any, ...], Any],
+        pool: Executor,
     ) -> None:
         """Try the module itself, which has to pass."""
         self._name, self._text, self._args, self._known = name, text, args, known
+        self._pool = pool
         self._benches: SimpleQueue[Bench] = SimpleQueue()
         for number in range(args.jobs):
             place = folder / str(number)
@@ -181,29 +188,42 @@ class _Trials:
         with self._bench() as bench:
             self._equivalence.observe(bench)
 
-    def result(self, mutant: Mutant) -> Result:
-        """What becomes of a mutant."""
+    def tried(self, mutant: Mutant) -> Future[Result]:
+        """What becomes of a mutant; of one that survives, once all others are tried."""
         key = (self._name, mutant.kind, mutant.line, mutant.old, mutant.new)
         diff = tuple(mutant.diff(self._text))
         record = self._known.get(key)
         if record is not None:
             before = Result.from_record(record, mutant, diff)
             if not before.survived:
-                return before
+                return _done(before)
         with self._bench() as bench:
             killers = dict.fromkeys(self._killers[mutant.kind], -1.0)
             first = {**self._seconds, **killers}
             outcome, _ = bench.tried(mutant.text, self._limit, first)
-            if outcome.test:
-                self._killers[mutant.kind].add(outcome.test)
-            verdict = None
-            if outcome.passed or self._args.audit:
-                verdict = self._equivalence.verdict(bench, mutant)
-        if verdict is not None and not outcome.passed:
-            if verdict.equivalent:
-                raise SystemExit(f"killed, yet equivalent: {mutant.name}: {outcome}")
-            verdict = None
-        return Result(self._name, mutant, diff, outcome, verdict)
+        if outcome.test:
+            self._killers[mutant.kind].add(outcome.test)
+        result = Result(self._name, mutant, diff, outcome, None)
+        if outcome.passed or self._args.audit:
+            return self._pool.submit(self._compared, result)
+        return _done(result)
+
+    def _compared(self, result: Result) -> Result:
+        """The same with a verdict, if the mutant survived."""
+        with self._bench() as bench:
+            verdict = self._equivalence.verdict(bench, result.mutant)
+        if result.outcome.passed:
+            return replace(result, verdict=verdict)
+        if verdict.equivalent:
+            name = result.mutant.name
+            raise SystemExit(f"killed, yet equivalent: {name}: {result.outcome}")
+        return result
+
+
+def _done(result: Result) -> Future[Result]:
+    future: Future[Result] = Future()
+    future.set_result(result)
+    return future
 
 
 def _rewrites(console: Console, names: Sequence[str]) -> int:
