@@ -7,6 +7,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 from mutating.comparing import IDENTICAL, Verdict, difference
+from mutating.equivalence import statement_around
 from mutating.generating import KINDS, mutants, sampled
 from mutating.report import Result, Tally, faults
 from mutating.rewrites import REWRITES, Rewrite
@@ -339,3 +340,28 @@ def test_there_are_a_dozen_rewrites() -> None:
 def test_a_rewrite_that_fits_no_more_is_told() -> None:
     with pytest.raises(ValueError, match="0 times"):
         REWRITES[0].applied("")
+
+
+def test_the_statement_around_a_change_decides_which_probes_are_run():
+    text = (
+        "def loss(y_pred, scale=1.0):\n"  # 1, which an import runs
+        "    if scale:\n"  # 2
+        "        y_pred = (\n"  # 3
+        "            y_pred\n"  # 4
+        "            * 2\n"  # 5
+        "        )\n"  # 6
+        "    def gradient(upstream, times=3):\n"  # 7, which a call runs
+        "        return upstream\n"  # 8
+        "    return gradient\n"  # 9
+        "LIMIT = 1\n"  # 10
+    )
+    expected = {
+        range(1, 2): None,
+        range(2, 3): range(2, 7),
+        range(5, 6): range(3, 7),
+        range(3, 8): None,
+        range(7, 8): range(7, 9),
+        range(8, 9): range(8, 9),
+        range(10, 11): None,
+    }
+    assert {lines: statement_around(text, lines) for lines in expected} == expected

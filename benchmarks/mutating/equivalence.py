@@ -85,7 +85,7 @@ class Equivalence:
         original = self.observe(bench)
         bench.place(mutant.text)
         bound = THRESHOLD_ULPS if mutant.note.startswith("threshold") else ULPS
-        around = _statement_around(self._text, mutant.lines)
+        around = statement_around(self._text, mutant.lines)
         chosen = [
             around is None or not seen.lines.isdisjoint(around)
             for seen in original.probes
@@ -156,7 +156,7 @@ class Equivalence:
         return "", largest
 
 
-def _statement_around(text: str, lines: range) -> range | None:
+def statement_around(text: str, lines: range) -> range | None:
     """The innermost statement in a function around some lines; None if there is none.
 
     What is outside, as a default is, runs when the module is imported.

@@ -2,18 +2,21 @@
 
 What a generated file is made of recurs in others: the helper functions, most methods
 and most tests. So its functions and classes are formatted one by one, and each text
-once a process. Tables come in their final layout, see `tables`, and are not formatted.
+once a process; those that are known to be in shape never, see `known_texts`. Tables
+come in their final layout, see `tables`, and are not formatted.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import black
 from black.mode import Mode, TargetVersion
+
+from lossgen.backend.known_texts import is_known
 
 _MODE = Mode(target_versions={TargetVersion.PY310}, line_length=88, preview=False)
 
@@ -72,6 +75,8 @@ def _formatted(source: str) -> str:
 
 
 def _as_a_whole(source: str) -> str:
+    if is_known(source):
+        return source
     ast.parse(source)
     formatted = black.format_str(source, mode=_MODE)
     if formatted != source:
@@ -94,6 +99,14 @@ def _in_pieces(source: str) -> str | None:
     if None in pieces:
         return None
     return "\n\n\n".join(item for item in pieces if item is not None) + "\n"
+
+
+def parts(source: str) -> Iterator[str]:
+    """The texts that Black is given one by one to format a source."""
+    for piece in _TOP.split(source.rstrip("\n")):
+        head, *methods = _METHOD.split(piece) if _CLASS.match(piece) else [piece]
+        yield head + "\n"
+        yield from (f"{_ANY_CLASS}{method}\n" for method in methods)
 
 
 @lru_cache(maxsize=_KEPT)

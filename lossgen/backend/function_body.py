@@ -131,9 +131,10 @@ class FunctionBody:
         elif self._drops_rows():
             axes = self._inner_axes()
             yield f"some = tf.reduce_any({self._kept()}, axis={axes}, keepdims=True)"
-        if filled is not None:
-            yield "# Where nothing is kept, all is computed on placeholders, then dropped."
-            yield f"kept |= ~{some}"
+        if filled is None:
+            return
+        yield "# Where nothing is kept, all is computed on placeholders, then dropped."
+        yield f"kept |= ~{some}"
 
     def _kept(self) -> str:
         """Where labels count; ``kept`` may leave out whole samples besides."""

@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import black
+import known_texts
 import pytest
 from black.mode import Mode, TargetVersion
 
 from lossgen.backend.formatting import format_source
+from lossgen.backend.known_texts import FILE
 
 MODE = Mode(target_versions={TargetVersion.PY310}, line_length=88)
 
@@ -127,3 +129,21 @@ def test_what_is_laid_out_may_hold_what_stands_in():
     source = "x=[\n    laid_out_0_,\n    'a',\n]"
     expected = 'x = [\n    laid_out_0_,\n    "a",\n]\n'
     assert format_source(source, ['"a"']) == expected
+
+
+def test_the_texts_that_recur_are_known():
+    assert FILE.read_text() == known_texts.lines(), "run benchmarks/known_texts.py"
+
+
+def test_black_leaves_known_texts_as_they_are():
+    texts = known_texts.recurring()
+    assert len(texts) > 50
+    assert [text for text in texts if black.format_str(text, mode=MODE) != text] == []
+
+
+def test_black_is_not_asked_about_known_texts(monkeypatch):
+    known = next(text for text in known_texts.recurring() if text.startswith("def _"))
+    monkeypatch.setattr(black, "format_str", None)
+    assert format_source(known) == known
+    with pytest.raises(TypeError):
+        format_source("def unknown(a,b): pass")

@@ -181,6 +181,26 @@ def test_ties_are_left_to_germs(expr):
         swept(expr, np.array([[2.0, 3.0]]), np.array([[2.0, 3.0]]))
 
 
+@pytest.mark.parametrize(
+    ("expr", "expected"),
+    [
+        (call("abs", D), [False, True, False]),
+        (call("add", call("abs", D), call("relu", P)), [False, True, True]),
+        (call("amax", P, axis=Axis.LAST), [False, False, True]),
+        (call("norm", D, axis=Axis.BATCH), [True]),
+    ],
+    ids=["one", "two operations", "a row", "the whole batch"],
+)
+def test_ties_are_told_by_sample(expr, expected):
+    y_true = np.array([[1.0, 5.0], [2.0, 3.0], [3.0, 4.0]])
+    y_pred = np.array([[2.0, 6.0], [2.0, 4.0], [0.0, 0.0]])
+    if expected == [True]:
+        y_true = y_pred
+    with pytest.raises(TiedError) as caught:
+        swept(expr, y_pred, y_true)
+    assert caught.value.samples.tolist() == expected
+
+
 def test_a_tie_of_data_alone_is_none():
     expr = call("where", call("eq", T, 1), call("square", P), P)
     assert swept(expr, np.array([3.0]), np.array([1.0]))[1].tolist() == [6]
