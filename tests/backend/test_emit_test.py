@@ -99,6 +99,7 @@ BASE = {
     "test_copies_are_equal",
     "test_dropped_samples_may_hold_nan",
     "test_masked_samples_may_hold_nan",
+    "test_a_batch_of_weight_0_may_hold_nan",
     "test_configuration_round_trip",
     "test_fit_save_and_load",
 }
