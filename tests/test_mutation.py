@@ -365,3 +365,15 @@ def test_the_statement_around_a_change_decides_which_probes_are_run():
         range(10, 11): None,
     }
     assert {lines: statement_around(text, lines) for lines in expected} == expected
+
+
+def test_only_what_depends_on_the_prediction_has_a_gradient_to_stop():
+    text = function(
+        "y_true, y_pred = _inputs(y_true, y_pred)",
+        "scale = tf.stop_gradient(tf.abs(y_pred))",
+        "scaled = y_true / scale",
+        "condition = y_pred < scaled",
+        "return tf.where(condition, scaled, tf.square(y_pred))",
+    )
+    stopped = {item for item in changes(text, "gradient") if "-> tf.stop" in item}
+    assert stopped == {"y_pred -> tf.stop_gradient(y_pred)"}

@@ -118,13 +118,19 @@ class _Values(ast.NodeTransformer):
         return ast.Constant(None)
 
 
+_CONSTANT = {"y_true", "kept", "from_logits"}
+"""Names through which no gradient flows, whatever they are computed from."""
+
+
 def _depending(function: ast.FunctionDef) -> set[str]:
     """The names whose gradient by y_pred may not be 0."""
     found = {"y_pred"}
     for node in ast.walk(function):
-        if not isinstance(node, ast.Assign) or called(node.value) == "stop_gradient":
+        if not isinstance(node, ast.Assign) or isinstance(node.value, ast.Compare):
+            continue
+        if called(node.value) == "stop_gradient":
             continue
         if found & _names(_Values().visit(copy.deepcopy(node.value))):
             for target in node.targets:
-                found |= _names(target)
-    return found - {"y_true", "kept", "from_logits"}
+                found |= _names(target) - _CONSTANT
+    return found
