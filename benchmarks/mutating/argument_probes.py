@@ -92,7 +92,6 @@ def of_parameters(inputs: Inputs) -> Iterator[Probe]:
                 module: ModuleType,
                 name: str = name,
                 domain: Domain = variable.domain,
-                kind: str = kind,
                 convert: Callable[[Any], Any] = convert,
             ) -> Any:
                 known = points.parameters.get(name, 1.0)
@@ -103,12 +102,9 @@ def of_parameters(inputs: Inputs) -> Iterator[Probe]:
                     found[repr(value)] = caught(
                         module, functools.partial(_configured, made)
                     )
-                    # What comes of other values than these is not said. The kind
-                    # matters where they are converted, not to what is made of them.
+                    # What comes of other values than these is not said.
                     if value is known or (
-                        kind == "as it is"
-                        and np.ndim(value) == 0
-                        and domain.contains(value)
+                        np.ndim(value) == 0 and domain.contains(value)
                     ):
                         computed = _computed(module, calls, points, given)
                         found[f"values at {value!r}"] = computed

@@ -229,7 +229,7 @@ def _traced(
         ("the class, weights of unknown rank", of_class, (weights,), (unranked,)),
         ("the class, a mask of unknown rank", of_masked, (weights,), (unranked,)),
         ("the class, a mask of rank 1", of_masked, (weights,), (ranked,)),
-    )[: 2 if compiled else 3 if more else None]:  # labels have no part in masks
+    )[: 2 if compiled else None]:
         traced = tf.function(
             function,
             input_signature=[*specs, *spec],

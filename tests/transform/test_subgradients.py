@@ -14,6 +14,7 @@ def targets(block):
         ("abs(d)", []),  # sign(0) is 0
         ("relu(d) - relu(-d)", []),  # a relu leans
         ("2*abs(d) + d", ["y_pred"]),  # slopes -1 and 3: held
+        ("where(d > 0, 2*d, -d)", ["y_pred"]),  # a branch of the author, held
         ("abs(d) + y_true*d", ["tie", "least_slope", "rise", "y_pred"]),
     ],
 )
