@@ -238,9 +238,12 @@ def _affine_range(
 
 
 def _sum(left: _Affine, right: _Affine, scale: Fraction) -> _Affine:
+    if not scale:
+        return left
     result = dict(left)
     for key, value in right.items():
-        result[key] = result.get(key, Fraction(0)) + scale * value
+        moved = value if scale == 1 else scale * value
+        result[key] = result[key] + moved if key in result else moved
     return result
 
 

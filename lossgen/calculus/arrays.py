@@ -7,7 +7,6 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import repeat
 from math import prod
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -62,8 +61,9 @@ def each(function: Callable[..., Any], *rows: Iterable[Any]) -> list[Any]:
 
     It is called once for elements that are the same objects: long rows often repeat.
     """
-    if any(isinstance(row, list) and _all_different(row) for row in rows):
-        return list(map(function, *rows))
+    for row in rows:
+        if isinstance(row, list) and _all_different(row):
+            return list(map(function, *rows))
     known: dict[Any, Any] = {}
     found = []
     for items in zip(*rows, strict=True):
@@ -81,7 +81,10 @@ def _all_different(row: list[Any]) -> bool:
 
 def mapped(function: Callable[..., Element], *arrays: Array) -> Array:
     """The same for object arrays, once they are broadcast."""
-    largest = max(arrays, key=attrgetter("size"))
+    largest = arrays[0]
+    for array in arrays:
+        if array.size > largest.size:
+            largest = array
     shape = largest.shape
     columns: list[Iterable[Any]] = []
     for array in arrays:
@@ -95,8 +98,20 @@ def mapped(function: Callable[..., Element], *arrays: Array) -> Array:
     return object_array(each(function, *columns), shape)
 
 
+def are_numbers(array: Array) -> bool:
+    """Whether all elements are numbers: no jet among them, none masked or undefined."""
+    return set(map(type, array.ravel().tolist())) <= _NUMBERS
+
+
+_NUMBERS = frozenset({mpf})
+
+
 def object_array(items: Sequence[Any], shape: tuple[int, ...]) -> Array:
     """Elements, in order, as an array of a shape."""
+    if len(items) == 1:
+        array = np.empty(shape, dtype=object)
+        array.fill(items[0])
+        return array
     return np.fromiter(items, dtype=object, count=len(items)).reshape(shape)
 
 

@@ -5,6 +5,7 @@ The derivatives come lazily: who wants a value asks for the first item only.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count, cycle, islice, repeat
@@ -37,19 +38,20 @@ def _refuse_large(x: Any, limit: int = _MAGNITUDE) -> None:
         raise TooLargeError
 
 
-def _remembered(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, for the same samples are evaluated again and again."""
 
     @lru_cache(maxsize=2**14)
-    def known(number: Any, _precision: int) -> Any:
-        return function(mp.make_mpf(number))
+    def known(_precision: int, *numbers: Any) -> Any:
+        return function(*map(mp.make_mpf, numbers))
 
-    return lambda x: known(x._mpf_, mp.prec)
+    return lambda *numbers: known(mp.prec, *[item._mpf_ for item in numbers])
 
 
 _mp_exp = _remembered(mp.exp)
 _mp_log = _remembered(mp.log)
 _mp_log1p = _remembered(mp.log1p)
+_mp_power = _remembered(operator.pow)
 
 
 def _exp(x: Any) -> Derivatives:
@@ -401,7 +403,7 @@ def _power_value(x: Any, exponent: Any) -> Any:
         return _ZERO
     if mp.mag(exponent) + mp.mag(mp.mag(x)) > _EXP_MAGNITUDE:
         raise TooLargeError
-    return x**exponent
+    return _mp_power(x, exponent)
 
 
 SMOOTH: dict[str, Callable[[Any], Derivatives]] = {

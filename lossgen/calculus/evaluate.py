@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,14 @@ from lossgen.calculus import jets
 from lossgen.calculus.arrays import (
     Array,
     along_rows,
+    are_numbers,
     each,
     element_array,
     mapped,
     masked,
     object_array,
 )
-from lossgen.calculus.derivatives import OutOfDomainError, TooLargeError
+from lossgen.calculus.derivatives import SMOOTH, OutOfDomainError, TooLargeError
 from lossgen.calculus.jets import (
     EXACT,
     MAX_ORDER,
@@ -26,7 +29,7 @@ from lossgen.calculus.jets import (
     Jet,
     Ties,
 )
-from lossgen.calculus.steps import spend
+from lossgen.calculus.steps import is_counted, spend
 from lossgen.ir.expr import Apply, Constant, Expr, Number, Symbol, walk
 from lossgen.ir.functions import CONDITIONS, FUNCTIONS, Kind
 
@@ -162,6 +165,7 @@ class Evaluation:
         self.rank = max((item.ndim for item in arrays.values()), default=0)
         self._ties, self._rounding = ties, rounding
         self._known: dict[Expr, Array] = {}
+        self._plain: dict[Expr, bool] = {}
 
     def value(self, expr: Expr) -> Array:
         """The array of elements of an expression."""
@@ -173,10 +177,21 @@ class Evaluation:
                 self._known[node] = self._rounded(node, self._visit(node))
         return self._known[expr]
 
+    def are_numbers(self, *exprs: Expr) -> bool:
+        """Whether all elements of expressions are numbers."""
+        for expr in exprs:
+            if expr not in self._plain:
+                self._plain[expr] = are_numbers(self.value(expr))
+            if not self._plain[expr]:
+                return False
+        return True
+
     def _rounded(self, node: Expr, result: Array) -> Array:
         rounding = self._rounding
         if rounding is None or not isinstance(node, Apply) or node.op in CONDITIONS:
             return result
+        if are_numbers(result):
+            return mapped(partial(rounding, node.op), result)
         return mapped(
             lambda item: (
                 item
@@ -194,20 +209,39 @@ class Evaluation:
         if isinstance(node, Symbol):
             return self._arrays[node.name]
         arguments = [self._known[arg] for arg in node.args]
-        spend(_cost(node, arguments))
+        if is_counted():
+            spend(_cost(node, arguments))
         if node.op == "where":
             return mapped(_choose, *arguments)
         if node.op in ("and", "or"):
             return mapped(_all_of if node.op == "and" else _any_of, *arguments)
         if node.axis is not None:
             return self._along(node, arguments[0])
+        if self.are_numbers(*node.args):
+            try:
+                return mapped(self._of_numbers(node), *arguments)
+            except (OutOfDomainError, ZeroDivisionError):
+                pass  # at some of them, maybe not at all
         return mapped(self.elementwise(node), *arguments)
+
+    def _of_numbers(self, node: Apply) -> Callable[..., Element]:
+        """An operation as a function of numbers in its domain, without any checks."""
+        if node.op in SMOOTH:
+            derivatives = SMOOTH[node.op]
+            return lambda number: next(derivatives(number))
+        if node.op in _OPERATORS and len(node.args) == 2:
+            return _OPERATORS[node.op]
+        function, ties = self._operation(node.op), self._ties
+        return lambda *numbers: function(numbers, ties)
+
+    def _operation(self, op: str) -> _Operation:
+        if self._rounding is not None and op in ("add", "mul"):
+            return _one_by_one(op, self._rounding)
+        return _ELEMENTWISE[op]
 
     def elementwise(self, node: Apply) -> Callable[..., Element]:
         """An operation as a function of elements."""
-        function, ties = _ELEMENTWISE[node.op], self._ties
-        if self._rounding is not None and node.op in ("add", "mul"):
-            function = _one_by_one(node.op, self._rounding)
+        function, ties = self._operation(node.op), self._ties
 
         def guarded(*elements: Element) -> Element:
             for item in elements:
@@ -313,6 +347,13 @@ _CHEAP = frozenset({"add", "neg", "mul", "div", "where", "and", "or", "not"})
 # Elementwise operations: (elements, ties) → element ------------------------------
 
 _Operation = Callable[[Sequence[Element], Ties], Element]
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add,
+    "mul": operator.mul,
+    "div": operator.truediv,
+}
 
 
 def _fold(function: Callable[[Element, Element], Element]) -> _Operation:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
+from mpmath.libmp import fnone, fone
 
 from lossgen.calculus import jets
-from lossgen.calculus.arrays import Array, along_rows, each, mapped
-from lossgen.calculus.derivatives import exponential
+from lossgen.calculus.arrays import Array, along_rows, are_numbers, each, mapped
+from lossgen.calculus.derivatives import SMOOTH, OutOfDomainError, exponential
 from lossgen.calculus.evaluate import (
     LONG,
     Environment,
@@ -93,6 +96,8 @@ def _settled(adjoint: Array | None, shape: tuple[int, ...]) -> Array:
     result.reshape(-1)[:] = mpf(0)
     if adjoint is None:
         return result
+    if adjoint.shape == shape and are_numbers(adjoint):
+        return adjoint
     for index, item in np.ndenumerate(_gathered(adjoint, shape, _exactly)):
         if isinstance(item, Undefined):
             raise item
@@ -175,23 +180,29 @@ class _Sweep:
             return []
         if node.axis is not None:
             return [(node.args[0], self._along(node, adjoint, rounding))]
+        moving = [k for k, arg in enumerate(node.args) if arg in self._moving]
+        plain = are_numbers(adjoint) and self._run.are_numbers(*node.args)
+        if plain and node.op == "add":
+            return [(node.args[k], adjoint) for k in moving]
         arguments = [self._run.value(arg) for arg in node.args]
         pull = _PULLS.get(node.op)
         if pull is None or (node.op == "mul" and len(node.args) > 2):
-            pull = _by_jets(node, self._run)
+            pull = _by_jets(node, self._run, _SLOPES.get(node.op) if plain else None)
 
-        def into(k: int) -> Array:
-            def flow(weight: Element, *items: Element) -> Element:
-                if weight is None or _lacks(items):
-                    return None
-                if isinstance(weight, Undefined):
-                    return weight
-                return pull(weight, items, k, rounding)
+        def flow(k: int, weight: Element, *items: Element) -> Element:
+            if weight is None or _lacks(items):
+                return None
+            if isinstance(weight, Undefined):
+                return weight
+            return pull(weight, items, k, rounding)
 
-            return mapped(flow, adjoint, *arguments)
+        def of_numbers(k: int, weight: Element, *items: Element) -> Element:
+            return pull(weight, items, k, rounding)
 
+        function = of_numbers if plain else flow
         return [
-            (arg, into(k)) for k, arg in enumerate(node.args) if arg in self._moving
+            (node.args[k], mapped(partial(function, k), adjoint, *arguments))
+            for k in moving
         ]
 
     def _along(self, node: Apply, adjoint: Array, rounding: Rounding) -> Array:
@@ -256,11 +267,21 @@ _PULLS: dict[str, _Pull] = {
 }
 
 
-def _by_jets(node: Apply, run: Evaluation) -> _Pull:
-    """The chain rule, with the partial derivative from a series of one term."""
+def _by_jets(node: Apply, run: Evaluation, slope: _Slope | None) -> _Pull:
+    """The chain rule, with the partial derivative from a series of one term.
+
+    Where all arguments are numbers, ``slope`` may give it at less cost.
+    """
     function = run.elementwise(node)
 
     def pull(weight: Any, items: Sequence[Element], k: int, rounding: Rounding) -> Any:
+        if slope is not None:
+            try:
+                found = slope(items, k)
+            except (OutOfDomainError, ZeroDivisionError):
+                pass  # the series tells what is undefined
+            else:
+                return _times(weight, found, node.op, rounding)
         moved = [*items[:k], Jet((items[k], mpf(1))), *items[k + 1 :]]
         series = function(*moved)
         if isinstance(series, Undefined):
@@ -270,12 +291,30 @@ def _by_jets(node: Apply, run: Evaluation) -> _Pull:
     return pull
 
 
-_SIGNS = (mpf(1), mpf(-1))
+_Slope = Callable[[Sequence[Any], int], Any]
+"""From arguments, which are numbers, to the partial derivative by one of them."""
+
+
+def _slope_of_quotient(items: Sequence[Any], k: int) -> Any:
+    top, bottom = items
+    return -(top / bottom) / bottom if k else 1 / bottom
+
+
+def _slope_of_smooth(op: str) -> _Slope:
+    return lambda items, k: next(islice(SMOOTH[op](items[0]), 1, None))
+
+
+_SLOPES: dict[str, _Slope] = {
+    "div": _slope_of_quotient,
+    **{op: _slope_of_smooth(op) for op in SMOOTH},
+}
+
+_SIGNS = (fone, fnone)
 
 
 def _times(weight: Any, slope: Any, op: str, rounding: Rounding) -> Any:
     """A weight times the slope of an operation, each rounded."""
-    if slope in _SIGNS:
+    if slope._mpf_ in _SIGNS:
         return weight * slope
     return rounding("mul", weight * rounding(op, slope))
 

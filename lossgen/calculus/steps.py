@@ -56,6 +56,11 @@ def limited(steps: Steps) -> Iterator[None]:
         _STEPS.reset(token)
 
 
+def is_counted() -> bool:
+    """Whether work is counted at all: what it costs need not be known otherwise."""
+    return _STEPS.get() is not None
+
+
 def spend(count: int) -> None:
     """Count some work, where work is counted."""
     steps = _STEPS.get()

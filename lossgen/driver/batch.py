@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from lossgen.diagnostics.diagnostic import SpecError
 from lossgen.diagnostics.source import SourceFile
 from lossgen.driver.discovery import SpecFile, read_spec
+from lossgen.driver.garbage import look_rarely_for_garbage
 from lossgen.driver.outcome import Outcome, summarize, unreadable
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ Compile = Callable[[SourceFile], "tuple[Compilation, ...]"]
 
 # A process costs about as much to start, imports included, as two files to compile.
 _FILES_PER_PROCESS = 4
-
-_OBJECTS = 50_000  # made between two searches for garbage
 
 
 class CompilerError(Exception):
@@ -87,9 +85,6 @@ def _compile_file(compile_one: Compile, file: SpecFile) -> tuple[Outcome, ...]:
 
 
 def _prepare() -> None:
-    """Set up a process: interrupts are the parent's, and garbage is looked for less.
-
-    The compiler makes many objects and few cycles: the search took 5 % of the time.
-    """
+    """Set up a process: interrupts are the parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.set_threshold(_OBJECTS)
+    look_rarely_for_garbage()

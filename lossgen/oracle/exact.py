@@ -193,21 +193,19 @@ def _agree(new: Array, old: Array) -> Array:
     return np.asarray(~rows.any(axis=1))
 
 
-def _across(
-    formula: Formula, batch: Batch, digits: int, unit: float
-) -> Iterator[Array]:
+def _across(formula: Formula, batch: Batch, digits: int, unit: float) -> list[Array]:
     """Gradients on either side of each input, not as far as the next number."""
-    for variable in formula.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
-        array = batch.inputs[variable.name]
-        movable = ~_counts_as_exact(variable, array)
-        for step in (unit / 4, -unit / 4):
-            with mp.workdps(digits):
-                moved = array.astype(object) * np.where(movable, 1 + mpf(step), mpf(1))
-                inputs = {**batch.inputs, variable.name: moved}
-                try:
-                    yield formula.gradient(replace(batch, inputs=inputs), digits)
-                except Undefined:
-                    continue  # beyond an end of the domain
+    moved = []
+    with mp.workdps(digits):
+        for variable in formula.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
+            array = batch.inputs[variable.name]
+            movable = ~_counts_as_exact(variable, array)
+            for step in (unit / 4, -unit / 4):
+                beyond = array.astype(object) * np.where(movable, 1 + mpf(step), mpf(1))
+                inputs = {**batch.inputs, variable.name: beyond}
+                moved.append(replace(batch, inputs=inputs))
+    found = formula.where_defined(moved, digits)
+    return [results[1] for results in found if results is not None]
 
 
 def _conditions(
@@ -215,16 +213,32 @@ def _conditions(
 ) -> tuple[Array, Array]:
     """``sum(|x_i*df/dx_i|)`` of value and gradient, by one-sided differences."""
     totals = [np.zeros(value.shape, object), np.zeros(gradient.shape, object)]
+    directions = list(_directions(formula, batch))
+    with mp.workdps(digits):
+        outwards = [_beside(batch, *direction, _STEP) for direction in directions]
+        found = formula.where_defined(outwards, digits)
+        for direction, results in zip(directions, found, strict=True):
+            if results is None:  # at an end
+                inwards = _beside(batch, *direction, -_STEP)
+                (results,) = formula.where_defined([inwards], digits)
+            if results is None:
+                continue  # it is the only point
+            for total, new, old in zip(totals, results, (value, gradient), strict=True):
+                total += abs(new - old) / _STEP
+    return totals[0], totals[1]
+
+
+_Direction = tuple[str, tuple[object, ...], Array]
+"""The name of an input, the index of elements, and which of those are uncertain."""
+
+
+def _directions(formula: Formula, batch: Batch) -> Iterator[_Direction]:
     for variable in formula.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
         array = batch.inputs[variable.name]
         for index in cells(array, formula.tied):
             uncertain = ~_counts_as_exact(variable, array[index])
-            if not uncertain.any():
-                continue
-            found = _beside(formula, batch, variable.name, index, uncertain, digits)
-            for total, new, old in zip(totals, found, (value, gradient), strict=True):
-                total += abs(new - old) / _STEP
-    return totals[0], totals[1]
+            if uncertain.any():
+                yield variable.name, index, uncertain
 
 
 def _counts_as_exact(variable: Variable, values: Array) -> Array:
@@ -242,22 +256,9 @@ def _counts_as_exact(variable: Variable, values: Array) -> Array:
 
 
 def _beside(
-    formula: Formula,
-    batch: Batch,
-    name: str,
-    index: tuple[object, ...],
-    uncertain: Array,
-    digits: int,
-) -> tuple[Array, Array]:
-    """Value and gradient with one input moved outwards or, at an end, inwards."""
-    with mp.workdps(digits):
-        inputs = np.vectorize(mpf, otypes=[object])(batch.inputs[name])
-        for step in (_STEP, -_STEP):
-            shifted = inputs.copy()
-            shifted[index] = inputs[index] * np.where(uncertain, 1 + step, mpf(1))
-            moved = replace(batch, inputs={**batch.inputs, name: shifted})
-            try:
-                return formula.evaluated(moved, digits)
-            except Undefined:
-                continue
-        return formula.evaluated(batch, digits)
+    batch: Batch, name: str, index: tuple[object, ...], uncertain: Array, step: mpf
+) -> Batch:
+    """The batch with some elements of an input moved by a share of them."""
+    shifted = np.vectorize(mpf, otypes=[object])(batch.inputs[name])
+    shifted[index] = shifted[index] * np.where(uncertain, 1 + step, mpf(1))
+    return replace(batch, inputs={**batch.inputs, name: shifted})

@@ -38,14 +38,14 @@ class Format:
         """The result of an operation, and its derivatives, rounded."""
         if isinstance(result, Jet):
             return Jet([self(op, item) for item in result.coefficients])
-        if not result or not mp.isfinite(result):
+        if not result._mpf_[1]:  # 0, infinite or NaN
             return result
         # As `+result` at this precision, without the cost of changing it.
-        rounded = mp.make_mpf(mpf_pos(result._mpf_, self.bits, round_nearest))
-        magnitude = mp.mag(rounded)
-        if magnitude > self.highest:
-            return mp.inf * mp.sign(rounded)
-        return rounded if magnitude > self.lowest else mpf(0)
+        rounded = mpf_pos(result._mpf_, self.bits, round_nearest)
+        sign, _, exponent, bits = rounded
+        if exponent + bits > self.highest:
+            return -mp.inf if sign else mp.inf
+        return mp.make_mpf(rounded) if exponent + bits > self.lowest else mp.zero
 
 
 FLOAT16 = Format("float16", 11, -14, 16)

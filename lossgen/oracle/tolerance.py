@@ -8,7 +8,7 @@ cost, since no code can do better than its own operations.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,14 +116,17 @@ def tolerance(value: Any, deviation: Any, margin: Any = 0.0) -> Nested:
 def _sensitivity(formula: Formula, batch: Batch, exact: list[Array]) -> list[Array]:
     """How far value and gradient move when each input moves by its rounding."""
     moved = [np.zeros(found.shape) for found in exact]
-    for variable in formula.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
-        if _is_exact(variable):
-            continue
-        array = batch.inputs[variable.name]
-        for group in _groups(cells(array, formula.tied), array.shape[-1]):
-            found = _shifted(formula, batch, variable, group)
-            for total, new, old in zip(moved, found, exact, strict=True):
-                total += np.abs(floats(new) - old)
+    directions = list(_directions(formula, batch))
+    up = [_shifted(batch, *direction, EPSILON) for direction in directions]
+    found = formula.where_defined(up, _DIGITS)
+    for direction, results in zip(directions, found, strict=True):
+        if results is None:  # at the upper end of the domain
+            down = _shifted(batch, *direction, -EPSILON)
+            (results,) = formula.where_defined([down], _DIGITS)
+        if results is None:
+            continue  # it is the only point
+        for total, new, old in zip(moved, results, exact, strict=True):
+            total += np.abs(floats(new) - old)
     return moved
 
 
@@ -139,32 +142,35 @@ def _by_parameters(
     return [np.abs(floats(new) - old) for new, old in pairs]
 
 
-def _groups(indices: list[tuple[Any, ...]], last: int) -> list[list[tuple[Any, ...]]]:
-    """The elements that are moved together: neighbours never, repeated ones always."""
+_Index = tuple[Any, ...]
+
+
+def _directions(
+    formula: Formula, batch: Batch
+) -> Iterator[tuple[Variable, list[_Index]]]:
+    """The elements of inputs that are moved together."""
+    for variable in formula.loss.of_role(Role.Y_TRUE, Role.Y_PRED):
+        if not _is_exact(variable):
+            array = batch.inputs[variable.name]
+            for group in _groups(cells(array, formula.tied), array.shape[-1]):
+                yield variable, group
+
+
+def _groups(indices: list[_Index], last: int) -> list[list[_Index]]:
+    """Neighbours are never moved together, repeated elements always."""
     if last > LONG:
         return [[i for i in indices if i[-1] % PERIOD == k] for k in range(PERIOD)]
     return [indices[k::_GROUPS] for k in range(min(_GROUPS, len(indices)))]
 
 
 def _shifted(
-    formula: Formula,
-    batch: Batch,
-    variable: Variable,
-    indices: Sequence[tuple[Any, ...]],
-) -> tuple[Array, Array]:
-    """Value and gradient with inputs moved up or, at the upper end, down."""
-    for step in (EPSILON, -EPSILON):
-        shifted = batch.inputs[variable.name].copy()
-        for index in indices:
-            shifted[index] *= 1 + step
-        inputs = {**batch.inputs, variable.name: shifted}
-        try:
-            return formula.evaluated(
-                Batch(inputs, batch.parameters, batch.mask), _DIGITS
-            )
-        except Undefined:
-            continue
-    return formula.evaluated(batch, _DIGITS)
+    batch: Batch, variable: Variable, indices: Sequence[_Index], step: float
+) -> Batch:
+    """The batch with some elements moved by a share of them."""
+    shifted = batch.inputs[variable.name].copy()
+    for index in indices:
+        shifted[index] *= 1 + step
+    return replace(batch, inputs={**batch.inputs, variable.name: shifted})
 
 
 def _roundoff(computed: Formula, batch: Batch, exact: Sequence[Array]) -> list[Array]:
