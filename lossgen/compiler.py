@@ -1,7 +1,7 @@
 """The pipeline: text in, artifacts and diagnostics out.
 
 Pure: nothing here reads or writes files, but for the templates that it is handed the
-directories of.
+directories of, and what they were compiled to.
 """
 
 from __future__ import annotations

@@ -43,7 +43,11 @@ def _tree(
     """A folder, the folders in it, and the files in it that are read."""
     yield folder
     for parent, folders, names in os.walk(folder):
-        inner = [os.path.join(parent, name) for name in folders if not is_hidden(name)]
+        inner = [
+            os.path.join(parent, name)
+            for name in folders
+            if not is_hidden(name) and name != "__pycache__"
+        ]
         yield from inner
         folders[:] = [os.path.basename(path) for path in inner if is_entered(path)]
         yield from (os.path.join(parent, name) for name in names if is_read(name))
