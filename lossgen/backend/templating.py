@@ -7,11 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from hashlib import sha256
 from pickle import UnpicklingError
 from typing import Any
 
 import jinja2
 from jinja2.bccache import Bucket
+
+_SYNTAX: dict[str, Any] = {
+    "autoescape": False,
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
+}
+"""What templates are read by."""
 
 
 def render(
@@ -30,10 +39,7 @@ def render(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(list(directories)),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+        **_SYNTAX,
         bytecode_cache=_codes(directories[-1]),
     )
     return environment.get_template(template).render(**context)
@@ -54,7 +60,10 @@ class _Codes(jinja2.FileSystemBytecodeCache):
     """
 
     def __init__(self, folder: str) -> None:
-        super().__init__(os.path.join(folder, "__pycache__"), "%s.jinja.cache")
+        syntax = sha256(repr(_SYNTAX).encode()).hexdigest()[:8]
+        made_by = f"{sys.implementation.cache_tag}-{jinja2.__version__}-{syntax}"
+        pattern = f"%s.{made_by}.jinja.cache"
+        super().__init__(os.path.join(folder, "__pycache__"), pattern)
         self._known: dict[tuple[str, str], Any] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:

@@ -165,7 +165,7 @@ class Evaluation:
         self.rank = max((item.ndim for item in arrays.values()), default=0)
         self._ties, self._rounding = ties, rounding
         self._known: dict[Expr, Array] = {}
-        self._plain: dict[Expr, bool] = {}
+        self._numbers: dict[Expr, bool] = {}
 
     def value(self, expr: Expr) -> Array:
         """The array of elements of an expression."""
@@ -180,9 +180,9 @@ class Evaluation:
     def are_numbers(self, *exprs: Expr) -> bool:
         """Whether all elements of expressions are numbers."""
         for expr in exprs:
-            if expr not in self._plain:
-                self._plain[expr] = are_numbers(self.value(expr))
-            if not self._plain[expr]:
+            if expr not in self._numbers:
+                self._numbers[expr] = are_numbers(self.value(expr))
+            if not self._numbers[expr]:
                 return False
         return True
 
@@ -225,7 +225,7 @@ class Evaluation:
         return mapped(self.elementwise(node), *arguments)
 
     def _of_numbers(self, node: Apply) -> Callable[..., Element]:
-        """An operation as a function of numbers in its domain, without any checks."""
+        """An operation as a function of numbers, which raises outside of its domain."""
         if node.op in SMOOTH:
             derivatives = SMOOTH[node.op]
             return lambda number: next(derivatives(number))

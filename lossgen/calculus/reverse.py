@@ -92,12 +92,12 @@ def value_and_gradient(
 
 def _settled(adjoint: Array | None, shape: tuple[int, ...]) -> Array:
     """An adjoint with 0 where nothing arrived."""
+    if adjoint is not None and adjoint.shape == shape and are_numbers(adjoint):
+        return np.array(adjoint)
     result: Array = np.empty(shape, dtype=object)
     result.reshape(-1)[:] = mpf(0)
     if adjoint is None:
         return result
-    if adjoint.shape == shape and are_numbers(adjoint):
-        return adjoint
     for index, item in np.ndenumerate(_gathered(adjoint, shape, _exactly)):
         if isinstance(item, Undefined):
             raise item
@@ -187,7 +187,9 @@ class _Sweep:
         arguments = [self._run.value(arg) for arg in node.args]
         pull = _PULLS.get(node.op)
         if pull is None or (node.op == "mul" and len(node.args) > 2):
-            pull = _by_jets(node, self._run, _SLOPES.get(node.op) if plain else None)
+            pull = _by_chain_rule(
+                node, self._run, _SLOPES.get(node.op) if plain else None
+            )
 
         def flow(k: int, weight: Element, *items: Element) -> Element:
             if weight is None or _lacks(items):
@@ -267,10 +269,10 @@ _PULLS: dict[str, _Pull] = {
 }
 
 
-def _by_jets(node: Apply, run: Evaluation, slope: _Slope | None) -> _Pull:
+def _by_chain_rule(node: Apply, run: Evaluation, slope: _Slope | None) -> _Pull:
     """The chain rule, with the partial derivative from a series of one term.
 
-    Where all arguments are numbers, ``slope`` may give it at less cost.
+    Where all arguments are numbers ``slope`` gives it, if it is known, at less cost.
     """
     function = run.elementwise(node)
 
@@ -301,7 +303,7 @@ def _slope_of_quotient(items: Sequence[Any], k: int) -> Any:
 
 
 def _slope_of_smooth(op: str) -> _Slope:
-    return lambda items, k: next(islice(SMOOTH[op](items[0]), 1, None))
+    return lambda items, k: +next(islice(SMOOTH[op](items[0]), 1, None))
 
 
 _SLOPES: dict[str, _Slope] = {

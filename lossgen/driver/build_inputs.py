@@ -29,12 +29,17 @@ def build_inputs(
     yield from map(os.path.abspath, sys.path)  # where packages come and go
     yield from _tree(PACKAGE, is_source)
     for folder in project.templates:
-        yield from _tree(str(folder), is_template)
+        yield from _tree(str(folder), is_template, _is_no_cache)
     for path in paths or project.specs:
         yield from _tree(os.path.abspath(path), is_spec)
     yield from (str(file.path) for file in selection.files)
     for folder in {project.out, project.tests}:
         yield from _tree(str(folder), is_python, is_searched)
+
+
+def _is_no_cache(path: str) -> bool:
+    """Whether a folder holds what was written, not what templates were compiled to."""
+    return os.path.basename(path) != "__pycache__"
 
 
 def _tree(
@@ -43,11 +48,7 @@ def _tree(
     """A folder, the folders in it, and the files in it that are read."""
     yield folder
     for parent, folders, names in os.walk(folder):
-        inner = [
-            os.path.join(parent, name)
-            for name in folders
-            if not is_hidden(name) and name != "__pycache__"
-        ]
+        inner = [os.path.join(parent, name) for name in folders if not is_hidden(name)]
         yield from inner
         folders[:] = [os.path.basename(path) for path in inner if is_entered(path)]
         yield from (os.path.join(parent, name) for name in names if is_read(name))

@@ -214,17 +214,16 @@ def _conditions(
     """``sum(|x_i*df/dx_i|)`` of value and gradient, by one-sided differences."""
     totals = [np.zeros(value.shape, object), np.zeros(gradient.shape, object)]
     directions = list(_directions(formula, batch))
-    with mp.workdps(digits):
-        outwards = [_beside(batch, *direction, _STEP) for direction in directions]
-        found = formula.where_defined(outwards, digits)
-        for direction, results in zip(directions, found, strict=True):
-            if results is None:  # at an end
-                inwards = _beside(batch, *direction, -_STEP)
-                (results,) = formula.where_defined([inwards], digits)
-            if results is None:
-                continue  # it is the only point
-            for total, new, old in zip(totals, results, (value, gradient), strict=True):
-                total += abs(new - old) / _STEP
+    outwards = [_beside(batch, *direction, _STEP, digits) for direction in directions]
+    found = formula.where_defined(outwards, digits)
+    for direction, results in zip(directions, found, strict=True):
+        if results is None:  # at an end
+            inwards = _beside(batch, *direction, -_STEP, digits)
+            (results,) = formula.where_defined([inwards], digits)
+        if results is None:
+            continue  # it is the only point
+        for total, new, old in zip(totals, results, (value, gradient), strict=True):
+            total += abs(new - old) / _STEP
     return totals[0], totals[1]
 
 
@@ -256,9 +255,15 @@ def _counts_as_exact(variable: Variable, values: Array) -> Array:
 
 
 def _beside(
-    batch: Batch, name: str, index: tuple[object, ...], uncertain: Array, step: mpf
+    batch: Batch,
+    name: str,
+    index: tuple[object, ...],
+    uncertain: Array,
+    step: mpf,
+    digits: int,
 ) -> Batch:
     """The batch with some elements of an input moved by a share of them."""
-    shifted = np.vectorize(mpf, otypes=[object])(batch.inputs[name])
-    shifted[index] = shifted[index] * np.where(uncertain, 1 + step, mpf(1))
+    with mp.workdps(digits):
+        shifted = np.vectorize(mpf, otypes=[object])(batch.inputs[name])
+        shifted[index] = shifted[index] * np.where(uncertain, 1 + step, mpf(1))
     return replace(batch, inputs={**batch.inputs, name: shifted})

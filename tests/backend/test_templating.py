@@ -49,6 +49,14 @@ def test_a_template_that_has_changed_is_compiled(folder, monkeypatch):
     assert rendered(folder) == "Goodbye, you!\n"
 
 
+def test_templates_that_are_read_in_another_way_are_compiled(folder, monkeypatch):
+    (folder / "greeting.jinja").write_text("{% if name %}\nHello\n{% endif %}\n")
+    assert rendered(folder) == "Hello\n"
+    templating._codes.cache_clear()
+    monkeypatch.setitem(templating._SYNTAX, "trim_blocks", False)
+    assert rendered(folder) == "\nHello\n\n"
+
+
 def test_own_templates_are_not_mixed_up_with_others_of_their_name(folder, tmp_path):
     own = tmp_path / "own"
     own.mkdir()

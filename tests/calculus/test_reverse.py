@@ -93,6 +93,17 @@ def test_elementwise_operations(expr):
     assert (value == expected).all()
 
 
+@pytest.mark.parametrize("expr", EXPRESSIONS, ids=lambda expr: expr.op)
+def test_a_masked_element_changes_nothing_in_the_others(expr):
+    """Arrays of numbers alone are worked on without looking at each: bit for bit."""
+    mask = np.array([[True, True, True], [True, True, True], [False, True, False]])
+    p, t = (np.vstack([array, array[:1]]) for array in (POINTS, TARGETS))
+    masked = swept(expr, p, t, mask=mask)
+    plain = swept(expr, p, t)
+    for one, other in zip(masked, plain, strict=True):
+        assert (one[mask] == other[mask]).all()
+
+
 @pytest.mark.parametrize("axis", list(Axis))
 @pytest.mark.parametrize("op", ALONG)
 def test_operations_along_an_axis(op, axis):
@@ -135,6 +146,15 @@ def test_masked_elements_have_gradient_0():
         _, gradient = swept(expr, POINTS, mask=mask)
         assert_same(gradient, forward(expr, POINTS, mask=mask))
         assert not any(gradient[~mask])
+
+
+def test_results_may_be_changed():
+    """They are neither each other nor what is remembered."""
+    environment = {"y_pred": POINTS, "y_true": TARGETS}
+    names = ["y_pred", "y_true"]
+    _, found = value_and_gradient(call("add", P, T), environment, names, ones)
+    found["y_pred"][0, 0] = mpf(7)
+    assert found["y_true"].tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
 def test_a_branch_that_is_not_taken_has_no_part():

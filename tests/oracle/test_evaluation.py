@@ -55,5 +55,22 @@ def test_parameters_of_a_sample_stay_with_it():
     assert [float(result[1][0, 0]) for result in found] == [3, 5]
 
 
+def test_kinks_and_masks_stay_with_their_samples():
+    """abs(y_pred - y_true): slope 1 at the kink, 0 where it is dropped."""
+    loss = formula("loss: abs(y_pred - y_true)\nmask: y_true > 0\n")
+    batches = []
+    for predictions in ([[3.0, 1.0], [2.0, 5.0]], [[-4.0, 2.0], [9.0, 1.0]]):
+        item = batch([[1.0, 1.0], [-1.0, 2.0]], predictions)
+        mask = item.inputs["y_true"] > 0
+        batches.append(Batch(item.inputs, item.parameters, mask))
+    found = loss.where_defined(batches, 40)
+    apart = [loss.evaluated(item, 40) for item in batches]
+    gradients = [[[1, 1], [0, 1]], [[-1, 1], [0, -1]]]
+    for result, alone, expected in zip(found, apart, gradients, strict=True):
+        assert result[1].tolist() == expected
+        for one, other in zip(result, alone, strict=True):
+            assert one.tolist() == other.tolist()
+
+
 def test_of_no_batches_there_are_no_results():
     assert formula("loss: y_pred - y_true").where_defined([], 40) == []
