@@ -6,7 +6,6 @@ is imported, which takes longer than all of the rest.
 
 import sys
 
-from lossgen.driver.garbage import look_rarely_for_garbage
 from lossgen.driver.replay import replay
 
 
@@ -14,7 +13,10 @@ def main() -> None:
     """Run the command line."""
     said = replay(sys.argv[1:])
     if said is None:
-        look_rarely_for_garbage()
+        from lossgen.driver.garbage import look_rarely_for_garbage
+
+        look_rarely_for_garbage()  # from now on: the imports make the most objects
+
         from lossgen.cli import main as run
 
         run()
