@@ -306,7 +306,7 @@ def _rows(
         finite = sizes[np.isfinite(sizes)]
         part = max(range(len(errors)), key=lambda k: errors[k].sizes.max())
         worst = errors[part].sizes
-        row = np.unravel_index(worst.argmax(), worst.shape)[0]
+        row = np.unravel_index(np.argmax(worst), worst.shape)[0]
         yield Row(
             name,
             subject,

@@ -70,6 +70,9 @@ def _within_budget(loss: Loss, report: Report) -> Certificate | None:
     except OutOfTimeError:
         _report_budget(loss, f"{steps.name} took more than {MAX_SECONDS} s", report)
         return None
+    except RecursionError:
+        _report_budget(loss, f"{steps.name} went too many calls deep", report)
+        return None
     return None if report.has_errors else certificate
 
 

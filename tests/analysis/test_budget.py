@@ -144,6 +144,15 @@ def test_the_clock_is_the_last_resort(monkeypatch):
     assert item.notes[0].endswith(" took more than 0 s")
 
 
+def test_what_is_nested_too_deeply_to_be_examined_is_an_error():
+    report = Report()
+    nested = "tanh(" * 95 + "square(y_pred - y_true)" + ")" * 95
+    assert checking.check(write(nested), report) is None
+    (item,) = report
+    assert item.code.id == "LG310"
+    assert item.notes[0].endswith(" went too many calls deep")
+
+
 def test_polynomials_that_take_minutes_to_factor_are_left_alone():
     # SymPy needs minutes for some dense polynomials of six variables and degree 8.
     terms = " + ".join(
