@@ -50,7 +50,7 @@ def names_below(folder: Path) -> set[str]:
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.parent.name != "__pycache__"
     }
 
 
@@ -64,6 +64,7 @@ def test_the_wheel_is_complete(wheel: Path) -> None:
     assert templates
     assert catalogue
     assert templates | catalogue <= names
+    assert not [name for name in names if "__pycache__" in name]
     assert not [name for name in names if "test" in name.partition("/")[0]]
     assert not [name for name in names if name.startswith("generated")]
 
