@@ -13,13 +13,16 @@ def main() -> None:
     """Run the command line."""
     said = replay(sys.argv[1:])
     if said is None:
-        from lossgen.driver.garbage import look_rarely_for_garbage
+        from lossgen.driver.garbage import look_rarely_for_garbage, skip_last_search
 
         look_rarely_for_garbage()  # from now on: the imports make the most objects
 
         from lossgen.cli import main as run
 
-        run()
+        try:
+            run()
+        finally:
+            skip_last_search()
     else:
         print(said)
 

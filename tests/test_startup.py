@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from commandline import run_lossgen
+from commandline import PACKAGE_ROOT, run_lossgen
 
 HEAVY = {
     "sympy", "black", "numpy", "mpmath", "jinja2", "ruamel", "tensorflow",
@@ -43,6 +46,23 @@ def test_build_never_imports_tensorflow(tmp_path: Path) -> None:
     assert "sympy" in found or "black" in found
     assert not found & {"tensorflow", "keras"}
     assert (tmp_path / "generated" / "my_mse.py").exists()
+
+
+def test_it_ends_without_a_search_for_garbage_but_not_at_once(tmp_path: Path) -> None:
+    (tmp_path / "mse.yaml").write_text(SPEC)
+    script = """
+import atexit, gc, sys
+from lossgen.__main__ import main
+atexit.register(lambda: print("frozen", gc.get_freeze_count() > 100_000))
+sys.argv[1:] = ["build", "mse.yaml"]
+main()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["1 spec: 2 created", "frozen True"]
 
 
 @pytest.fixture
