@@ -120,7 +120,7 @@ def _report_budget(loss: Loss, what: str, report: Report) -> None:
         "the formula is too involved to be checked",
         loss.expression.span,
         notes=(what,),
-        help="write it with fewer terms and branches, or with a reduction",
+        help="write it with fewer terms, branches or nested calls, or as a reduction",
     )
 
 

@@ -394,7 +394,7 @@ _DOMAIN = (
         "LG310",
         "budget",
         _ERROR,
-        "The check ran out of steps.",
+        "The check ran out of steps, or of depth.",
         why="What is not checked is not generated; steps are the same on any machine.",
         example=_spec(
             "loss: y_true + a + b + c + d + y_pred",
@@ -404,7 +404,7 @@ _DOMAIN = (
             "  c: max(b**2, a * b, exp(b - a), sin(b))",
             "  d: max(c**2, a * c, b * c, sin(c))",
         ),
-        remedy="Write the formula with fewer terms and branches.",
+        remedy="Write the formula with fewer terms, branches or nested calls.",
     ),
 )
 

@@ -19,7 +19,7 @@ def look_rarely_for_garbage() -> None:
 def skip_last_search() -> None:
     """Have this process end without a last search for cycles.
 
-    Python makes it among all objects there are, several times: an eighth of the time
+    Python makes it among all objects there are, several times: a seventh of the time
     of a simple build. Nothing is waiting to be finalized: files and processes are
     closed where they were opened.
     """
