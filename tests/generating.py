@@ -19,6 +19,7 @@ from lossgen.compiler import Compilation, check_source
 from lossgen.diagnostics.render import render_text
 from lossgen.diagnostics.source import SourceFile
 from lossgen.ir.options import Options
+from lossgen.oracle.accuracy import measured
 from lossgen.oracle.placeholders import placeholders
 from lossgen.transform.lower import lower
 
@@ -32,15 +33,20 @@ FOLDER = Path(_FOLDER.name)
 sys.path.insert(0, _FOLDER.name)
 
 
-def module(name: str) -> ModuleType:
-    """The module of a loss, generated from its spec on the first call."""
-    generate(name)
+def module(name: str, *, chosen: bool = False) -> ModuleType:
+    """The module of a loss, generated from its spec on the first call.
+
+    Args:
+        name: The loss.
+        chosen: Whether its form is chosen by measure, as a build does.
+    """
+    generate(name, chosen=chosen)
     return importlib.import_module(name)
 
 
-def function(name: str) -> Any:
+def function(name: str, *, chosen: bool = False) -> Any:
     """The function of a loss."""
-    return getattr(module(name), name)
+    return getattr(module(name, chosen=chosen), name)
 
 
 def loss_class(name: str) -> Any:
@@ -53,13 +59,15 @@ def class_name(name: str) -> str:
 
 
 @functools.cache
-def generate(name: str) -> None:
+def generate(name: str, *, chosen: bool = False) -> None:
     """Write the module of a loss."""
     (compiled,) = [item for item in _checked(_documents()[name]) if item.name == name]
     assert compiled.checked is not None, render_text(compiled.diagnostics)
     harmless = placeholders(compiled.checked.loss)
     assert harmless is not None, f"no placeholders for {name}"
-    source = emit_module(lower(compiled.checked), harmless, OPTIONS)
+    loss = compiled.checked.loss
+    measure = (lambda logits: measured(loss, logits=logits)) if chosen else None
+    source = emit_module(lower(compiled.checked, measure), harmless, OPTIONS)
     (FOLDER / f"{name}.py").write_text(source, encoding="utf-8")
     importlib.invalidate_caches()
 

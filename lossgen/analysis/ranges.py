@@ -125,6 +125,7 @@ class _Atoms:
     """What all the ranges of one loss share: polynomials and extents."""
 
     loss: Loss
+    opaque: frozenset[str] = frozenset()
     order: dict[Expr, int] = field(default_factory=dict)
     nodes: list[Expr] = field(default_factory=list)
     polynomials: dict[Expr, Polynomial] = field(default_factory=dict)
@@ -164,7 +165,7 @@ class _Atoms:
     def _expand(self, node: Expr) -> Polynomial:
         if isinstance(node, Number):
             return polynomials.constant(node.value)
-        if isinstance(node, Apply):
+        if isinstance(node, Apply) and node.op not in self.opaque:
             expand = _EXPANSIONS.get(node.op)
             expanded = expand(self, node.args) if expand else None
             if expanded is not None:
@@ -258,9 +259,17 @@ class Ranges:
         self._held: frozenset[_Key] = frozenset()
 
     @staticmethod
-    def of_loss(loss: Loss) -> Ranges:
-        """The ranges where the mask and the assumptions of a loss hold."""
-        ranges = Ranges(_Atoms(loss), {}, {})
+    def of_loss(loss: Loss, *, rewriting: bool = False) -> Ranges:
+        """The ranges where the mask and the assumptions of a loss hold.
+
+        Args:
+            loss: Declares the symbols.
+            rewriting: Whether polynomials are to be spelt out again. ``stop_gradient``
+                is then an atom: one value with two derivatives is two expressions, and
+                only what asks for the value alone may see through it.
+        """
+        opaque = frozenset({"stop_gradient"} if rewriting else ())
+        ranges = Ranges(_Atoms(loss, opaque), {}, {})
         for condition in (*_kept(loss), *loss.assume):
             ranges = ranges.given(condition, True, local=False)
         for condition in _irrational_ends(loss):

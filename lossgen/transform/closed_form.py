@@ -54,7 +54,7 @@ def with_slopes(
     if loss.spec.y_true.gradient:
         roles.add(Role.Y_TRUE)
     named, atoms = _residuals(expression)
-    ranges = Ranges.of_loss(loss)
+    ranges = Ranges.of_loss(loss, rewriting=True)
     pairs: list[Expr] = []
     used = set(symbols(form))
     for variable in loss.of_role(*roles):

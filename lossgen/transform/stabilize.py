@@ -52,7 +52,7 @@ def stabilizer(
         without: The names of rules that are not to be used.
     """
     rules = [rule for rule in RULES if rule.name not in without]
-    ranges = Ranges.of_loss(loss)
+    ranges = Ranges.of_loss(loss, rewriting=True)
     sloped: set[Expr] = set()  # values whose slopes a rule has given
 
     def visitor(rules: list[Rule]) -> Rewriter:

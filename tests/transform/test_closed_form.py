@@ -3,11 +3,12 @@
 import random
 
 import pytest
-from losses import resolved
+from losses import P, resolved
 from mpmath import mp, mpf
 
 from lossgen.analysis.spelling import spell
-from lossgen.calculus.evaluate import evaluate
+from lossgen.calculus.evaluate import evaluate, ray
+from lossgen.calculus.jets import coefficients
 from lossgen.ir.expr import Role
 from lossgen.transform.closed_form import has_slopes, with_slopes
 from lossgen.transform.stabilize import stabilizer
@@ -81,3 +82,33 @@ def test_what_cancels_is_gone():
 )
 def test_kinks_and_axes_are_left_alone(formula):
     assert not has_slopes(resolved(f"loss: {formula}").expression)
+
+
+STOPPED = {
+    "exponentials": "stop_gradient(exp(y_pred/2))*(y_true - y_pred)*exp(-y_pred)",
+    "powers": "stop_gradient(y_pred**k)*(y_true - y_pred)**2/y_pred**2",
+    "sums": "(y_pred - stop_gradient(y_pred) + y_true)**2*y_pred",
+    "logarithms": "log(stop_gradient(y_pred)*y_pred**2)*y_pred",
+    "gamma functions": "lgamma(stop_gradient(y_pred) + y_pred) - lgamma(y_pred)",
+    "in between": "(lgamma(2*y_pred) - y_true) - lgamma(stop_gradient(y_pred))",
+}
+
+
+@pytest.mark.parametrize("multiplied_out", [False, True])
+@pytest.mark.parametrize("name", STOPPED)
+def test_what_gradients_do_not_pass_is_not_merged(name, multiplied_out):
+    keys = "y_pred: positive\nparams: {k: {default: 1.5, domain: positive}}\n"
+    text = f"loss: {STOPPED[name]} + 0*k*y_true\n{keys}"
+    loss, found = sloped(text, multiplied_out=multiplied_out)
+    form, *pairs = found.args
+    slope = dict(zip(pairs[::2], pairs[1::2], strict=True))[P]
+
+    def derivatives(expr, order):
+        moving = ray(mpf("0.7"), 1, order)
+        at = {"y_true": mpf("1.3"), "y_pred": moving, "k": mpf("1.5")}
+        return coefficients(evaluate(expr, at, digits=50).item(), order)
+
+    with mp.workdps(50):
+        expected = 2 * derivatives(loss.expression, 2)[2]
+        assert abs(derivatives(slope, 1)[1] - expected) < mpf(10) ** -40
+        assert abs(2 * derivatives(form, 2)[2] - expected) < mpf(10) ** -40
