@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from interpreter import interpreted, per_sample
 
 from lossgen.calculus.arrays import Array
-from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Role, Symbol, walk
+from lossgen.ir.expr import Expr, Role
 from lossgen.ir.loss import Loss
 from lossgen.oracle.samples import Batch
 
@@ -93,17 +92,10 @@ def naive(
     """The formula typed into TensorFlow as it stands, averaged over the last axis."""
 
     def subject(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        known: dict[Expr, Any] = {}
         symbols = _split(loss, y_true, y_pred)
         for name, value in parameters.items():
             symbols[name] = tf.constant(value, dtype)
-        for node in walk(formula):
-            known[node] = _typed(node, known, symbols, dtype)
-        result = known[formula]
-        if result.shape.rank and result.shape[0] == y_pred.shape[0]:
-            axes = list(range(1, result.shape.rank))
-            return tf.reduce_mean(result, axis=axes)
-        return tf.repeat(tf.reduce_mean(result), y_pred.shape[0])
+        return per_sample(interpreted(formula, symbols), y_pred.shape[0])
 
     return subject
 
@@ -121,98 +113,3 @@ def _split(loss: Loss, y_true: tf.Tensor, y_pred: tf.Tensor) -> dict[str, Any]:
         ):
             symbols[item.name] = part
     return symbols
-
-
-def _typed(
-    node: Expr, known: dict[Expr, Any], symbols: dict[str, Any], dtype: str
-) -> Any:
-    if isinstance(node, Number):
-        return tf.constant(float(Fraction(node.value)), dtype)
-    if isinstance(node, Constant):
-        return tf.constant(np.pi if node.name == "pi" else np.e, dtype)
-    if isinstance(node, Symbol):
-        return symbols[node.name]
-    assert isinstance(node, Apply)
-    arguments = [known[arg] for arg in node.args]
-    if node.axis is None:
-        return _ELEMENTWISE[node.op](*arguments)
-    rank = max(item.shape.rank for item in symbols.values())
-    axes = {
-        Axis.LAST: [-1],
-        Axis.SAMPLE: list(range(1, rank)),
-        Axis.SPATIAL: list(range(1, rank - 1)),
-        Axis.BATCH: [0],
-    }[node.axis]
-    return _ALONG[node.op](arguments[0], axes)
-
-
-def _folded(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    return lambda *items: functools.reduce(function, items)
-
-
-_ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    "add": _folded(operator.add),
-    "mul": _folded(operator.mul),
-    "neg": operator.neg,
-    "div": operator.truediv,
-    "pow": operator.pow,
-    "exp": tf.exp,
-    "expm1": tf.math.expm1,
-    "log": tf.math.log,
-    "log1p": tf.math.log1p,
-    "sqrt": tf.sqrt,
-    "square": tf.square,
-    "sin": tf.sin,
-    "cos": tf.cos,
-    "tanh": tf.tanh,
-    "sinh": tf.sinh,
-    "cosh": tf.cosh,
-    "atan": tf.atan,
-    "asinh": tf.asinh,
-    "sigmoid": tf.sigmoid,
-    "log_sigmoid": tf.math.log_sigmoid,
-    "softplus": tf.nn.softplus,
-    "log_cosh": lambda u: tf.math.log(tf.cosh(u)),
-    "logaddexp": lambda u, v: tf.math.log(tf.exp(u) + tf.exp(v)),
-    "erf": tf.math.erf,
-    "erfc": tf.math.erfc,
-    "normal_cdf": lambda u: (1 + tf.math.erf(u / 2**0.5)) / 2,
-    "normal_logcdf": lambda u: tf.math.log((1 + tf.math.erf(u / 2**0.5)) / 2),
-    "lgamma": tf.math.lgamma,
-    "digamma": tf.math.digamma,
-    "i0e": tf.math.bessel_i0e,
-    "xlogy": tf.math.xlogy,
-    "xlog1py": tf.math.xlog1py,
-    "stop_gradient": tf.stop_gradient,
-    "abs": tf.abs,
-    "max": _folded(tf.maximum),
-    "min": _folded(tf.minimum),
-    "relu": tf.nn.relu,
-    "clip": tf.clip_by_value,
-    "where": tf.where,
-    "sign": tf.sign,
-    "floor": tf.floor,
-    "is_finite": tf.math.is_finite,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "eq": tf.equal,
-    "ne": tf.not_equal,
-    "and": _folded(tf.logical_and),
-    "or": _folded(tf.logical_or),
-    "not": tf.logical_not,
-}
-
-_ALONG: dict[str, Callable[[Any, list[int]], Any]] = {
-    "sum": lambda u, a: tf.reduce_sum(u, a, keepdims=True),
-    "mean": lambda u, a: tf.reduce_mean(u, a, keepdims=True),
-    "amax": lambda u, a: tf.reduce_max(u, a, keepdims=True),
-    "amin": lambda u, a: tf.reduce_min(u, a, keepdims=True),
-    "logsumexp": lambda u, a: tf.math.log(tf.reduce_sum(tf.exp(u), a, keepdims=True)),
-    "norm": lambda u, a: tf.norm(u, axis=a, keepdims=True),
-    "softmax": lambda u, a: tf.exp(u) / tf.reduce_sum(tf.exp(u), a, keepdims=True),
-    "log_softmax": lambda u, a: tf.nn.log_softmax(u, a[0]),
-    "l2_normalize": tf.math.l2_normalize,
-    "cumsum": lambda u, a: tf.cumsum(u, a[0]),
-}
