@@ -25,6 +25,10 @@ _Jobs = Annotated[
     int | None,
     typer.Option(min=1, help="Number of processes; by default as many as pay off."),
 ]
+_NoCache = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Compile every spec, changed or not."),
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,10 +96,7 @@ def build(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Templates, searched first."),
     ] = None,
-    no_cache: Annotated[
-        bool,
-        typer.Option("--no-cache", help="Compile every spec, changed or not."),
-    ] = False,
+    no_cache: _NoCache = False,
     jobs: _Jobs = None,
     format_: _Format = Format.TEXT,
 ) -> None:
@@ -121,14 +122,19 @@ def build(
 
 @app.command()
 def check(
-    paths: _Paths = None, jobs: _Jobs = None, format_: _Format = Format.TEXT
+    paths: _Paths = None,
+    no_cache: _NoCache = False,
+    jobs: _Jobs = None,
+    format_: _Format = Format.TEXT,
 ) -> None:
-    """Check specs: smoothness, kinks, properties. Writes nothing."""
+    """Check specs: all that a build would find. Writes nothing."""
 
     def action() -> int:
         from lossgen.driver import commands
 
-        return commands.run_check(paths or (), jobs=jobs, format_=format_)
+        return commands.run_check(
+            paths or (), cached=not no_cache, jobs=jobs, format_=format_
+        )
 
     _exit(action, format_)
 

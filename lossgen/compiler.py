@@ -6,7 +6,12 @@ directories of, and what they were compiled to.
 
 from __future__ import annotations
 
+from bisect import bisect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from operator import itemgetter
 from pathlib import PurePath
 
 from lossgen.analysis.check import check
@@ -14,9 +19,11 @@ from lossgen.backend import emit_module as module_stage
 from lossgen.backend import emit_test as test_stage
 from lossgen.backend.header import fingerprint, write_header
 from lossgen.backend.templating import sources
+from lossgen.calculus.steps import Steps, limited
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
+from lossgen.diagnostics.fault import fault
 from lossgen.diagnostics.source import SourceFile
-from lossgen.frontend.reader import read
+from lossgen.frontend.reader import document_starts, read
 from lossgen.frontend.recovery import report_rest
 from lossgen.frontend.resolver import resolve
 from lossgen.frontend.schema import read_specs
@@ -30,6 +37,8 @@ from lossgen.oracle.accuracy import measured
 from lossgen.oracle.placeholders import NoPlaceholderError, placeholders
 from lossgen.oracle.reference import NoSamplesError, PrecisionError, reference
 from lossgen.transform.lower import lower
+
+MAX_SECONDS = 600  # for one spec; only what hangs takes as long
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,9 @@ def compile_source(source: SourceFile, options: Options) -> tuple[Compilation, .
         One compilation a document; a file that cannot be read is one without a name.
     """
     return tuple(
-        item if item.checked is None else _compiled(item, item.checked, options)
+        item
+        if item.checked is None
+        else _attempted(item, partial(_compiled, item, item.checked, options))
         for item in check_source(source, options.defaults)
     )
 
@@ -80,10 +91,31 @@ def check_source(
     specs = read_specs(documents, report, defaults)
     if report.has_errors:
         report_rest(documents, specs, report)
-    found = [_checked(spec) for spec in specs]
-    if tuple(report):
-        found.insert(0, Compilation(None, None, None, (), tuple(report)))
-    return tuple(found)
+    starts = document_starts(source)
+    about: dict[int, list[Diagnostic]] = {}
+    for item in report:
+        number = bisect(starts, item.span.start) if item.span else 0
+        about.setdefault(max(number, 1), []).append(item)
+    found = [
+        (number, Compilation(None, None, None, (), tuple(items)))
+        for number, items in about.items()
+    ]
+    for spec in specs:
+        unchecked = Compilation(spec.name.value, spec, None, (), ())
+        checked = _attempted(unchecked, partial(_checked, spec))
+        found.append((bisect(starts, spec.span.start), checked))
+    return tuple(item for _, item in sorted(found, key=itemgetter(0)))
+
+
+def _attempted(item: Compilation, step: Callable[[], Compilation]) -> Compilation:
+    """What a step makes of a document; a fault of lossgen in it concerns no other."""
+    try:
+        with limited(Steps(inf, MAX_SECONDS)):
+            return step()
+    except Exception as error:
+        assert item.spec is not None
+        found = (*item.diagnostics, fault(error, item.spec.name.span()))
+        return replace(item, checked=None, diagnostics=found)
 
 
 def _checked(spec: LossSpec) -> Compilation:

@@ -127,7 +127,9 @@ def test_check_ends_with_1(
 ) -> None:
     monkeypatch.chdir(ROOT)
     path = CASES / f"{name}.yaml"
-    code = guard(lambda: commands.run_check([path], jobs=1, format_=Format.TEXT))
+    code = guard(
+        lambda: commands.run_check([path], cached=False, jobs=1, format_=Format.TEXT)
+    )
     out, err = capsys.readouterr()
     assert code == 1
     assert out.startswith(path.with_suffix(".expected").read_text(encoding="utf-8"))

@@ -3,7 +3,9 @@ import ast
 import pytest
 from losses import OPTIONS
 
+from lossgen import compiler
 from lossgen.backend.header import read_header
+from lossgen.calculus.steps import OutOfTimeError
 from lossgen.compiler import check_source, compile_source
 from lossgen.diagnostics.source import SourceFile
 
@@ -46,6 +48,59 @@ def test_a_bad_document_does_not_stop_the_others(several):
     assert any(code.startswith("LG3") for code in codes(several[1]))
     (span,) = {found.span for found in several[1].diagnostics if found.span}
     assert span.source.text[span.start : span.end] in UNDEFINED
+
+
+STAGES = [
+    (compiler, "check"),
+    (compiler, "lower"),
+    (compiler, "placeholders"),
+    (compiler, "reference"),
+    (compiler.module_stage, "emit_module"),
+    (compiler.test_stage, "emit_test"),
+    (compiler, "write_header"),
+]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, OutOfTimeError, RecursionError])
+@pytest.mark.parametrize(("module", "stage"), STAGES, ids=[name for _, name in STAGES])
+def test_a_fault_in_a_document_does_not_stop_the_others(
+    monkeypatch, module, stage, error
+):
+    work, left = getattr(module, stage), [2]
+
+    def at_fault(*args):
+        left[0] -= 1
+        if left[0] == 0:  # at the second document
+            raise error("for good reason")
+        return work(*args)
+
+    monkeypatch.setattr(module, stage, at_fault)
+    if stage == "write_header":  # once a file
+        left[0] = 3
+    documents = [GOOD.format(name) for name in ("one", "two", "three")]
+    found = compile_source(source(*documents), OPTIONS)
+    assert [item.name for item in found] == ["one", "two", "three"]
+    assert [len(item.artifacts) for item in found] == [2, 0, 2]
+    (fault,) = found[1].diagnostics
+    assert (fault.code.id, fault.span.first[0]) == ("LG901", 4)
+    assert fault.message == f"{error.__name__}: for good reason"
+
+
+@pytest.mark.parametrize(
+    ("documents", "refused"),
+    [
+        ((GOOD.format("one"), "nam: two\nloss: y_pred\n", "name: 3\n"), 2),
+        (("name: [\n", GOOD.format("two"), "", "loss: y_pred\n"), 3),
+        ((GOOD.format("one"), UNDEFINED, "--\n", "3\n"), 3),
+    ],
+)
+def test_each_document_counts_once(documents, refused):
+    """A document is refused for its YAML, its keys or its formula, and once."""
+    found = compile_source(source(*documents), OPTIONS)
+    assert len(found) == len(documents)
+    assert sum(item.checked is None for item in found) == refused
+    lines = [item.diagnostics[0].span.first[0] for item in found if item.diagnostics]
+    assert lines == sorted(lines)
 
 
 def test_only_the_document_counts_for_the_fingerprint(several):

@@ -10,7 +10,7 @@ from lossgen.analysis.obligations import discharge
 from lossgen.analysis.properties import examine
 from lossgen.analysis.samples import generic, typical_length
 from lossgen.analysis.smoothness import classify
-from lossgen.calculus.steps import OutOfStepsError, OutOfTimeError, Steps, limited
+from lossgen.calculus.steps import OutOfStepsError, Steps, limited
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.loss import Certificate, CheckedLoss, Loss
 
@@ -66,9 +66,6 @@ def _within_budget(loss: Loss, report: Report) -> Certificate | None:
             certificate = _certificate(loss, report, steps)
     except OutOfStepsError:
         _report_budget(loss, f"{steps.name} took more than {MAX_STEPS:,} steps", report)
-        return None
-    except OutOfTimeError:
-        _report_budget(loss, f"{steps.name} took more than {MAX_SECONDS} s", report)
         return None
     except RecursionError:
         _report_budget(loss, f"{steps.name} went too many calls deep", report)

@@ -23,7 +23,7 @@ class Steps:
     The clock is the last resort: it can fail the work, not change its result.
     """
 
-    def __init__(self, limit: int, seconds: float = inf) -> None:
+    def __init__(self, limit: float, seconds: float = inf) -> None:
         """Begin at 0."""
         self.limit, self.used = limit, 0
         self.end = monotonic() + seconds
@@ -34,7 +34,7 @@ class Steps:
         if self.used > self.limit:
             raise OutOfStepsError
         if monotonic() > self.end:
-            raise OutOfTimeError
+            raise OutOfTimeError("something took much longer than it should")
 
 
 _STEPS: ContextVar[Steps | None] = ContextVar("steps", default=None)

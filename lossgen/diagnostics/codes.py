@@ -598,7 +598,7 @@ _INTERNAL = (
         "internal",
         _ERROR,
         "A fault of lossgen itself.",
-        why="The spec is not to blame; nothing was written for it.",
+        why="The spec is not to blame; nothing is written for it, all else is built.",
         example="an exception inside lossgen",
         remedy="Please report it, with the spec and the text that was printed.",
     ),

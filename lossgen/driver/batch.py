@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lossgen.diagnostics.diagnostic import SpecError
+from lossgen.diagnostics.fault import fault
 from lossgen.diagnostics.source import SourceFile
 from lossgen.driver.discovery import SpecFile, read_spec
 from lossgen.driver.garbage import look_rarely_for_garbage
@@ -24,16 +25,6 @@ Compile = Callable[[SourceFile], "tuple[Compilation, ...]"]
 _FILES_PER_PROCESS = 4
 
 
-class CompilerError(Exception):
-    """The compiler raised something that is no finding about the spec."""
-
-    def __init__(self, spec: str, fault: str) -> None:
-        """Name the spec and the fault; both are strings to survive pickling."""
-        super().__init__(spec, fault)
-        self.spec = spec
-        self.fault = fault
-
-
 def compile_files(
     files: Sequence[SpecFile], compile_one: Compile, jobs: int | None = None
 ) -> Iterator[tuple[Outcome, ...]]:
@@ -46,9 +37,6 @@ def compile_files(
 
     Yields:
         For each file the outcomes of its YAML documents.
-
-    Raises:
-        CompilerError: If the compiler is at fault.
     """
     step = partial(_compile_file, compile_one)
     if not files:
@@ -79,8 +67,7 @@ def _compile_file(compile_one: Compile, file: SpecFile) -> tuple[Outcome, ...]:
     try:
         compilations = compile_one(source)
     except Exception as error:
-        fault = f"{type(error).__name__}: {error}"
-        raise CompilerError(file.shown, fault) from error
+        return (unreadable(file.shown, [fault(error, path=file.shown)]),)
     return tuple(summarize(file.shown, compilation) for compilation in compilations)
 
 

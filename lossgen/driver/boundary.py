@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from lossgen.diagnostics.diagnostic import SpecError
-from lossgen.driver.batch import CompilerError
+from lossgen.diagnostics.codes import Severity
+from lossgen.diagnostics.diagnostic import Diagnostic, SpecError
+from lossgen.diagnostics.fault import FAULT, fault
+from lossgen.diagnostics.render import render_text
 from lossgen.driver.discovery import UsageError
 from lossgen.driver.formats import Format
 from lossgen.driver.version import version
@@ -41,10 +42,20 @@ def guard(action: Callable[[], int], format_: Format = Format.TEXT) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE
-    except Exception as fault:
-        _report_fault(fault)
-        return INTERNAL_FAULT
+    except Exception as error:
+        found = fault(error)
+        print(render_text([found]), file=sys.stderr, end="")
+        return exit_code([found])
     return code
+
+
+def exit_code(findings: Iterable[Diagnostic]) -> int:
+    """The exit code for findings; of a fault it is said what to report."""
+    codes = {item.code.id for item in findings if item.severity is Severity.ERROR}
+    if FAULT in codes:
+        print(_what_to_report(), file=sys.stderr)
+        return INTERNAL_FAULT
+    return PROBLEMS if codes else FINE
 
 
 def _report_unusable(error: SpecError, format_: Format) -> None:
@@ -58,31 +69,14 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _report_fault(fault: Exception) -> None:
-    print(_fault_text(fault), file=sys.stderr)
-    if os.environ.get("LOSSGEN_DEBUG") == "1":
-        traceback.print_exception(type(fault), fault, fault.__traceback__)
-
-
-def _fault_text(fault: Exception) -> str:
-    lines = [f"error[LG901]: {_describe(fault)}"]
-    if isinstance(fault, CompilerError):
-        lines.append(f"  --> {fault.spec}")
-    lines += [
-        "This is a fault of lossgen, not of the spec. Please report it, with the spec,",
-        f"the command line, and: {_versions()}.",
+def _what_to_report() -> str:
+    lines = [
+        "LG901 is a fault of lossgen, not of a spec. Please report it, with the spec,",
+        f"the command line, what was printed, and: {_versions()}.",
     ]
     if os.environ.get("LOSSGEN_DEBUG") != "1":
         lines.append("With LOSSGEN_DEBUG=1 in the environment it prints a traceback.")
     return "\n".join(lines)
-
-
-def _describe(fault: Exception) -> str:
-    if isinstance(fault, CompilerError):
-        return fault.fault
-    frames = traceback.extract_tb(fault.__traceback__)
-    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})"
-    return f"{type(fault).__name__}: {fault}{place if frames else ''}"
 
 
 def _versions() -> str:

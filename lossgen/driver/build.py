@@ -97,12 +97,9 @@ def build(
         cache: Where the outcomes of earlier builds are.
     """
     mode = mode or BuildMode()
-    compile_all = partial(
-        compile_files, compile_one=compile_one or _full_compiler(project), jobs=jobs
+    outcomes = check(
+        project, selection, jobs=jobs, compile_one=compile_one, cache=cache
     )
-    if cache is not None:
-        compile_all = partial(_recalled, cache, compile_all)
-    outcomes = _outcomes(project, selection, compile_all)
     output_plan = _plan(project, selection, outcomes)
     if mode.check:
         return BuildResult(outcomes, output_plan, find_drift(output_plan), None)
@@ -119,12 +116,25 @@ def check(
     *,
     jobs: int | None = None,
     compile_one: Compile | None = None,
+    cache: Cache | None = None,
 ) -> tuple[Outcome, ...]:
-    """Compile specs up to the certificate; write nothing."""
-    compile_all = partial(
-        compile_files, compile_one=compile_one or _checker(project), jobs=jobs
+    """Compile specs, and write nothing; see `build` for the arguments."""
+    compile_all: CompileAll = partial(
+        compile_files, compile_one=compile_one or _compiler(project), jobs=jobs
     )
-    return _outcomes(project, selection, compile_all)
+    if cache is not None:
+        compile_all = partial(_recalled, cache, compile_all)
+    names = [file.shown for file in selection.files]
+    tracked = track(compile_all(selection.files), names)
+    outcomes = tuple(outcome for group in tracked for outcome in group)
+    if project.warnings_as_errors:
+        outcomes = tuple(outcome.with_warnings_as_errors() for outcome in outcomes)
+    return refuse_collisions(outcomes, project)
+
+
+def certifier(project: Project) -> Compile:
+    """A compiler that goes no further than the certificate."""
+    return partial(_check_source, defaults=project.defaults)
 
 
 def shown_changes(result: BuildResult, mode: BuildMode) -> tuple[Change, ...]:
@@ -140,12 +150,8 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     return any(item.severity is Severity.ERROR for item in diagnostics)
 
 
-def _full_compiler(project: Project) -> Compile:
+def _compiler(project: Project) -> Compile:
     return partial(_compile_source, options=project.options)
-
-
-def _checker(project: Project) -> Compile:
-    return partial(_check_source, defaults=project.defaults)
 
 
 def _compile_source(source: SourceFile, options: Options) -> tuple[Compilation, ...]:
@@ -173,18 +179,9 @@ def _recalled(
     for file, group in zip(files, known, strict=True):
         if group is None:
             group = next(compiled)
-            cache.remember(file, group)
+            if not any(outcome.is_fault for outcome in group):
+                cache.remember(file, group)  # a fault may be the machine's
         yield group
-
-
-def _outcomes(
-    project: Project, selection: Selection, compile_all: CompileAll
-) -> tuple[Outcome, ...]:
-    tracked = track(compile_all(selection.files), len(selection.files))
-    outcomes = tuple(outcome for group in tracked for outcome in group)
-    if project.warnings_as_errors:
-        outcomes = tuple(outcome.with_warnings_as_errors() for outcome in outcomes)
-    return refuse_collisions(outcomes, project)
 
 
 def _plan(

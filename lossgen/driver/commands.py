@@ -17,8 +17,8 @@ from pathlib import Path
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.driver import build as building
-from lossgen.driver.boundary import FINE, PROBLEMS
-from lossgen.driver.build import BuildMode, has_errors
+from lossgen.driver.boundary import FINE, PROBLEMS, exit_code
+from lossgen.driver.build import BuildMode
 from lossgen.driver.build_inputs import build_inputs
 from lossgen.driver.cache import opened
 from lossgen.driver.catalogue import catalogue_files
@@ -64,15 +64,19 @@ def run_build(
             inputs = build_inputs(project, selection, paths)
             folder = os.path.join(project.root, FOLDER)
             record(folder, sys.argv[1:], said, inputs, started - _CLOCKS)
-    return FINE if result.ok else PROBLEMS
+    return exit_code(result.diagnostics)
 
 
-def run_check(paths: Sequence[Path], *, jobs: int | None, format_: Format) -> int:
+def run_check(
+    paths: Sequence[Path], *, cached: bool, jobs: int | None, format_: Format
+) -> int:
     """``lossgen check``."""
     project = load_project()
-    outcomes = building.check(project, find_specs(project, paths), jobs=jobs)
+    selection = find_specs(project, paths)
+    with opened(project) if cached else nullcontext() as cache:
+        outcomes = building.check(project, selection, jobs=jobs, cache=cache)
     report_check(outcomes, format_)
-    return PROBLEMS if any(outcome.failed for outcome in outcomes) else FINE
+    return exit_code(item for outcome in outcomes for item in outcome.diagnostics)
 
 
 def run_test(paths: Sequence[Path]) -> int:
@@ -99,7 +103,7 @@ def run_show(spec: str, stage: str | None) -> int:
     sys.stdout.write("\n".join(text for text in texts if text))
     findings = [item for each in compilations for item in each.diagnostics]
     report_findings(findings, Format.TEXT, sys.stderr)
-    return PROBLEMS if has_errors(findings) else FINE
+    return exit_code(findings)
 
 
 def run_optimize(spec: str, *, budget: int, always: bool, format_: Format) -> int:
@@ -128,7 +132,7 @@ def run_optimize(spec: str, *, budget: int, always: bool, format_: Format) -> in
         Format.TEXT,
         sys.stderr,
     )
-    return PROBLEMS if has_errors(findings) else FINE
+    return exit_code(findings)
 
 
 def run_explain(code: str | None) -> int:
@@ -152,7 +156,9 @@ def run_list(*, jobs: int | None, format_: Format) -> int:
     """``lossgen list``."""
     # The catalogue is what it is, whatever the project's defaults.
     project = replace(load_project(), defaults=NO_DEFAULTS)
-    outcomes = building.check(project, Selection(catalogue_files(), None), jobs=jobs)
+    selection = Selection(catalogue_files(), None)
+    certify = building.certifier(project)
+    outcomes = building.check(project, selection, jobs=jobs, compile_one=certify)
     report_catalogue(outcomes, format_)
     return FINE
 

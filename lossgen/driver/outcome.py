@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic
+from lossgen.diagnostics.fault import FAULT
 from lossgen.diagnostics.source import Span
 from lossgen.ir.artifact import Artifact
 
@@ -75,6 +76,11 @@ class Outcome:
     def failed(self) -> bool:
         """Whether it has an error."""
         return any(item.severity is Severity.ERROR for item in self.diagnostics)
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether lossgen is at fault for one of its errors."""
+        return any(item.code.id == FAULT for item in self.diagnostics)
 
     @property
     def is_spec(self) -> bool:

@@ -110,6 +110,11 @@ def read(source: SourceFile, report: Report) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
+def document_starts(source: SourceFile) -> list[int]:
+    """Where the documents of a file begin."""
+    return [start for start, _ in _documents(source.text)]
+
+
 def _structure(text: str) -> int:
     # A document costs as much as a few keys.
     documents = len(_DOCUMENT.findall(text))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lossgen.driver.batch import CompilerError, compile_files
+from lossgen.driver.batch import compile_files
 from lossgen.driver.discovery import find_specs
 from lossgen.driver.project import Project
 
@@ -23,12 +23,17 @@ def test_several_processes_give_the_same(
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_fault_names_the_spec(
+def test_a_fault_is_that_of_its_spec_alone(
     add_spec: AddSpec, project: Project, compile_one, jobs: int
 ) -> None:
     add_spec("a")
     add_spec("b", "crash")
-    with pytest.raises(CompilerError) as caught:
-        list(compile_files(find_specs(project).files, compile_one, jobs))
-    assert caught.value.spec == "specs/b.yaml"
-    assert caught.value.fault == "RuntimeError: boom"
+    add_spec("c")
+    files = find_specs(project).files
+    (a,), (b,), (c,) = compile_files(files, compile_one, jobs)
+    assert [len(item.artifacts) for item in (a, b, c)] == [2, 0, 2]
+    assert [item.is_fault for item in (a, b, c)] == [False, True, False]
+    (found,) = b.diagnostics
+    assert (found.code.id, found.file) == ("LG901", "specs/b.yaml")
+    assert found.message == "RuntimeError: boom"
+    assert found.notes[0].startswith("in _compile_file (driver/batch.py:")

@@ -5,8 +5,7 @@ import sys
 import pytest
 
 from lossgen.diagnostics.diagnostic import SpecError, diagnostic
-from lossgen.driver.batch import CompilerError
-from lossgen.driver.boundary import guard
+from lossgen.driver.boundary import exit_code, guard
 from lossgen.driver.discovery import UsageError
 from lossgen.driver.formats import Format
 
@@ -43,13 +42,21 @@ def test_fault_says_what_to_report(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LOSSGEN_DEBUG", raising=False)
-    assert guard(raising(CompilerError("specs/a.yaml", "ValueError: x"))) == 70
+    assert guard(raising(ValueError("y"))) == 70
     err = capsys.readouterr().err
-    assert err.startswith("error[LG901]: ValueError: x\n  --> specs/a.yaml\n")
+    assert err.startswith("error[LG901]: ValueError: y\n  = in guard (driver/boundary.")
     assert "sympy" in err
     assert "Traceback" not in err
-    assert guard(raising(ValueError("y"))) == 70
-    assert "ValueError: y (test_boundary.py:" in capsys.readouterr().err
+
+
+def test_a_fault_weighs_more_than_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """What to report is said once, whatever the number of specs."""
+    error, warning = diagnostic("LG203", "x"), diagnostic("LG407", "x")
+    found = [diagnostic("LG901", "ValueError: y"), error, diagnostic("LG901", "z")]
+    assert [exit_code(item) for item in ([], [warning], [warning, error])] == [0, 0, 1]
+    assert capsys.readouterr().err == ""
+    assert exit_code(found) == 70
+    assert capsys.readouterr().err.count("Please report it") == 1
 
 
 def test_traceback_on_request(

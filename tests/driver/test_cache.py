@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lossgen.diagnostics.render import render_text
 from lossgen.diagnostics.source import SourceFile
 from lossgen.driver import cache_key
-from lossgen.driver.build import BuildMode, BuildResult, build
+from lossgen.driver.build import BuildMode, BuildResult, build, check
 from lossgen.driver.cache import Cache, opened
 from lossgen.driver.discovery import find_specs
 from lossgen.driver.formats import Format
@@ -102,6 +103,43 @@ def test_findings_are_reported_again(
     assert "error[LG203]" in known
     assert "LG110" in known
     assert known == report(run(cached=False))
+
+
+def test_a_fault_of_lossgen_is_not_kept(add_spec: AddSpec, run: Builder) -> None:
+    add_spec("a")
+    add_spec("b", "crash")
+    run()
+    assert not run().ok
+    assert run.compiled == ["b"]
+
+
+def test_check_knows_what_a_build_found_and_the_other_way_round(
+    folder: Path, add_spec: AddSpec, run: Builder
+) -> None:
+    add_spec("a", "warning")
+    project = load_project(folder)
+
+    def checked():
+        with opened(project) as cache:
+            return check(
+                project,
+                find_specs(project),
+                jobs=1,
+                compile_one=run._counted,
+                cache=cache,
+            )
+
+    (built,) = run().outcomes
+    run.compiled = []
+    (found,) = checked()
+    assert run.compiled == []
+    assert render_text(found.diagnostics) == render_text(built.diagnostics)
+    add_spec("b", "error")
+    _, found = checked()
+    assert run.compiled == ["b"]
+    _, built = run().outcomes
+    assert run.compiled == []
+    assert render_text(found.diagnostics) == render_text(built.diagnostics)
 
 
 def test_warnings_become_errors_afterwards(
@@ -302,14 +340,21 @@ def test_two_builds_at_once(folder: Path, add_spec: AddSpec, run: Builder) -> No
     assert contents(folder) == expected
 
 
-def test_what_was_compiled_is_kept_when_another_fails(
-    add_spec: AddSpec, run: Builder
+def test_what_was_compiled_is_kept_when_a_build_is_interrupted(
+    add_spec: AddSpec, run: Builder, compile_one
 ) -> None:
     add_spec("a")
-    add_spec("b", "crash")
-    with pytest.raises(Exception, match="boom"):
-        run()
     add_spec("b")
+
+    def interrupted(source: SourceFile):
+        if source.path.endswith("b.yaml"):
+            raise KeyboardInterrupt
+        return compile_one(source)
+
+    run.compile_one = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    run.compile_one = compile_one
     run()
     assert run.compiled == ["b"]
 
