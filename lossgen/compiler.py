@@ -131,13 +131,8 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
     program = lower(checked, lambda logits: measured(loss, logits=logits, bounds=True))
     try:
         harmless = placeholders(loss)
-        kinks = tuple(
-            kink
-            for kink in checked.certificate.kinks
-            if kink.at not in program.body.one_sided
-        )
         table = reference(
-            loss, program.stable, program.stable_logits, kinks, program.reach or ()
+            loss, program.stable, program.stable_logits, program.reach or ()
         )
     except (NoPlaceholderError, NoSamplesError, PrecisionError) as error:
         report = Report()

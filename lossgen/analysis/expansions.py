@@ -48,22 +48,10 @@ class Expansion:
         pairs = zip(self.left, self.right, strict=True)
         return [first_difference(*pair) for pair in pairs]
 
-    def gradient(self) -> list[Any]:
-        """Per row, the slope between the one-sided ones that is closest to 0."""
-        pairs = zip(self.left, self.right, strict=True)
-        return [least(left[1], right[1]) for left, right in pairs]
-
     @property
     def agrees(self) -> bool:
         """Whether the two sides are the same as far as they are known."""
         return all(item is None for item in self.differences())
-
-
-def least(left: Any, right: Any) -> Any:
-    """The number between two others that is closest to 0."""
-    if left * right <= 0:
-        return mpf(0)
-    return min(left, right, key=abs)
 
 
 def expand(loss: Loss, place: Locus) -> Expansion | None:

@@ -18,7 +18,6 @@ from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.expr import Apply, Expr, Role
 from lossgen.ir.loss import Loss
 
-_TO = " … "
 _MAGNITUDE = 100  # binary; beyond, a fraction would have needlessly many digits
 
 
@@ -39,12 +38,7 @@ def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
 
 def range_text(slopes: list[Any]) -> str:
     """Derivatives that the data decides: the least and the largest."""
-    return f"{rounded(min(slopes))}{_TO}{rounded(max(slopes))}"
-
-
-def is_range(text: str) -> bool:
-    """Whether a derivative in words is the least and the largest that was found."""
-    return _TO in text
+    return f"{rounded(min(slopes))} … {rounded(max(slopes))}"
 
 
 def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:

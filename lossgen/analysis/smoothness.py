@@ -92,12 +92,12 @@ def classify(loss: Loss, report: Report) -> Verdict:
 class _Break:
     """A kink or jump, and a point where it shows.
 
-    ``slopes`` are those on the left, on the right and at a kink, at all points of it.
+    ``slopes`` are those on the left and on the right, at all points of it.
     """
 
     kink: Kink
     witness: str
-    slopes: tuple[list[Any], list[Any], list[Any]] | None = None
+    slopes: tuple[list[Any], list[Any]] | None = None
     isolated: str | None = None  # the value at the point, where the two sides agree
     at_end: bool = False  # of the domain: there is one side
     infinite: bool = False
@@ -107,18 +107,13 @@ def _joined(one: _Break, other: _Break) -> _Break:
     """The same kink at further points."""
     if one.slopes is None or other.slopes is None:
         return one if other.slopes is None else other
-    left, right, gradient = zip(one.slopes, other.slopes, strict=True)
+    left, right = zip(one.slopes, other.slopes, strict=True)
     kink = replace(
         one.kink,
         left=_common(one.kink.left, other.kink.left, left),
         right=_common(one.kink.right, other.kink.right, right),
-        gradient=_common(one.kink.gradient, other.kink.gradient, gradient),
     )
-    slopes = (
-        [*left[0], *left[1]],
-        [*right[0], *right[1]],
-        [*gradient[0], *gradient[1]],
-    )
+    slopes = [*left[0], *left[1]], [*right[0], *right[1]]
     return replace(one, kink=kink, slopes=slopes)
 
 
@@ -151,7 +146,7 @@ def _breaks(
         places = None if otherwise is None else (otherwise,)
     if places is None and not guard.branching:
         at = name_of(guard)
-        yield _Break(Kink(at, _UNKNOWN, _UNKNOWN, _UNKNOWN, 1, guard.node), at)
+        yield _Break(Kink(at, _UNKNOWN, _UNKNOWN, 1, guard.node), at)
         return
     for found in _found(loss, guard, variable, places or (), report):
         jumps = jumps or found.kink.order == 0
@@ -258,9 +253,7 @@ def _infinite(
     if found.order:
         _report_infinite_slope(guard, place, report)
     else:
-        kink = Kink(
-            place.name, _limit(found.left), _limit(found.right), "0", 0, guard.node
-        )
+        kink = Kink(place.name, _limit(found.left), _limit(found.right), 0, guard.node)
         witness = place.sample.describe(found.row, _inputs(loss))
         yield _Break(kink, witness, infinite=True)
 
@@ -334,7 +327,6 @@ def _compared(
     left, right = (
         [item[shown] for item in side] for side in (expansion.left, expansion.right)
     )
-    gradient = expansion.gradient()
     texts = [
         rounded(slopes[row])
         if lowest == 0
@@ -345,12 +337,11 @@ def _compared(
         at=place.name,
         left=texts[0],
         right=texts[1],
-        gradient=slope_text(loss, expansion.sample, gradient),
         order=lowest,
         node=guard.node,
     )
     witness = expansion.sample.describe(row, _inputs(loss))
-    return _Break(kink, witness, (left, right, gradient))
+    return _Break(kink, witness, (left, right))
 
 
 def _inputs(loss: Loss) -> tuple[str, ...]:
@@ -373,7 +364,7 @@ def _isolated(
             first_difference(before, at) is not None
         ):
             shown = [rounded(item[0]) for item in (before, after)]
-            kink = Kink(place.name, shown[0], shown[1], "0", 0, guard.node)
+            kink = Kink(place.name, shown[0], shown[1], 0, guard.node)
             witness = expansion.sample.describe(row, _inputs(loss))
             return _Break(kink, witness, isolated=rounded(at[0]))
     return None

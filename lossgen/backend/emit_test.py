@@ -215,7 +215,7 @@ def _slopes(table: ReferenceTable) -> list[str]:
 
 
 def _kink(row: KinkRow) -> Display:
-    slopes = map(display, (row.left, row.right, row.gradient))
+    slopes = map(display, (row.low, row.high))
     inputs = _input(row.y_true), _input(row.y_pred)
     return _row(_mapping(row), *inputs, str(row.element), *slopes)
 

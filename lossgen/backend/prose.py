@@ -10,12 +10,11 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from lossgen.analysis.overflow import ELEMENTS
-from lossgen.analysis.slopes import is_range
 from lossgen.analysis.spelling import spell_symbol
 from lossgen.backend.shape import Shape
 from lossgen.ir.domain import Bound
 from lossgen.ir.expr import Role
-from lossgen.ir.loss import Certificate, Kink, Loss, Variable
+from lossgen.ir.loss import Certificate, Loss, Variable
 from lossgen.ir.program import LossProgram, Reach
 
 _WIDTH = 88
@@ -171,8 +170,7 @@ def _remarks(program: LossProgram) -> Iterable[str]:
         elif kink.order == 1:
             yield (
                 f"Not differentiable at `{safe(kink.at)}`: the derivative is "
-                f"{safe(kink.left)} on the left and {safe(kink.right)} on the right, "
-                f"{_gradient(kink, program)}."
+                f"{safe(kink.left)} on the left and {safe(kink.right)} on the right."
             )
     yield from _reach(program)
     if loss.assume:
@@ -225,15 +223,6 @@ def _properties(loss: Loss, certificate: Certificate) -> Iterable[str]:
     centres = [_CENTRES[name] for name in proved if name in _CENTRES]
     if centres:
         yield f"Its expectation is least where y_pred is {' or '.join(centres)}."
-
-
-def _gradient(kink: Kink, program: LossProgram) -> str:
-    blocks = (program.body, program.logits)
-    if any(block is not None and kink.at in block.one_sided for block in blocks):
-        return "and the gradient there that of each operation in turn"
-    if is_range(kink.gradient):
-        return "and the gradient there the number between them closest to 0"
-    return f"and the gradient there {safe(kink.gradient)}"
 
 
 _PROPERTIES = {

@@ -34,12 +34,14 @@ class Ties:
     ``tolerance`` is how far their coefficients may differ. With ``by_value`` only the
     constant terms are compared, as computed code does; otherwise the first
     coefficients that differ decide. With ``decisive`` no condition may rest on germs
-    that agree as far as they are known.
+    that agree as far as they are known. ``lean`` gives the sign that each comparison of
+    equals is to have: 1 or -1.
     """
 
     tolerance: Any
     by_value: bool = False
     decisive: bool = False
+    lean: Callable[[], int] | None = None
 
 
 EXACT = Ties(_ZERO)
@@ -169,7 +171,7 @@ def compare(left: Element, right: Element, ties: Ties) -> int:
     for a, b in pairs:
         if abs(a - b) > ties.tolerance:
             return 1 if a > b else -1
-    return 0
+    return ties.lean() if ties.lean is not None else 0
 
 
 def _convolve(left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
@@ -360,7 +362,7 @@ def norm(elements: Sequence[Element], ties: Ties) -> Element:
     order = order_of(*elements)
     if not order:
         return mp.sqrt(sum((item * item for item in elements), _ZERO))
-    if ties.by_value and not any(compare(item, _ZERO, ties) for item in elements):
+    if ties.by_value and all(abs(constant_term(x)) <= ties.tolerance for x in elements):
         return Jet([_ZERO] * (order + 1))
     rows = [coefficients(item, order) for item in elements]
     shift = next(

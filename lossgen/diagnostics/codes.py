@@ -425,7 +425,7 @@ _SMOOTHNESS = (
         "kink",
         _NOTE,
         "The derivative jumps.",
-        why="At the kink a subgradient is used; elsewhere nothing changes.",
+        why="There the gradient is what operations give; elsewhere nothing changes.",
         example=_spec("loss: abs(y_pred - y_true)"),
         remedy="None is needed; `smoothness: C1` refuses kinks.",
     ),

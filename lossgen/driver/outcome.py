@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KinkRecord:
-    """A kink in words: where, the slopes on both sides, and the gradient."""
+    """A kink in words: where, and the slopes on both sides."""
 
     at: str
     left: str
     right: str
-    gradient: str
     order: int
 
 
@@ -129,7 +128,7 @@ def _kinks(certificate: Certificate | None) -> tuple[KinkRecord, ...]:
     if certificate is None:
         return ()
     return tuple(
-        KinkRecord(kink.at, kink.left, kink.right, kink.gradient, kink.order)
+        KinkRecord(kink.at, kink.left, kink.right, kink.order)
         for kink in certificate.kinks
     )
 

@@ -50,7 +50,7 @@ def _record(outcome: Outcome, sources: _Sources) -> list[Any]:
         outcome.name,
         _span_record(outcome.name_span, sources),
         outcome.verdict,
-        [(k.at, k.left, k.right, k.gradient, k.order) for k in outcome.kinks],
+        [(k.at, k.left, k.right, k.order) for k in outcome.kinks],
         [(item.name, item.status, item.detail) for item in outcome.properties],
         outcome.assumed,
         outcome.infinite_ends,

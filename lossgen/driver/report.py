@@ -121,7 +121,6 @@ def _record(outcome: Outcome) -> dict[str, Any]:
                 "at": kink.at,
                 "left": kink.left,
                 "right": kink.right,
-                "gradient": kink.gradient,
             }
             for kink in outcome.kinks
         ],

@@ -17,8 +17,7 @@ def certificate_lines(outcome: Outcome, *, details: bool = False) -> Iterator[st
     yield f"{outcome.name or '?'} ({outcome.spec}): {outcome.verdict}"
     for kink in outcome.kinks:
         yield (
-            f"  kink at {kink.at}: derivative {kink.left} before, {kink.right} after, "
-            f"gradient {kink.gradient}"
+            f"  kink at {kink.at}: derivative {kink.left} before, {kink.right} after"
         )
     for end in outcome.infinite_ends:
         yield f"  infinite: {end}"

@@ -114,15 +114,12 @@ class Kink:
 
     ``at`` names the locus in the author's words (``y_pred = y_true``). ``left`` and
     ``right`` are the one-sided derivatives there with respect to y_pred, as short
-    texts, and ``gradient`` that between them which is closest to 0, the gradient of
-    the generated code; ``order`` is the first derivative that differs (1: a corner, 0:
-    a jump).
+    texts; ``order`` is the first derivative that differs (1: a corner, 0: a jump).
     """
 
     at: str
     left: str
     right: str
-    gradient: str
     order: int
     node: Apply
 

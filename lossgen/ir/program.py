@@ -30,9 +30,8 @@ class Block:
     ``extent`` says along which axes ``result`` still varies; ``flat`` whether the axes
     it does not vary along are gone, instead of being of length 1. ``filled`` is the
     axis along which it takes something to be kept everywhere: if nothing is, all is to
-    be computed on placeholders, and then dropped. ``one_sided`` names the kinks
-    at which the gradient is the slope of one side, not the least one. ``reach`` says
-    up to which sizes of the inputs no operation overflows in float32, if that is shown.
+    be computed on placeholders, and then dropped. ``reach`` says up to which sizes of
+    the inputs no operation overflows in float32, if that is shown.
     """
 
     assignments: tuple[Assign, ...]
@@ -40,7 +39,6 @@ class Block:
     extent: Extent
     flat: bool
     filled: Axis | None
-    one_sided: tuple[str, ...] = ()
     reach: Reach | None = None
 
 

@@ -62,19 +62,19 @@ class ReferenceCase:
 
 @dataclass(frozen=True)
 class KinkRow:
-    """A sample of which one element of y_pred is at a kink.
+    """A sample of which one element of y_pred is where operations change formulas.
 
-    ``element`` counts the elements of the sample; ``left`` and ``right`` are its
-    one-sided derivatives, and ``gradient`` is what lies between them closest to 0.
+    ``element`` counts the elements of the sample; its derivative is to be between
+    ``low`` and ``high``: what the chain rule makes of the one-sided slopes of the
+    operations or, where the pieces of the loss meet smoothly, the derivative twice.
     """
 
     parameters: Mapping[str, Nested]
     y_true: Nested
     y_pred: Nested
     element: int
-    left: float
-    right: float
-    gradient: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)

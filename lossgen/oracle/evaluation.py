@@ -12,6 +12,7 @@ from mpmath import mp
 
 from lossgen.calculus.arrays import Array, object_array
 from lossgen.calculus.evaluate import Rounding, Undefined, evaluate, germ
+from lossgen.calculus.jets import EXACT, Ties
 from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import Apply, Axis, Expr, Role, substitute
 from lossgen.ir.extent import FULL, Extent, extents
@@ -247,27 +248,55 @@ class Formula:
         rounding: Rounding | None,
     ) -> Array:
         """The derivatives by one variable, element by element."""
-        array = batch.inputs[variable.name]
-        result = np.empty(array.shape, dtype=object)
-        with mp.workdps(digits):
-            for index in np.ndindex(array.shape):
-                direction = np.zeros(array.shape)
-                direction[index] = side
-                slopes = germ(
-                    self.expression,
-                    environment(batch),
-                    {variable.name: direction},
-                    mask=batch.mask,
-                    digits=digits,
-                    rounding=rounding,
-                )[1]
-                weights = self._weights(slopes, batch.rows)
-                pairs = zip(slopes.flat, weights.flat, strict=True)
-                result[index] = side * sum(
-                    (slope * weight for slope, weight in pairs if weight is not None),
-                    mp.zero,
-                )
+        shape = batch.inputs[variable.name].shape
+        result = np.empty(shape, dtype=object)
+        for index in np.ndindex(shape):
+            result[index] = self.slope(
+                variable, index, batch, digits, side=side, rounding=rounding
+            )
         return result
+
+    def slope(
+        self,
+        variable: Variable,
+        index: tuple[int, ...],
+        batch: Batch,
+        digits: int,
+        *,
+        side: int = 1,
+        ties: Ties = EXACT,
+        rounding: Rounding | None = None,
+    ) -> Any:
+        """The derivative by one element, seen from a side.
+
+        Args:
+            variable: One of y_pred.
+            index: The element.
+            batch: The samples.
+            digits: Decimal digits to work with.
+            side: 1 or -1.
+            ties: Says what operations do that are on an edge.
+            rounding: As for `value_and_gradient`.
+
+        Raises:
+            Undefined: If it does not exist.
+        """
+        with mp.workdps(digits):
+            direction = np.zeros(batch.inputs[variable.name].shape)
+            direction[index] = side
+            slopes = germ(
+                self.expression,
+                environment(batch),
+                {variable.name: direction},
+                mask=batch.mask,
+                digits=digits,
+                ties=ties,
+                rounding=rounding,
+            )[1]
+            weights = self._weights(slopes, batch.rows)
+            pairs = zip(slopes.flat, weights.flat, strict=True)
+            parts = [slope * weight for slope, weight in pairs if weight is not None]
+            return side * sum(parts, mp.zero)
 
     def _weights(self, found: Array, rows: int) -> Array:
         """How much each element of the formula adds to the sum of what is returned."""

@@ -1,4 +1,4 @@
-"""Points on the kinks of a loss, and its gradient from either side of them.
+"""Points on the kinks of a loss, and the slopes that its operations may give there.
 
 Only points that float32 arithmetic hits exactly are of use: multiples of 1/8, on kinks
 that such numbers lead to by arithmetic alone.
@@ -6,24 +6,26 @@ that such numbers lead to by arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import count, product
 from typing import Any
 
 import numpy as np
+from mpmath import mpf
 
-from lossgen.analysis.expansions import least
 from lossgen.analysis.guards import Guard, guards
 from lossgen.analysis.loci import Locus, loci
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
+from lossgen.calculus.jets import Ties
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import Apply, Role, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
-from lossgen.ir.loss import Kink, Loss, Variable
+from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.reference import KinkRow
 from lossgen.oracle.evaluation import Formula
 from lossgen.oracle.samples import Batch, joined, nested
@@ -33,6 +35,8 @@ _EACH = 2  # points on each kink
 _GRID = 8
 _FINEST = 1024
 _DIGITS = 60
+_TIED = mpf(10) ** -25
+_MAX_TIES = 6
 _APART = 1e-3  # one-sided slopes closer than that tell nothing in float32
 _ROUNDING = frozenset(
     op
@@ -56,25 +60,23 @@ class KinkPoint:
     name: str
 
 
-def points_on_kinks(loss: Loss, kinks: tuple[Kink, ...]) -> Iterator[KinkPoint]:
-    """Points on some of the kinks, two on each where there are.
+def points_on_kinks(loss: Loss) -> Iterator[KinkPoint]:
+    """Points where operations change formulas, two on each kink where there are.
 
     Args:
         loss: The author's formula.
-        kinks: Those to look at.
     """
-    wanted = {kink.at for kink in kinks if kink.order == 1}
-    tied = Formula(loss, loss.expression).tied
-    sample = None if tied or not wanted else _short(loss)
+    sample = None if Formula(loss, loss.expression).tied else _short(loss)
     if sample is None:
         return
+    seen: set[str] = set()
     for guard in guards(loss.expression, Ranges.of_loss(loss)):
         if not _is_exact(guard):
             continue
         for variable in loss.of_role(Role.Y_PRED):
             for place in loci(guard, variable, sample) or ():
-                if place.name in wanted:
-                    wanted.remove(place.name)
+                if place.name not in seen:
+                    seen.add(place.name)
                     for row, batch in _rows(loss, place):
                         yield KinkPoint(row, batch, variable.name)
 
@@ -182,13 +184,10 @@ def _rows(loss: Loss, place: Locus) -> Iterator[tuple[KinkRow, Batch]]:
         if batch is None or count == _EACH:
             continue
         try:
-            left, right = (
-                formula.gradient(batch, _DIGITS, side=side)[0].flat[element]
-                for side in (-1, 1)
-            )
+            slopes = _slopes(formula, place.variable, batch)
         except Undefined:
             continue
-        if abs(left - right) <= _APART * (abs(left) + abs(right)):
+        if slopes is None:
             continue
         count += 1
         parameters = {
@@ -199,11 +198,57 @@ def _rows(loss: Loss, place: Locus) -> Iterator[tuple[KinkRow, Batch]]:
             y_true=joined(loss, batch, Role.Y_TRUE, 0),
             y_pred=joined(loss, batch, Role.Y_PRED, 0),
             element=element,
-            left=float(left),
-            right=float(right),
-            gradient=float(least(left, right)),
+            low=float(slopes[0]),
+            high=float(slopes[1]),
         )
         yield row, batch
+
+
+def _slopes(
+    formula: Formula, variable: Variable, batch: Batch
+) -> tuple[Any, Any] | None:
+    """The least and the largest slope that is right; None where nothing is to be told.
+
+    Where the sides of the whole loss agree it is theirs, however the operations lean.
+    """
+    index = (0,) * batch.inputs[variable.name].ndim
+    sides = [
+        formula.slope(variable, index, batch, _DIGITS, side=side) for side in (-1, 1)
+    ]
+    leaning = _leaning_slopes(formula, variable, batch)
+    if not _apart(leaning):
+        return None
+    return _ends([*sides, *leaning] if _apart(sides) else sides)
+
+
+def _leaning_slopes(formula: Formula, variable: Variable, batch: Batch) -> list[Any]:
+    """The slopes if each operation that is on an edge takes one side or the other.
+
+    Each operation has a part in the slope once: between these lies all that the chain
+    rule makes of one-sided slopes.
+    """
+    index = (0,) * batch.inputs[variable.name].ndim
+
+    def leaning(signs: Iterable[int]) -> Any:
+        taken = iter(signs)
+        ties = Ties(_TIED, by_value=True, lean=lambda: next(taken, 1))
+        return formula.slope(variable, index, batch, _DIGITS, ties=ties)
+
+    endless = count()
+    first = leaning(1 for _ in endless)
+    met = next(endless)
+    if met > _MAX_TIES:
+        return [first]
+    return [leaning(signs) for signs in product((-1, 1), repeat=met)]
+
+
+def _ends(slopes: list[Any]) -> tuple[Any, Any]:
+    return min(slopes), max(slopes)
+
+
+def _apart(slopes: list[Any]) -> bool:
+    low, high = _ends(slopes)
+    return bool(high - low > _APART * (abs(low) + abs(high)))
 
 
 def _element(loss: Loss, place: Locus) -> int:

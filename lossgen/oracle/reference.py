@@ -15,7 +15,7 @@ from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import UndecidedError, Undefined
 from lossgen.calculus.reverse import TiedError
 from lossgen.ir.expr import Expr, Role
-from lossgen.ir.loss import Kink, Loss
+from lossgen.ir.loss import Loss
 from lossgen.ir.program import Reach
 from lossgen.ir.reference import (
     BESIDE_KINKS,
@@ -51,7 +51,6 @@ def reference(
     loss: Loss,
     computed: Expr,
     computed_from_logits: Expr | None,
-    kinks: tuple[Kink, ...] = (),
     sizes: Reach = (),
 ) -> ReferenceTable:
     """Compute the table that the generated test compares with.
@@ -61,7 +60,6 @@ def reference(
         computed: The form of it that the generated code computes, which has a part in
             the tolerances only: no code can do better than its own rounding.
         computed_from_logits: The same for logits, or None.
-        kinks: Those at which the gradient is to be tested.
         sizes: How large inputs may be, where their domains do not say.
 
     Raises:
@@ -76,7 +74,7 @@ def reference(
             "no sample was found that satisfies the assumptions, with value and "
             f"gradient below {LARGEST:g}"
         )
-    on_kinks = tuple(points_on_kinks(loss, kinks))
+    on_kinks = tuple(points_on_kinks(loss))
     beside = beside_kinks(loss, on_kinks)
     if beside is not None:
         if loss.mask is not None:

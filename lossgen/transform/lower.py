@@ -30,6 +30,7 @@ from lossgen.ir.program import Assign, Block, LossProgram
 from lossgen.transform.closed_form import slope_names
 from lossgen.transform.components import protect_components
 from lossgen.transform.guard import guard
+from lossgen.transform.joints import derivative_at_joints
 from lossgen.transform.masking import mask_reductions
 from lossgen.transform.naming import (
     name_hints,
@@ -40,7 +41,6 @@ from lossgen.transform.naming import (
 from lossgen.transform.safe_branches import always_taken, protect_branches
 from lossgen.transform.selection import selected
 from lossgen.transform.stabilize import to_logits
-from lossgen.transform.subgradients import settle
 
 LABELS = Symbol("labels", Role.DERIVED)
 """The integer labels of a sparse loss, in the names of the blocks."""
@@ -119,17 +119,11 @@ def _block(
     hints |= scaled_names(scaled)
     inputs = {*local_names(loss), *_LOCALS}
     given = {*inputs, *written}
-    at_kinks = settle(
-        replace(loss if guarded else _on_logits(loss), expression=expr),
-        given,
-        joined=not any(
-            isinstance(node, Apply) and node.op == "where"
-            for node in walk(loss.expression)
-        ),
-    )
-    expr = at_kinks.lean(expr)
-    names = {at_kinks.lean(key): name for key, name in names.items()}
-    hints = {at_kinks.lean(key): name for key, name in hints.items()}
+    own = loss if guarded else _on_logits(loss)
+    lean = derivative_at_joints(replace(own, expression=expr))
+    expr = lean(expr)
+    names = {lean(key): name for key, name in names.items()}
+    hints = {lean(key): name for key, name in hints.items()}
     assignments: tuple[Assign, ...] = ()
     if guarded:
         with_guard = guard(expr, loss, given)
@@ -161,12 +155,10 @@ def _block(
     expr = replace_nodes(expr, flat)
     names = {replace_nodes(key, flat): name for key, name in names.items()}
     hints = {replace_nodes(key, flat): name for key, name in hints.items()}
-    assignments = (*at_kinks.first, *assignments)
     taken = {*inputs, *(item.target.name for item in assignments)}
     shared, result = name_shared(expr, names, hints, taken)
-    steps_first = (*assignments, *shared)
-    block = Block(steps_first, result, extent, bool(leaves), filled, at_kinks.open)
-    return replace(block, reach=reach(block, loss if guarded else _on_logits(loss)))
+    block = Block((*assignments, *shared), result, extent, bool(leaves), filled)
+    return replace(block, reach=reach(block, own))
 
 
 def _on_logits(loss: Loss) -> Loss:

@@ -504,11 +504,7 @@ def _declared(evaluator, keys, certificate, line, t, left, right):
     if len(matching) > 1 or line.balance or _reduces(evaluator.loss.expression):
         return  # the slopes are those of rows of one length
     (kink,) = matching
-    known = {"left": left, "right": right}
-    if "…" not in kink.left + kink.right:
-        least = min(left, right, key=abs)
-        known["gradient"] = mpf(0) if left * right <= 0 else least
-    for side, value in known.items():
+    for side, value in (("left", left), ("right", right)):
         text = getattr(kink, side)
         said = _number(evaluator, keys, text, environment, line.index)
         if said is not None and _differ(said, value, SHOWN):

@@ -33,9 +33,8 @@ def probed(formula, smoothness, *kinks, y_pred="[-1, 2]"):
         ("abs(d)", CONTINUOUS, [], "undeclared"),
         ("abs(d)", SMOOTH, [], "break of order 1"),
         ("d*abs(d)", SMOOTH, [], "break of order 2"),
-        ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-2", "1", "0")], "left"),
-        ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-1", "1.5", "0")], "right"),
-        ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-1", "1", "1")], "gradient"),
+        ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-2", "1")], "left"),
+        ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-1", "1.5")], "right"),
         ("log(y_pred) + y_true", SMOOTH, [], "undefined"),
         ("where(y_pred >= 2, 5, d)", SMOOTH, [], "end"),
         ("where(y_pred > -1, d, 5)", SMOOTH, [], "end"),
@@ -52,7 +51,7 @@ def test_what_is_wrong_is_contradicted(formula, smoothness, kinks, fault):
     [
         ("square(d)", SMOOTH, []),
         ("d*abs(d)", C1, []),
-        ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-1", "1", "0")]),
+        ("abs(d)", CONTINUOUS, [("y_pred = y_true", "-1", "1")]),
         ("y_true + (y_pred - 1.5)*exp(88)", SMOOTH, []),  # 1e38 a unit: steep
         ("y_true + (2 - y_pred)*exp(88)", SMOOTH, []),  # at the end, too
     ],

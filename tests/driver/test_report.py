@@ -25,7 +25,7 @@ def outcome(add_spec: AddSpec, project: Project, compile_one) -> Outcome:
     return replace(
         found,
         verdict="continuous",
-        kinks=(KinkRecord("y_pred = y_true", "-1", "1", "0", 1),),
+        kinks=(KinkRecord("y_pred = y_true", "-1", "1", 1),),
         properties=(
             PropertyRecord("convex", "proved", None),
             PropertyRecord("mean_consistent", "refuted", "a witness"),
@@ -42,9 +42,7 @@ def test_json_has_the_documented_names(outcome: Outcome, capsys: Capture) -> Non
         "spec": "specs/mae.yaml",
         "name": "mae",
         "verdict": "continuous",
-        "kinks": [
-            {"at": "y_pred = y_true", "left": "-1", "right": "1", "gradient": "0"}
-        ],
+        "kinks": [{"at": "y_pred = y_true", "left": "-1", "right": "1"}],
         "properties": {"convex": "proved", "mean_consistent": "refuted"},
     }
     place = {"line": 1, "column": 7, "end_line": 1, "end_column": 10}
@@ -60,9 +58,7 @@ def test_check_prints_notes_and_the_certificate(
     out = capsys.readouterr().out
     assert "note[LG402]: a note\n" in out
     assert "mae (specs/mae.yaml): continuous\n" in out
-    assert (
-        "  kink at y_pred = y_true: derivative -1 before, 1 after, gradient 0\n" in out
-    )
+    assert "  kink at y_pred = y_true: derivative -1 before, 1 after\n" in out
     assert "  proved: convex\n  refuted: mean_consistent\n" in out
     assert out.endswith("1 spec: 1 continuous\n")
 

@@ -5,8 +5,6 @@ from fractions import Fraction
 import pytest
 from losses import resolved
 
-from lossgen.analysis.check import check
-from lossgen.diagnostics.diagnostic import Report
 from lossgen.oracle.kinks import beside_kinks, points_on_kinks
 
 PINBALL = """\
@@ -25,10 +23,18 @@ y_pred: {channels: {scale: positive, centre: real}}
 """
 
 
+JOINT = """\
+loss: relu(d) - relu(-d)
+where: {d: y_pred - y_true}
+"""
+LEANING = """\
+loss: 3*abs(d) + 2*relu(d) + d
+where: {d: y_pred - y_true}
+"""
+
+
 def found(text):
-    loss = resolved(text)
-    result = check(loss, Report())
-    return tuple(p.row for p in points_on_kinks(loss, result.certificate.kinks))
+    return tuple(point.row for point in points_on_kinks(resolved(text)))
 
 
 def is_short(value):
@@ -50,18 +56,14 @@ def test_pinball():
     for row in rows:
         assert row.y_true == row.y_pred
         level = row.parameters["level"]
-        slopes = (-level, 1 - level, 0)
-        assert (row.left, row.right, row.gradient) == pytest.approx(slopes)
+        assert (row.low, row.high) == pytest.approx((-level, 1 - level))
 
 
 def test_both_ends_of_a_tube():
     rows = found(BESIDE_A_TUBE)
-    slopes = {
-        row.y_pred[0] - row.y_true[0] > 0: (row.left, row.right, row.gradient)
-        for row in rows
-    }
+    slopes = {row.y_pred[0] - row.y_true[0] > 0: (row.low, row.high) for row in rows}
     # The line adds 1/4 to the slopes 0 and 1, and to -1 and 0.
-    assert slopes == {True: (0.25, 1.25, 0.25), False: (-0.75, 0.25, 0)}
+    assert slopes == {True: (0.25, 1.25), False: (-0.75, 0.25)}
     for row in rows:
         width = row.parameters["width"]
         assert abs(row.y_pred[0] - row.y_true[0]) == width
@@ -72,8 +74,17 @@ def test_the_channel_with_the_kink():
         scale, centre = row.y_pred
         assert row.element == 1
         assert centre == row.y_true[0]
-        assert (row.left, row.right) == pytest.approx((-1 / scale, 1 / scale))
-        assert row.gradient == 0
+        assert (row.low, row.high) == pytest.approx((-1 / scale, 1 / scale))
+
+
+def test_pieces_that_meet_smoothly():
+    """The rectifiers have slopes 0 and 1 each; the whole is d."""
+    assert {(row.low, row.high) for row in found(JOINT)} == {(1, 1)}
+
+
+def test_each_operation_may_lean_to_either_side():
+    """-3 + 0 + 1 and 3 + 2 + 1."""
+    assert {(row.low, row.high) for row in found(LEANING)} == {(-2, 6)}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +101,6 @@ def test_no_points(text):
 
 def test_points_beside_kinks():
     loss = resolved("loss: abs(y_true - y_pred)\n")
-    result = check(loss, Report())
-    batch = beside_kinks(loss, tuple(points_on_kinks(loss, result.certificate.kinks)))
+    batch = beside_kinks(loss, tuple(points_on_kinks(loss)))
     gaps = batch.inputs["y_pred"] - batch.inputs["y_true"]
     assert set(gaps.flat) == {-1 / 256, 1 / 256}

@@ -220,7 +220,7 @@ def test_the_whole_domain_is_all_magnitudes():
 def test_beyond_the_sizes_there_are_samples_where_nothing_overflows():
     """In float32 exp(y_pred) is infinite above 88.73, and so is the slope's square."""
     loss = resolved("loss: 1/(1 + exp(y_pred))\ny_true: unused\n")
-    found = reference(loss, loss.expression, None, (), (("y_pred", 2.0),))
+    found = reference(loss, loss.expression, None, (("y_pred", 2.0),))
     (whole,) = (c for c in found.probabilities if c.name == "whole domain")
     inputs = [row.y_pred[0] for row in whole.rows]
     beyond = [x for x in inputs if abs(x) > 4]
@@ -235,7 +235,7 @@ def test_beyond_the_sizes_there_may_be_none(mask):
     """Of what is added up no element is 1e6 times as large as others, or larger."""
     loss = resolved(f"loss: sum((y_true - y_pred)**2, axis=last)\n{mask}")
     sizes = (("y_true", 1e9), ("y_pred", 1e9))
-    found = reference(loss, loss.expression, None, (), sizes)
+    found = reference(loss, loss.expression, None, sizes)
     (whole,) = (c for c in found.probabilities if c.name == "whole domain")
     assert max(abs(x) for row in whole.rows for x in row.y_pred) < 1e6
 
