@@ -88,6 +88,18 @@ def cosine(t: Any, p: Any) -> Any:
     return 1 - (t * p).sum(-1) / product
 
 
+def hazards(t: Any, p: Any) -> Any:
+    """The negative log partial likelihood of Cox, of samples sorted by falling time."""
+    at_risk = np.logaddexp.accumulate(p, axis=0)
+    return np.full(ROWS, (t * (at_risk - p)).sum() / max(t.sum(), 1))
+
+
+def running_evidence(t: Any, p: Any) -> Any:
+    whole = np.logaddexp.accumulate(p.reshape(ROWS, -1), axis=1).reshape(p.shape)
+    steps = np.logaddexp.accumulate(2 * p, axis=1)
+    return (whole**2 - t * steps).mean((1, 2))
+
+
 AXES = [
     Formula(
         "spatial_mean_square", DEEP, WAVES, lambda t, p: ((t - p) ** 2).mean((1, 2))
@@ -136,6 +148,10 @@ AXES = [
         GUESS,
         lambda t, p: ((t.cumsum(-1) - p.cumsum(-1)) ** 2).sum(-1),
     ),
+    Formula(
+        "batch_hazards", (REAL[:, :1] > 0).astype(float), NOISE[:, :1] + 200, hazards
+    ),
+    Formula("running_evidence", DEEP, WAVES, running_evidence),
     Formula("cosine_distance", abs(REAL), abs(NOISE), cosine),
     Formula(
         "multiclass_margin",
@@ -201,6 +217,12 @@ def norms(t: Any, p: Any) -> Any:
 def running_sum(t: Any, p: Any) -> Any:
     kept = np.isfinite(t)
     total = np.where(kept, t - p, 0).cumsum(-1)
+    return np.where(kept, total**2, 0).sum(-1)
+
+
+def running_evidence_of_kept(t: Any, p: Any) -> Any:
+    kept = np.isfinite(t)
+    total = np.logaddexp.accumulate(np.where(kept, t - p, -np.inf), axis=-1)
     return np.where(kept, total**2, 0).sum(-1)
 
 
@@ -274,6 +296,13 @@ MASKS = [
         FLAT_GAPS,
         NOISE,
         running_sum,
+        kept=np.isfinite(FLAT_GAPS).any(-1),
+    ),
+    Formula(
+        "masked_running_evidence",
+        FLAT_GAPS,
+        NOISE,
+        running_evidence_of_kept,
         kept=np.isfinite(FLAT_GAPS).any(-1),
     ),
     Formula(

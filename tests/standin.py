@@ -63,6 +63,14 @@ def _cumsum_over(x: Any, axis: list[int]) -> Any:
     return np.cumsum(x.reshape((x.shape[0], -1, *rest)), axis=1).reshape(x.shape)
 
 
+def _logcumsumexp(x: Any, axis: int) -> Any:
+    return log(np.cumsum(exp(x), axis=axis))
+
+
+def _logcumsumexp_over(x: Any, axis: list[int]) -> Any:
+    return log(_cumsum_over(exp(x), axis))
+
+
 def _sigmoid(x: Any) -> Any:
     return 1 / (1 + mp.exp(-x))
 
@@ -219,6 +227,8 @@ _HELPERS = {
     "_softmax_over": _softmax,
     "_log_softmax_over": lambda x, axis: log(_softmax(x, axis)),
     "_cumsum_over": _cumsum_over,
+    "_logcumsumexp": _logcumsumexp,
+    "_logcumsumexp_over": _logcumsumexp_over,
     "_filled": lambda x, axis: x | ~np.any(x, axis=_axis(axis), keepdims=True),
     "_picked": _picked,
     "_above": lambda value, dtype: _neighbour(value, math.inf),

@@ -56,6 +56,7 @@ _CONVEX_INCREASING = (
     "relu",
     "max",
     "logsumexp",
+    "logcumsumexp",
     "amax",
     "logaddexp",
 )

@@ -75,7 +75,7 @@ def _number(value: int | Fraction) -> Number:
 
 _Value = Callable[[Expr, int], Expr]
 
-# cumsum is none: its elements differ.
+# cumsum and logcumsumexp are none: their elements differ.
 _VALUES: dict[str, _Value] = {
     "sum": lambda arg, n: Apply("mul", (_number(n), arg)),
     "mean": lambda arg, n: arg,

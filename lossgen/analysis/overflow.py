@@ -768,6 +768,10 @@ def _unit(x: Bounds) -> Bounds | None:
     return (0.0 if x[0] > 0 else -1.0), (0.0 if x[1] < 0 else 1.0)
 
 
+def _logsumexp(x: Bounds) -> Bounds:
+    return x[0], x[1] + math.log(ELEMENTS) + 1
+
+
 def _log_softmax(x: Bounds) -> Bounds:
     return x[0] - x[1] - math.log(ELEMENTS) - 1, 0.0
 
@@ -848,7 +852,8 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "mean": _mean,
     "amax": lambda x: x,
     "amin": lambda x: x,
-    "logsumexp": lambda x: (x[0], x[1] + math.log(ELEMENTS) + 1),
+    "logsumexp": _logsumexp,
+    "logcumsumexp": _logsumexp,
     "norm": _norm,
     "softmax": lambda x: (0.0, 1.0),
     "log_softmax": _log_softmax,
@@ -1010,7 +1015,8 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     **dict.fromkeys(["log_cosh", "log1p_square", "logsumexp", "norm"], _helper),
     **dict.fromkeys(["softmax", "erf", "erfc", "normal_cdf", "i0e"], _helper),
     **dict.fromkeys(["log_i0e", "log_i0"], _helper),
-    **dict.fromkeys(["cumsum", "log_softmax", "log1m_softmax"], _many),
+    **dict.fromkeys(["cumsum", "logcumsumexp", "log_softmax"], _many),
+    "log1m_softmax": _many,
     "div": lambda a, b: (1 / _least(b), _size(a) / _least(b) ** 2),
     "pow": _power_slopes,
     "exp": lambda x: (math.exp(x[1]),),

@@ -916,7 +916,7 @@ _REDUCTIONS: dict[str, Callable[[Interval], Interval]] = {
     "mean": lambda values: values,
     "amax": lambda values: values,
     "amin": lambda values: values,
-    "logsumexp": _logsumexp,
+    **dict.fromkeys(("logsumexp", "logcumsumexp"), _logsumexp),
     "norm": _norm,
     "l2_normalize": _unit,
 }

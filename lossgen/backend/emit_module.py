@@ -43,6 +43,7 @@ _HELPERS = (
     *("_normal_logcdf", "_trigamma", "_norm", "_softmax", "_log_softmax"),
     *("_log1m_softmax", "_l2_normalize"),
     *("_softmax_over", "_log_softmax_over", "_cumsum_over"),
+    *("_logcumsumexp", "_logcumsumexp_over"),
 )
 """The helper functions that the template can supply, in the order it places them."""
 
@@ -68,6 +69,7 @@ _BETA = ("_lgamma", "_lgamma_below", *_GAMMA, *_GAMMA_DIFFERENCE)
 _CALLED: dict[str, tuple[str, ...]] = {
     "_softmax": ("_log_softmax",),
     "_log_softmax_over": ("_log_softmax",),
+    "_logcumsumexp_over": ("_logcumsumexp",),
     "_log_cosh": ("_tanh",),
     "_kl_div": ("_log1pmx",),
     "_itakura_saito": ("_log1pmx",),

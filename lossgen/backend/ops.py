@@ -85,6 +85,7 @@ CALLS: dict[str, str] = {
     "log1m_softmax": "_log1m_softmax({0})",
     "l2_normalize": "_l2_normalize({0}, {axis})",
     "cumsum": "tf.cumsum({0}, {axis})",
+    "logcumsumexp": "_logcumsumexp({0}, {axis})",
     "ones_like": "tf.ones_like({0})",
     "take": "_picked({0}, {1})",
     "above": "_above({0}, {dtype})",
@@ -106,6 +107,7 @@ SEVERAL_AXES: dict[str, str] = {
     "softmax": "_softmax_over({0}, {axis})",
     "log_softmax": "_log_softmax_over({0}, {axis})",
     "cumsum": "_cumsum_over({0}, {axis})",
+    "logcumsumexp": "_logcumsumexp_over({0}, {axis})",
 }
 """Operations that TensorFlow has along one axis only."""
 

@@ -45,7 +45,10 @@ AXIS_LINES: dict[Axis, str] = {
 }
 """Lines that define what `_AXES` refers to, from a tensor of full rank."""
 
-_KEEPS_AXIS = ("softmax", "log_softmax", "l2_normalize", "cumsum", "filled")
+_KEEPS_AXIS = (
+    *("softmax", "log_softmax", "l2_normalize", "cumsum", "logcumsumexp"),
+    "filled",
+)
 
 
 _ZEROS = 5  # that are written, not counted

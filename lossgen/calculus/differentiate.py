@@ -364,6 +364,12 @@ def _softmax(node: Apply, velocity: Expr) -> Expr:
     return mul(node, sub(velocity, _softmax_mean(node, velocity)))
 
 
+def _logcumsumexp(node: Apply, velocity: Expr) -> Expr:
+    """The mean of the velocities so far, weighted by the exponentials."""
+    weighted = mul(apply("exp", node.args[0]), velocity)
+    return mul(Apply("cumsum", (weighted,), node.axis), apply("exp", neg(node)))
+
+
 def _norm(node: Apply, velocity: Expr) -> Expr:
     return div(_sum(mul(node.args[0], velocity), node.axis), node)
 
@@ -384,4 +390,5 @@ _AXIS_RULES: dict[str, Callable[[Apply, Expr], Expr]] = {
     "log_softmax": lambda node, velocity: sub(velocity, _softmax_mean(node, velocity)),
     "l2_normalize": _l2_normalize,
     "cumsum": lambda node, velocity: Apply("cumsum", (velocity,), node.axis),
+    "logcumsumexp": _logcumsumexp,
 }

@@ -301,7 +301,7 @@ class Evaluation:
             return [
                 item + error * size for item, size in zip(results, sizes, strict=True)
             ]
-        if op in ("logsumexp", "log_softmax", "log1m_softmax"):
+        if op in ("logsumexp", "logcumsumexp", "log_softmax", "log1m_softmax"):
             return each(lambda item: item + error, results)
         if op in ("softmax", "norm", "l2_normalize"):
             return each(lambda item: item * (1 + error), results)
@@ -530,6 +530,13 @@ def _cumsum(row: Sequence[Element], ties: Ties) -> list[Element]:
     return sums
 
 
+def _logcumsumexp(row: Sequence[Element], ties: Ties) -> list[Element]:
+    sums = [row[0]]
+    for item in row[1:]:
+        sums.append(jets.logaddexp(sums[-1], item))
+    return sums
+
+
 _COLLAPSE: dict[str, _Operation] = {
     "sum": _sum,
     "mean": _mean,
@@ -545,6 +552,7 @@ _ALONG: dict[str, Callable[[Sequence[Element], Any], list[Element]]] = {
     "log1m_softmax": _log1m_softmax,
     "l2_normalize": _l2_normalize,
     "cumsum": _cumsum,
+    "logcumsumexp": _logcumsumexp,
 }
 
 COVERED = frozenset(

@@ -391,12 +391,20 @@ def _cumsum(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]
     return found[::-1]
 
 
+def _logcumsumexp(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
+    return [
+        total(each(lambda y, w, x=x: w * exponential(x - y), outputs[k:], weights[k:]))
+        for k, x in enumerate(row)
+    ]
+
+
 _SPREAD: dict[str, Callable[[_Row, _Row, _Row, _Total], list[Any]]] = {
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "log1m_softmax": _log1m_softmax,
     "l2_normalize": _l2_normalize,
     "cumsum": _cumsum,
+    "logcumsumexp": _logcumsumexp,
 }
 
 # Ties ---------------------------------------------------------------------------------

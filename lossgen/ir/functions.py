@@ -105,6 +105,7 @@ _ROWS = (
     _row("log_softmax", Kind.ALONG, 1, "log(softmax(u))"),
     _row("l2_normalize", Kind.ALONG, 1, "u/norm(u)"),
     _row("cumsum", Kind.ALONG, 1, "running sum"),
+    _row("logcumsumexp", Kind.ALONG, 1, "log of the running sum of exponentials"),
     _row("lt", Kind.COMPARISON, 2, "u < v", "<"),
     _row("le", Kind.COMPARISON, 2, "u <= v", "<="),
     _row("gt", Kind.COMPARISON, 2, "u > v", ">"),

@@ -15,6 +15,7 @@ _FILL: dict[str, Expr] = {
     "cumsum": ZERO,
     "amax": Apply("lowest", ()),
     "logsumexp": Apply("lowest", ()),
+    "logcumsumexp": Apply("lowest", ()),
     "softmax": Apply("lowest", ()),
     "log_softmax": Apply("lowest", ()),
     "log1m_softmax": Apply("lowest", ()),

@@ -47,7 +47,7 @@ BINARY = (
 TERNARY = ("clip({}, {}, {})", "max({}, {}, {})")
 ORDERS = ("<", "<=", ">", ">=")
 COLLAPSING = ("sum", "mean", "max", "min", "norm", "logsumexp")
-KEEPING = ("softmax", "log_softmax", "cumsum", "l2_normalize")
+KEEPING = ("softmax", "log_softmax", "cumsum", "logcumsumexp", "l2_normalize")
 AXES = ("last", "last", "last", "sample", "batch")
 
 

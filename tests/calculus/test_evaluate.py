@@ -132,6 +132,9 @@ def test_axes_keep_length_one():
         assert at(call("softmax", P, axis=axis), p).shape == p.shape
     running = at(call("cumsum", P, axis=Axis.SPATIAL), p).astype(float)
     assert (running == p.cumsum(axis=1)).all()
+    evidence = at(call("logcumsumexp", P, axis=Axis.SPATIAL), p).astype(float)
+    expected = np.logaddexp.accumulate(p, axis=1)
+    np.testing.assert_allclose(evidence, expected, rtol=1e-14)
 
 
 def test_reductions_match_numpy():

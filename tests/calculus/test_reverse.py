@@ -141,7 +141,7 @@ def test_operands_that_broadcast():
 
 def test_masked_elements_have_gradient_0():
     mask = np.array([[True, False, True], [False, False, True]])
-    for op in ("softmax", "mean", "logsumexp", "cumsum"):
+    for op in ("softmax", "mean", "logsumexp", "cumsum", "logcumsumexp"):
         expr = call("square", call(op, P, axis=Axis.LAST))
         _, gradient = swept(expr, POINTS, mask=mask)
         assert_same(gradient, forward(expr, POINTS, mask=mask))

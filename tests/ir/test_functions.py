@@ -160,7 +160,7 @@ PROMISED = {
     Kind.KINKED: "abs max min relu clip where",
     Kind.DATA: "sign floor is_finite",
     Kind.COLLAPSE: "sum mean max min logsumexp norm",
-    Kind.ALONG: "softmax log_softmax l2_normalize cumsum",
+    Kind.ALONG: "softmax log_softmax l2_normalize cumsum logcumsumexp",
 }
 
 

@@ -21,7 +21,7 @@ KEPT_ROWS = np.array(
 P3 = np.arange(1, 19).reshape(3, 2, 3) / 8
 T3 = np.cos(np.arange(18)).reshape(3, 2, 3)
 OPS = ["sum", "mean", "amax", "amin", "logsumexp", "norm"]
-ALONG = ["softmax", "log_softmax", "l2_normalize", "cumsum"]
+ALONG = ["softmax", "log_softmax", "l2_normalize", "cumsum", "logcumsumexp"]
 SURFACE = {"amax": "max", "amin": "min"}
 
 
