@@ -132,7 +132,11 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
     try:
         harmless = placeholders(loss)
         table = reference(
-            loss, program.stable, program.stable_logits, program.reach or ()
+            loss,
+            program.stable,
+            program.stable_logits,
+            program.guards,
+            program.reach or (),
         )
     except (NoPlaceholderError, NoSamplesError, PrecisionError) as error:
         report = Report()

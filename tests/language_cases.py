@@ -615,7 +615,7 @@ BRANCHES = [
 ]
 
 
-# Guards: beyond them the loss is linear -------------------------------------------
+# Guards ---------------------------------------------------------------------------
 
 
 def bernoulli(t: Any, p: Any) -> Any:

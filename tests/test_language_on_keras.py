@@ -313,35 +313,37 @@ GUARDED = [
 
 
 @pytest.mark.parametrize(("name", "end", "guard", "reach"), GUARDED)
-def test_beyond_the_guard_the_loss_is_linear(
-    name: str, end: float, guard: float, reach: float
+@pytest.mark.parametrize("mode", ["eager", *MODES])
+def test_beyond_the_guard_value_and_slopes_are_those_at_it(
+    name: str, end: float, guard: float, reach: float, mode: str
 ) -> None:
     formula = BY_NAME[name]
     outward = np.sign(end - guard)
-    y_true = np.full((1, 1), 0.7)
 
-    def at(*points: float) -> Any:
-        """The value and gradient in the guarded component at each point."""
-        target = tf.constant(np.repeat(y_true, len(points), 0))
-        moving = tf.constant(np.array(points)[:, None])
-        with tf.GradientTape() as tape:
-            tape.watch(moving)
-            beside = tf.zeros_like(moving)
-            channels = [beside, moving] if name == "positive_scale" else [moving]
-            values = formula.function(target, tf.concat(channels, axis=-1))
-        return values.numpy(), tape.gradient(values, moving).numpy()[:, 0]
+    def at(target: Any, moving: Any) -> Any:
+        """Value, slope and second derivative by the guarded component."""
+        with tf.GradientTape() as outer:
+            outer.watch(moving)
+            with tf.GradientTape() as tape:
+                tape.watch(moving)
+                beside = tf.zeros_like(moving)
+                channels = [beside, moving] if name == "positive_scale" else [moving]
+                values = formula.function(target, tf.concat(channels, axis=-1))
+            slopes = tape.gradient(values, moving)
+        return values, slopes[:, 0], outer.gradient(slopes, moving)[:, 0]
 
-    points = guard + outward * reach * np.array([0.0, 0.5, 1.0, 4.0])
-    values, slopes = at(*points)
-    expected = values[0] + slopes[0] * (points - points[0])
-    assert np.isfinite(values).all()
-    np.testing.assert_allclose(slopes, slopes[0], rtol=1e-9)
-    np.testing.assert_allclose(values, expected, rtol=1e-9)
-    # The slope is that of the formula at the guard point.
-    inside = guard - outward * guard * 1e-7 if end == 0 else None
-    if inside is not None:
-        _, (near,) = at(inside)
-        np.testing.assert_allclose(slopes[0], near, rtol=1e-5)
+    if mode != "eager":
+        at = tf.function(at, **MODES[mode])
+    points = guard + outward * reach * np.array([-1e-7, 0.0, 0.5, 1.0, 4.0])
+    if end == 0:
+        points[0] = guard * (1 + 1e-9)  # just inside
+    target = tf.constant(np.full((len(points), 1), 0.7))
+    found = [item.numpy() for item in at(target, tf.constant(points[:, None]))]
+    for item in found:
+        assert np.isfinite(item).all()
+        np.testing.assert_allclose(item[2:], item[1], rtol=1e-12)
+        if end == 0:
+            np.testing.assert_allclose(item[0], item[1], rtol=1e-7)
 
 
 @pytest.mark.parametrize(("name", "end", "guard", "reach"), GUARDED)
@@ -354,13 +356,10 @@ def test_everything_is_finite_at_guarded_ends(
     points = np.array([end, beyond, guard, np.float32(end) + 0.1 * (guard - end)])
 
     def run(y_true: Any, y_pred: Any) -> Any:
-        with tf.GradientTape() as outer:
-            outer.watch(y_pred)
-            with tf.GradientTape() as inner:
-                inner.watch(y_pred)
-                values = formula.function(y_true, y_pred)
-            slope = inner.gradient(values, y_pred)
-        return values, slope, outer.gradient(slope, y_pred)
+        with tf.GradientTape() as tape:
+            tape.watch(y_pred)
+            values = formula.function(y_true, y_pred)
+        return values, tape.gradient(values, y_pred)
 
     if mode != "eager":
         run = tf.function(run, **MODES[mode])
@@ -369,12 +368,9 @@ def test_everything_is_finite_at_guarded_ends(
         if name == "positive_scale":
             y_pred = np.concatenate([np.zeros_like(y_pred), y_pred], -1)
         y_true = np.full((len(points), 1), 0.7, dtype)
-        value, slope, curvature = run(tf.constant(y_true), tf.constant(y_pred))
+        value, slope = run(tf.constant(y_true), tf.constant(y_pred))
         assert np.isfinite(value).all()
         assert np.isfinite(slope).all()
-        # At the guard point itself the true second derivative may overflow.
-        assert not np.isnan(curvature).any()
-        assert np.isfinite(curvature.numpy()[:2]).all()
 
 
 def test_names_of_modules_and_classes() -> None:

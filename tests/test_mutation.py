@@ -109,6 +109,11 @@ def function(*lines: str) -> str:
             {"tf.clip_by_value(a, b, c) -> a"},
         ),
         (
+            "return tf.grad_pass_through(tf.nn.relu)(a)",
+            "guard",
+            {"tf.grad_pass_through(tf.nn.relu) -> tf.nn.relu"},
+        ),
+        (
             "return tf.math.xlogy(a, b)",
             "guard",
             {"tf.math.xlogy(a, b) -> (a * tf.math.log(b))"},

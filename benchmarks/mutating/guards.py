@@ -20,7 +20,7 @@ class RemovedGuard(Kind):
         if not isinstance(node, ast.Call) or not node.args:
             return
         name = called(node)
-        if name in ("clip_by_value", "relu", "_below"):
+        if name in ("clip_by_value", "relu", "_below") or name == "grad_pass_through":
             yield Edit(node, node.args[0], f"{name} dropped")
         elif name in ("maximum", "minimum") and any(map(is_number, node.args)):
             kept = next(item for item in node.args if not is_number(item))

@@ -184,8 +184,8 @@ REWRITES = (
         "a sign moved to the logarithm",
         (
             (
-                "values = guarded - y_true * tf.math.log(guarded) + slope * excess\n",
-                "values = guarded + y_true * -tf.math.log(guarded) + slope * excess\n",
+                "values = y_pred - y_true * tf.math.log(y_pred)\n",
+                "values = y_pred + y_true * -tf.math.log(y_pred)\n",
             ),
         ),
     ),

@@ -18,22 +18,19 @@ import numpy as np
 
 from lossgen.ir.domain import Domain
 from lossgen.ir.expr import (
-    ZERO,
     Apply,
     Constant,
     Expr,
     Number,
     Role,
     Symbol,
-    add,
-    neg,
     substitute,
     walk,
 )
 from lossgen.ir.extent import extents
 from lossgen.ir.functions import CONDITIONS
 from lossgen.ir.loss import Loss, Variable
-from lossgen.ir.program import Assign, Block, Reach
+from lossgen.ir.program import Block, Reach
 
 ELEMENTS = 2**20
 """How many elements a reduction is taken to have at most."""
@@ -62,12 +59,12 @@ def reach(block: Block, loss: Loss) -> Reach | None:
         For each input that its domain does not bound, one of `REACHES`; None if nothing
         can be shown for any size.
     """
-    result, guards = _inlined(block)
+    result = _inlined(block)
     averaged = "last" in block.extent
     free = [variable.name for variable in loss.variables if _is_unbounded(variable)]
 
     def finite(sizes: Mapping[str, float]) -> bool:
-        return _is_finite(result, loss, guards, sizes, averaged=averaged)
+        return _is_finite(result, loss, sizes, averaged=averaged)
 
     found = _furthest({}, free, finite)
     if found is None:
@@ -130,63 +127,31 @@ def _furthest(
     return of_size(REACHES[low]) if low < len(REACHES) else None
 
 
-def stays_finite(
-    expr: Expr, loss: Loss, guards: Mapping[Expr, Expr], largest: float
-) -> bool:
+def stays_finite(expr: Expr, loss: Loss, largest: float) -> bool:
     """Whether no operation of an expression, or of its gradient, overflows.
 
     Args:
-        expr: The expression, in which the symbols of ``guards`` stand for predictions.
-        loss: Declares the other symbols.
-        guards: How each is made of the prediction that it stands for.
+        expr: The expression.
+        loss: Declares its symbols.
         largest: What no input exceeds.
     """
-    inlined = substitute(expr, guards)
     sizes = {item.name: largest for item in loss.variables}
-    return _is_finite(inlined, loss, tuple(guards.values()), sizes, averaged=False)
+    return _is_finite(expr, loss, sizes, averaged=False)
 
 
-def _inlined(block: Block) -> tuple[Expr, tuple[Expr, ...]]:
-    """The result in terms of the inputs, and the guarded predictions in it.
-
-    Inside the guard points the excess is 0.
-    """
+def _inlined(block: Block) -> Expr:
+    """The result in terms of the inputs."""
     known: dict[Expr, Expr] = {}
-    guards: list[Expr] = []
     for item in block.assignments:
-        value = substitute(item.value, known)
-        if _is_guard(item):
-            guards.append(value)
-        if any(value == add(_prediction(guard), neg(guard)) for guard in guards):
-            value = ZERO
-        known[item.target] = value
-    return substitute(block.result, known), tuple(guards)
-
-
-def _is_guard(item: Assign) -> bool:
-    value = item.value
-    return (
-        item.comment is not None
-        and isinstance(value, Apply)
-        and value.op in ("clip", "max", "min")
-    )
-
-
-def _prediction(guard: Expr) -> Expr:
-    assert isinstance(guard, Apply)
-    return guard.args[0]
+        known[item.target] = substitute(item.value, known)
+    return substitute(block.result, known)
 
 
 def _is_finite(
-    expr: Expr,
-    loss: Loss,
-    guards: tuple[Expr, ...],
-    sizes: Mapping[str, float],
-    *,
-    averaged: bool,
+    expr: Expr, loss: Loss, sizes: Mapping[str, float], *, averaged: bool
 ) -> bool:
     for labels in _labels(expr, loss):
-        inputs = _Inputs(loss, guards, sizes, labels)
+        inputs = _Inputs(loss, sizes, labels)
         if not _Sweep(expr, loss, inputs).is_finite(averaged=averaged):
             return False
     return True
@@ -206,7 +171,6 @@ class _Inputs:
     """The bounds of the inputs."""
 
     loss: Loss
-    guards: tuple[Expr, ...]
     sizes: Mapping[str, float]
     labels: Mapping[str, float]
 
@@ -225,11 +189,6 @@ class _Inputs:
         low, high = _domain(variable.domain)
         largest = self.sizes.get(symbol.name, inf)
         low, high = max(low, -largest), min(high, largest)
-        for guard in self.guards:
-            assert isinstance(guard, Apply)
-            if guard.args[0] == symbol:
-                arguments = [constant_bounds(arg) for arg in guard.args[1:]]
-                low, high = _VALUES[guard.op]((low, high), *arguments) or (low, high)
         return (low, high) if low <= high else None
 
 
@@ -244,16 +203,6 @@ def _domain(domain: Domain) -> Bounds:
     if domain.labels:
         return float(domain.labels[0]), float(domain.labels[-1])
     return domain.lower.approx, domain.upper.approx
-
-
-def constant_bounds(expr: Expr) -> Bounds:
-    """Bounds of a guard point."""
-    found: dict[Expr, Bounds | None] = {}
-    for node in walk(expr):
-        found[node] = _leaf(node) if not isinstance(node, Apply) else _at(node, found)
-    bounds = found[expr]
-    assert bounds is not None
-    return bounds
 
 
 def _leaf(node: Expr) -> Bounds | None:
@@ -432,7 +381,7 @@ def _at(node: Apply, found: Mapping[Expr, Bounds | None]) -> Bounds | None:
 
 _EXACT = (
     *("neg", "abs", "max", "min", "relu", "clip", "sign", "floor", "stop_gradient"),
-    *("amax", "amin", "take", "flat", "ones_like", "count"),
+    *("amax", "amin", "take", "flat", "ones_like", "count", "guarded"),
     *("lowest", "highest", "above", "below"),
 )
 """Operations that do not round."""
@@ -862,6 +811,7 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "cumsum": _total,
     "flat": lambda x: x,
     "take": lambda x, labels: x,
+    "guarded": lambda x, clipped: clipped,
     "ones_like": lambda x: (1.0, 1.0),
     "count": lambda *kept: (1.0, float(ELEMENTS)),
     "lowest": lambda: (-_LARGEST, -_LARGEST),
@@ -1051,6 +1001,7 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "xlogy": _xlogy_slopes,
     "xlog1py": _xlog1py_slopes,
     "l2_normalize": _unit_slope,
+    "guarded": lambda x, clipped: (1.0, 0.0),
     "ones_like": lambda x: (0.0,),
 }
 """The largest magnitude of each derivative, and of what is computed on its way."""

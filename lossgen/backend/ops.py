@@ -86,6 +86,7 @@ CALLS: dict[str, str] = {
     "l2_normalize": "_l2_normalize({0}, {axis})",
     "cumsum": "tf.cumsum({0}, {axis})",
     "logcumsumexp": "_logcumsumexp({0}, {axis})",
+    "guarded": "tf.grad_pass_through(lambda {0}: {1})({0})",
     "ones_like": "tf.ones_like({0})",
     "take": "_picked({0}, {1})",
     "above": "_above({0}, {dtype})",

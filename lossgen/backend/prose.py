@@ -12,10 +12,9 @@ from collections.abc import Iterable, Sequence
 from lossgen.analysis.overflow import ELEMENTS
 from lossgen.analysis.spelling import spell_symbol
 from lossgen.backend.shape import Shape
-from lossgen.ir.domain import Bound
-from lossgen.ir.expr import Role
+from lossgen.ir.expr import Number, Role
 from lossgen.ir.loss import Certificate, Loss, Variable
-from lossgen.ir.program import LossProgram, Reach
+from lossgen.ir.program import Guard, LossProgram, Reach
 
 _WIDTH = 88
 
@@ -154,15 +153,12 @@ def _listed(parts: Sequence[str]) -> str:
 
 def _remarks(program: LossProgram) -> Iterable[str]:
     loss, certificate = program.checked.loss, program.checked.certificate
-    guarded = [
-        variable
-        for variable in loss.of_role(Role.Y_PRED)
-        if _open_ends(variable, program)
-    ]
-    for variable in guarded:
+    for guard in program.guards:
+        variable = loss.variable(guard.prediction.name)
+        name = variable.channel or variable.name
         yield (
-            f"{_open_ends(variable, program)} the loss goes on linearly in "
-            f"{variable.channel or 'y_pred'}: value and gradient stay finite."
+            f"Where {name} is {_beyond(guard, variable)}, value and gradient are those "
+            "at that point, and finite."
         )
     for kink in certificate.kinks:
         if kink.order == 0:
@@ -238,23 +234,19 @@ _CENTRES = {
 }
 
 
-def _open_ends(variable: Variable, program: LossProgram) -> str:
-    """Says how close to which ends the guard begins; empty if none is guarded."""
-    domain, loss = variable.domain, program.checked.loss
-    ends: dict[str, tuple[Bound, ...]] = {
-        "clip": (domain.lower, domain.upper),
-        "max": (domain.lower,),
-        "min": (domain.upper,),
-    }
+def _beyond(guard: Guard, variable: Variable) -> str:
+    """Says where the guard points of a prediction lie, and on which side it counts."""
     parts = []
-    for bound in ends.get(program.guards.get(variable.symbol, ""), ()):
-        distance = "one unit in the last place"
-        if loss.spec.epsilon is not None:
-            distance = f"{loss.spec.epsilon:g}"
-        elif bound.rational == 0:
-            distance = "1e-18"
-        parts.append(f"to {bound.approx:g} than {distance}")
-    return f"Closer {' or '.join(parts)}," if parts else ""
+    for point, end, word in (
+        (guard.low, variable.domain.lower, "below"),
+        (guard.high, variable.domain.upper, "above"),
+    ):
+        if isinstance(point, Number):
+            parts.append(f"{word} {float(point.value):.9g}")
+        elif point is not None:
+            other = "above" if word == "below" else "below"
+            parts.append(f"{word} the number next {other} {end.approx:g}")
+    return " or ".join(parts)
 
 
 def domain_words(variable: Variable) -> str:

@@ -494,7 +494,7 @@ _SMOOTHNESS = (
         "infinite-end",
         _NOTE,
         "Infinite at an open end of the domain.",
-        why="The guard takes over there: the loss goes on linearly and stays finite.",
+        why="The guard holds predictions inside: value and gradient stay finite.",
         example=_spec(
             "loss: -y_true * log(y_pred)", "y_true: unit", "y_pred: probability"
         ),

@@ -145,6 +145,7 @@ LOWERED: dict[str, str] = {
     "tweedie": "half of the unit deviance of u from v with the variance v**w",
     "log_i0e": "log(i0e(u))",
     "log_i0": "log(i0e(u)) + abs(u)",
+    "guarded": "guarded(u, v): v, a clip of u, with the derivative of u",
     "ones_like": "1 in the shape of u",
     "select": "select(y, u, v) = y*u + (1 - y)*v for y in {0, 1}",
     "take": "take(u, labels): the entry of u that an integer label names",

@@ -19,6 +19,29 @@ class Assign:
     comment: str | None = None
 
 
+@dataclass(frozen=True)
+class Guard:
+    """Where a prediction is held inside the open ends of its domain.
+
+    ``low`` and ``high`` are the guard points, None at an end that needs none: constant,
+    or ``above`` or ``below`` of an end, its neighbour in the computing type.
+    """
+
+    prediction: Symbol
+    low: Expr | None
+    high: Expr | None
+
+    @property
+    def clip(self) -> Apply:
+        """The prediction, moved to the guard point that it lies beyond."""
+        if self.low is not None and self.high is not None:
+            return Apply("clip", (self.prediction, self.low, self.high))
+        if self.low is not None:
+            return Apply("max", (self.prediction, self.low))
+        assert self.high is not None
+        return Apply("min", (self.prediction, self.high))
+
+
 Reach = tuple[tuple[str, float], ...]
 """For inputs that their domains do not bound, a size that they may have."""
 
@@ -48,7 +71,8 @@ class LossProgram:
 
     ``rules`` names the rewrite rules that were used, ``declined`` those that would have
     cost accuracy. ``kept`` is the condition of the label mask, in the names of the
-    blocks. ``stable`` is the formula after rewriting, in which nothing that is not
+    blocks. ``guards`` tells where predictions are held; with logits none is.
+    ``stable`` is the formula after rewriting, in which nothing that is not
     taken spoils a slope, without guard, mask and names; ``stable_logits`` the same for
     logits.
     """
@@ -57,6 +81,7 @@ class LossProgram:
     body: Block
     logits: Block | None
     kept: Expr | None
+    guards: tuple[Guard, ...]
     rules: tuple[str, ...]
     declined: tuple[Declined, ...]
     stable: Expr
@@ -74,17 +99,10 @@ class LossProgram:
                 found[name] = min(size, found.get(name, size))
         return tuple(found.items())
 
-    @property
-    def guards(self) -> dict[Symbol, str]:
-        """How each guarded prediction is held inside: ``clip``, ``max`` or ``min``."""
-        return {
-            item.value.args[0]: item.value.op
-            for item in self.body.assignments
-            if isinstance(item.value, Apply)
-            and item.value.op in ("clip", "max", "min")
-            and isinstance(item.value.args[0], Symbol)
-            and item.comment is not None
-        }
+    def guard(self, prediction: Symbol) -> Guard | None:
+        """Where a prediction is held, if it is."""
+        found = (item for item in self.guards if item.prediction == prediction)
+        return next(found, None)
 
 
 @dataclass(frozen=True)

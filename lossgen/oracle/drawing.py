@@ -26,7 +26,7 @@ from lossgen.ir.reference import (
     WHOLE_DOMAIN,
 )
 from lossgen.oracle import points
-from lossgen.oracle.ends import guarded
+from lossgen.oracle.ends import held
 from lossgen.oracle.evaluation import Formula, environment, floats, kept_by
 from lossgen.oracle.samples import Batch, axes_of, rounded, sample, together
 from lossgen.oracle.shares import evenly_shared
@@ -62,10 +62,10 @@ def drawn_batches(
         if batch is not None:
             yield name, batch
             if name == TRAINING:
-                close = _close_to_targets(formula, batch, logits=logits)
+                close = _close_to_targets(formula, batch)
                 if close is not None:
                     yield CLOSE_TO_TARGETS, close
-                same = _all_the_same(formula, batch, logits=logits)
+                same = _all_the_same(formula, batch)
                 if same is not None:
                     yield ALL_THE_SAME, same
                 anywhere = _anywhere(formula, sizes, logits=logits)
@@ -81,7 +81,7 @@ _DRAWN = {
 """The seed of each, and whether parameters that have a default take it."""
 
 
-def _close_to_targets(formula: Formula, batch: Batch, *, logits: bool) -> Batch | None:
+def _close_to_targets(formula: Formula, batch: Batch) -> Batch | None:
     """A batch with predictions within some percent of their targets.
 
     None but for losses of a whole batch: of others some samples are so anyway.
@@ -99,10 +99,10 @@ def _close_to_targets(formula: Formula, batch: Batch, *, logits: bool) -> Batch 
     if not all(prediction.domain.contains(item) for item in moved.flat):
         return None
     close = replace(batch, inputs={**batch.inputs, prediction.name: moved})
-    return close if _fits(formula, close, logits=logits) else None
+    return close if _fits(formula, close) else None
 
 
-def _all_the_same(formula: Formula, batch: Batch, *, logits: bool) -> Batch | None:
+def _all_the_same(formula: Formula, batch: Batch) -> Batch | None:
     """A batch of zeros, or of ones, where the loss is smooth.
 
     None but for losses of a whole batch, whose variance may be in the way.
@@ -120,7 +120,7 @@ def _all_the_same(formula: Formula, batch: Batch, *, logits: bool) -> Batch | No
             name: np.full(array.shape, number) for name, array in batch.inputs.items()
         }
         same = replace(batch, inputs=inputs)
-        if _fits(formula, same, logits=logits):
+        if _fits(formula, same):
             _, right, left = formula.both_sides(same, _DIGITS)
             return same if np.array_equal(floats(right), floats(left)) else None
     return None
@@ -131,20 +131,18 @@ def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
     loss = formula.loss
     if formula.tied:
         drawn = _points(loss, sizes, logits=logits)
-        fit = (part for part in drawn if _fits(formula, part, logits=logits))
+        fit = (part for part in drawn if _fits(formula, part))
         return next(fit, None)
     (inside,) = _points(loss, sizes, logits=logits)
     # Where it may overflow; samples at which it does are left out later.
     (anywhere,) = _points(loss, (), logits=logits)
     chosen = ((inside, _ROWS), (_beyond(anywhere, sizes), _BEYOND))
     parts = [
-        _first_usable(formula, batch, count, logits=logits)
-        for batch, count in chosen
-        if batch.rows
+        _first_usable(formula, batch, count) for batch, count in chosen if batch.rows
     ]
     shared = evenly_shared(loss, inside, _FEW_ROWS)
     if shared is not None:
-        parts.append(_first_usable(formula, shared, _FEW_ROWS, logits=logits))
+        parts.append(_first_usable(formula, shared, _FEW_ROWS))
     kept = together(parts)
     return kept if kept.rows > 1 else None
 
@@ -165,10 +163,10 @@ def _points(loss: Loss, sizes: Reach, *, logits: bool) -> Iterator[Batch]:
     )
 
 
-def _first_usable(formula: Formula, batch: Batch, count: int, *, logits: bool) -> Batch:
+def _first_usable(formula: Formula, batch: Batch, count: int) -> Batch:
     """The first samples that are allowed and can be compared."""
     loss = formula.loss
-    kept = _which_inside(loss, batch, logits=logits)
+    kept = _which_inside(formula, batch)
     if axes_of(loss):
         kept &= _moderate(batch)
     if not kept.any():
@@ -207,7 +205,7 @@ def _drawn(
     rows = _FEW_ROWS if formula.tied or long or not defaults else _ROWS
     for attempt in range(_ATTEMPTS):
         batch = sample(loss, rows, seed + 10 * attempt, defaults=defaults)
-        batch = batch.only(_which_inside(loss, batch, logits=logits))
+        batch = batch.only(_which_inside(formula, batch))
         batch = _with_masked_labels(loss, batch)
         if logits:
             batch = _as_logits(loss, batch)
@@ -219,16 +217,12 @@ def _drawn(
     return best if best is not None and best.rows >= 2 else None
 
 
-def _which_inside(loss: Loss, batch: Batch, *, logits: bool) -> Array:
-    """The samples whose predictions lie where no guard continues the loss.
-
-    Of logits all do.
-    """
+def _which_inside(formula: Formula, batch: Batch) -> Array:
+    """The samples whose predictions no guard holds."""
     inside: Array = np.ones(batch.rows, dtype=bool)
-    for variable in () if logits else loss.of_role(Role.Y_PRED):
-        array = batch.inputs[variable.name]
-        same = array == guarded(variable, array, loss.spec.epsilon)
-        inside &= same.reshape(batch.rows, -1).all(axis=1)
+    for guard in formula.guards:
+        array = batch.inputs[guard.prediction.name]
+        inside &= (array == held(guard, array)).reshape(batch.rows, -1).all(axis=1)
     return inside
 
 
@@ -275,9 +269,9 @@ def usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Batch:
     return batch.only(_which_usable(formula, batch, at_kinks))
 
 
-def _fits(formula: Formula, batch: Batch, *, logits: bool) -> bool:
+def _fits(formula: Formula, batch: Batch) -> bool:
     """Whether all samples of a batch are usable, and none is beyond a guard."""
-    inside = _which_inside(formula.loss, batch, logits=logits)
+    inside = _which_inside(formula, batch)
     return bool((inside & _which_usable(formula, batch)).all())
 
 

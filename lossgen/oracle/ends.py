@@ -1,8 +1,7 @@
 """Samples at the ends of the domain and beyond them.
 
-There a loss has to stay finite, and it goes on linearly from the guard point ``g``:
-as ``f(g) + f'(g)*(p - g)``. Where that lies is said here once more, as the language has
-it: what the generated code is compared with is not taken from what makes the code.
+There a loss has to stay finite. Of a prediction beyond a guard point it has the value
+and the slope of that point; both come from the author's formula.
 """
 
 from __future__ import annotations
@@ -13,38 +12,38 @@ from dataclasses import replace
 import numpy as np
 
 from lossgen.calculus.arrays import Array
-from lossgen.calculus.evaluate import Undefined
-from lossgen.ir.domain import Bound, DomainKind
-from lossgen.ir.expr import Expr, Role
+from lossgen.calculus.evaluate import Undefined, evaluate
+from lossgen.ir.domain import DomainKind
+from lossgen.ir.expr import Apply, Expr, Role
 from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.program import Guard
 from lossgen.ir.reference import EndRow
 from lossgen.oracle.evaluation import Formula, floats, kept_by
 from lossgen.oracle.samples import Batch, ends, joined, nested, rounded, sample
 from lossgen.oracle.tolerance import EPSILON, of_operations, tolerance
 
-_GUARD = 1e-18
 _INSIDE = 1e-6
-_LARGEST = 1e30  # leaves room for sums and products on the way
+_LARGEST = 1e37  # leaves room for sums on the way
 _DIGITS = 40
 _COUNTS = (0.0, 2.0)
 
 
 def end_samples(
-    loss: Loss, computed: Expr, parameters: Mapping[str, Array]
+    formula: Formula, computed: Expr, parameters: Mapping[str, Array]
 ) -> tuple[EndRow, ...]:
     """Samples whose prediction is at an end of the domain, most in every component.
 
     Args:
-        loss: The author's formula, from which value and gradient come.
+        formula: The author's formula, from which value and gradient come.
         computed: The form of it that the generated code computes.
         parameters: The values of the parameters.
     """
+    loss = formula.loss
     if loss.varies_by_element:
         return ()  # the parameter has one value for each element of the cases
     drawn = replace(sample(loss, 1, 3, defaults=True), parameters=parameters)
-    formulas = Formula(loss, loss.expression), Formula(loss, computed)
     found = (
-        _row(*formulas, variable, moved)
+        _row(formula, Formula(loss, computed), moved)
         for variable in loss.of_role(Role.Y_PRED)
         for labelled in _with_labels(loss, drawn)
         for batch in (_with_mask(loss, labelled),)
@@ -97,13 +96,13 @@ def _moved(loss: Loss, variable: Variable, batch: Batch) -> Iterator[Batch]:
         yield replace(batch, inputs={**batch.inputs, variable.name: moved})
 
 
-def _row(
-    formula: Formula, computed: Formula, variable: Variable, batch: Batch
-) -> EndRow | None:
+def _row(formula: Formula, computed: Formula, batch: Batch) -> EndRow | None:
     """None where value or slope, if need be at the guard point, are too large."""
-    loss, given = formula.loss, batch.inputs[variable.name]
-    held = guarded(variable, given, loss.spec.epsilon)
-    inside = replace(batch, inputs={**batch.inputs, variable.name: held})
+    loss, inputs = formula.loss, dict(batch.inputs)
+    for guard in formula.guards:
+        name = guard.prediction.name
+        inputs[name] = held(guard, inputs[name])
+    inside = replace(batch, inputs=inputs)
     try:
         values, right, left = formula.both_sides(inside, _DIGITS)
         exact = floats(values), floats(right)
@@ -113,27 +112,15 @@ def _row(
     if any((np.abs(item) >= _LARGEST).any() for item in (*exact, floats(left))):
         return None
     value, slope = exact
-    beyond = np.concatenate(
-        [
-            (given if item is variable else batch.inputs[item.name])
-            - inside.inputs[item.name]
-            for item in loss.of_role(Role.Y_PRED)
-        ],
-        axis=-1,
-    )
-    change = slope * beyond
-    size = np.abs(value).sum() + np.abs(change).sum()
-    off = off_values.sum() + (off_slopes * np.abs(beyond)).sum() + EPSILON * size
-    # From beyond a guard point, the slopes of other elements are their own business.
-    known = (beyond != 0) | (beyond == 0).all()
-    known &= not formula.tied and bool((right == left).all())
-    total = float(value.sum() + change.sum()) if known.any() else 0.0
+    off = off_values.sum() + EPSILON * np.abs(value).sum()
+    known = not formula.tied and bool((right == left).all())
+    total = float(value.sum()) if known else 0.0
     return EndRow(
         y_true=joined(loss, batch, Role.Y_TRUE, 0),
         y_pred=joined(loss, batch, Role.Y_PRED, 0),
         total=total,
-        total_tolerance=_allowed(total, off, known.any()),
-        gradient=nested(np.where(known, slope, 0.0)[0]),
+        total_tolerance=_allowed(total, off, known),
+        gradient=nested(slope[0]),
         gradient_tolerance=nested(np.vectorize(_allowed)(slope, off_slopes, known)[0]),
     )
 
@@ -144,19 +131,25 @@ def _allowed(value: float, off: float, known: bool) -> float:
     return found
 
 
-def guarded(variable: Variable, array: Array, epsilon: float | None) -> Array:
+def held(guard: Guard, array: Array) -> Array:
     """The prediction, or the guard point that it lies beyond, in float32."""
-    domain = variable.domain
-    for bound, inward in ((domain.lower, 1.0), (domain.upper, -1.0)):
-        if bound.value is not None and bound.open:
-            clip = np.maximum if inward > 0 else np.minimum
-            array = clip(array, _guard_point(bound, inward, epsilon))
+    if guard.low is not None:
+        array = np.maximum(array, in_float32(guard.low))
+    if guard.high is not None:
+        array = np.minimum(array, in_float32(guard.high))
     return array
 
 
-def _guard_point(bound: Bound, inward: float, epsilon: float | None) -> float:
-    if epsilon is not None:
-        return rounded(bound.approx + inward * epsilon)
-    if bound.rational == 0:
-        return rounded(inward * _GUARD)
-    return float(np.nextafter(np.float32(bound.approx), np.float32(inward * np.inf)))
+def in_float32(point: Expr) -> float:
+    """A guard point as a float32 number."""
+    if isinstance(point, Apply) and point.op in _TOWARDS:
+        end = np.float32(_constant(point.args[0]))
+        return float(np.nextafter(end, np.float32(_TOWARDS[point.op])))
+    return rounded(_constant(point))
+
+
+def _constant(expr: Expr) -> float:
+    return float(evaluate(expr, {}).flat[0])
+
+
+_TOWARDS = {"above": np.inf, "below": -np.inf}

@@ -17,6 +17,7 @@ from lossgen.calculus.reverse import TiedError, value_and_gradient
 from lossgen.ir.expr import Apply, Axis, Expr, Role, substitute
 from lossgen.ir.extent import FULL, Extent, extents
 from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.program import Guard
 from lossgen.oracle.samples import Batch, axes_of, together
 
 
@@ -25,11 +26,12 @@ class Formula:
     """An expression of a loss: the author's, or a rewritten one.
 
     Values are returned in the shape that the generated function gives them; elements
-    that a mask drops are None.
+    that a mask drops are None. ``guards`` tell where predictions are held.
     """
 
     loss: Loss
     expression: Expr
+    guards: tuple[Guard, ...] = ()
 
     @property
     def tied(self) -> bool:

@@ -16,7 +16,7 @@ from lossgen.calculus.evaluate import UndecidedError, Undefined
 from lossgen.calculus.reverse import TiedError
 from lossgen.ir.expr import Expr, Role
 from lossgen.ir.loss import Loss
-from lossgen.ir.program import Reach
+from lossgen.ir.program import Guard, Reach
 from lossgen.ir.reference import (
     BESIDE_KINKS,
     CASES,
@@ -51,6 +51,7 @@ def reference(
     loss: Loss,
     computed: Expr,
     computed_from_logits: Expr | None,
+    guards: tuple[Guard, ...] = (),
     sizes: Reach = (),
 ) -> ReferenceTable:
     """Compute the table that the generated test compares with.
@@ -60,6 +61,7 @@ def reference(
         computed: The form of it that the generated code computes, which has a part in
             the tolerances only: no code can do better than its own rounding.
         computed_from_logits: The same for logits, or None.
+        guards: Where predictions are held, which are not logits.
         sizes: How large inputs may be, where their domains do not say.
 
     Raises:
@@ -67,7 +69,7 @@ def reference(
             gradient that float32 can hold.
         PrecisionError: If no precision up to 2,560 digits settles a value.
     """
-    formula = Formula(loss, loss.expression)
+    formula = Formula(loss, loss.expression, guards)
     batches = dict(drawn_batches(formula, sizes, logits=False))
     if not batches:
         raise NoSamplesError(
@@ -91,7 +93,7 @@ def reference(
     return ReferenceTable(
         cases,
         logits,
-        end_samples(loss, computed, batches[cases[0].name].parameters),
+        end_samples(formula, computed, batches[cases[0].name].parameters),
         tuple(point.row for point in on_kinks),
         _curvatures(formula, batches[cases[0].name]),
         _parameter_slopes(formula, batches[cases[-1].name]),

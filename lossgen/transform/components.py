@@ -46,7 +46,7 @@ def protect_components(expr: Expr, loss: Loss, names: dict[Expr, str]) -> Expr:
         (arg,) = node.args
         if any(symbol.role is Role.DERIVED for symbol in symbols(arg)):
             return node  # a guard holds what the components are made of
-        if stays_finite(arg, loss, {}, _REACH):
+        if stays_finite(arg, loss, _REACH):
             return node
         held = Apply("stop_gradient", (arg,))
         limit = add(Apply("amax", (held,), node.axis), _NEGLIGIBLE)
@@ -72,7 +72,7 @@ def _safe(arg: Expr, counts: Expr, loss: Loss) -> Expr | None:
     inputs = [s for s in symbols(arg) if s.role in (Role.Y_TRUE, Role.Y_PRED)]
     for number in range(1, len(inputs) + 1):
         for chosen in combinations(inputs, number):
-            if stays_finite(_replaced(arg, chosen, harmless), loss, {}, _REACH):
+            if stays_finite(_replaced(arg, chosen, harmless), loss, _REACH):
                 return _replaced(arg, chosen, held)
     return None
 

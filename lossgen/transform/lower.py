@@ -26,10 +26,10 @@ from lossgen.ir.expr import (
 from lossgen.ir.extent import COLLAPSING, FULL, Extent, extents
 from lossgen.ir.local_names import local_names
 from lossgen.ir.loss import CheckedLoss, Loss
-from lossgen.ir.program import Assign, Block, LossProgram
+from lossgen.ir.program import Block, Guard, LossProgram
 from lossgen.transform.closed_form import slope_names
 from lossgen.transform.components import protect_components
-from lossgen.transform.guard import guard
+from lossgen.transform.guard import guarded, guards
 from lossgen.transform.joints import derivative_at_joints
 from lossgen.transform.masking import mask_reductions
 from lossgen.transform.naming import (
@@ -68,7 +68,8 @@ def lower(
         loss, loss.expression, None if measure is None else measure(False), fired
     )
     stable, declined = chosen, chosen.declined
-    body = _block(loss, stable.rewrite, stable.form, guarded=True)
+    held = guards(loss)
+    body = _block(loss, stable.rewrite, stable.form, held)
     logits, stable_logits = None, None
     if loss.spec.y_pred.logits:
         substituted = to_logits(loss)
@@ -81,7 +82,7 @@ def lower(
             loss,
             lambda expr: of_logits(substituted(expr)),
             stable_logits,
-            guarded=False,
+            None,
         )
         declined = (*declined, *chosen.declined)
     kept = None if loss.mask is None else stable.rewrite(loss.mask)
@@ -90,6 +91,7 @@ def lower(
         body,
         logits,
         kept,
+        held,
         tuple(fired),
         declined,
         _protected(stable.form, loss),
@@ -103,8 +105,13 @@ def _protected(expr: Expr, loss: Loss) -> Expr:
 
 
 def _block(
-    loss: Loss, rewrite: Callable[[Expr], Expr], expr: Expr, *, guarded: bool
+    loss: Loss,
+    rewrite: Callable[[Expr], Expr],
+    expr: Expr,
+    guards: tuple[Guard, ...] | None,
 ) -> Block:
+    """One form as assignments; ``guards`` is None for the one that takes logits."""
+    own = loss if guards is not None else _on_logits(loss)
     written = dict(loss.definitions)
     names = {rewrite(expr): name for name, expr in written.items()}
     names = {expr: name for expr, name in names.items() if isinstance(expr, Apply)}
@@ -118,18 +125,14 @@ def _block(
     names |= {substitute(key, scaled): name for key, name in names.items()}
     hints |= scaled_names(scaled)
     inputs = {*local_names(loss), *_LOCALS}
-    given = {*inputs, *written}
-    own = loss if guarded else _on_logits(loss)
     lean = derivative_at_joints(replace(own, expression=expr))
     expr = lean(expr)
     names = {lean(key): name for key, name in names.items()}
     hints = {lean(key): name for key, name in hints.items()}
-    assignments: tuple[Assign, ...] = ()
-    if guarded:
-        with_guard = guard(expr, loss, given)
-        assignments, expr = with_guard.assignments, with_guard.expression
-        names = {**_renamed(names, with_guard.renamed), **with_guard.slopes}
-        hints = {**_renamed(hints, with_guard.renamed), **with_guard.hints}
+    with_guard = guarded(expr, loss, guards or ())
+    assignments, expr = with_guard.assignments, with_guard.expression
+    names = _renamed(names, with_guard.renamed)
+    hints = _renamed(hints, with_guard.renamed)
     components: dict[Expr, str] = {}
     always = always_taken(expr)
     steps: list[Callable[[Expr], Expr]] = [
