@@ -152,6 +152,18 @@ AXES = [
         "batch_hazards", (REAL[:, :1] > 0).astype(float), NOISE[:, :1] + 200, hazards
     ),
     Formula("running_evidence", DEEP, WAVES, running_evidence),
+    Formula(
+        "spread_gap",
+        REAL,
+        NOISE,
+        lambda t, p: (t.std(-1) - p.std(-1)) ** 2 + (p - t).var(-1),
+    ),
+    Formula(
+        "batch_spread",
+        DEEP,
+        WAVES,
+        lambda t, p: (p.std(0) * t + p.var(1, keepdims=True)).mean((1, 2)),
+    ),
     Formula("cosine_distance", abs(REAL), abs(NOISE), cosine),
     Formula(
         "multiclass_margin",
@@ -224,6 +236,14 @@ def running_evidence_of_kept(t: Any, p: Any) -> Any:
     kept = np.isfinite(t)
     total = np.logaddexp.accumulate(np.where(kept, t - p, -np.inf), axis=-1)
     return np.where(kept, total**2, 0).sum(-1)
+
+
+def spread_of_kept(t: Any, p: Any) -> Any:
+    kept = np.isfinite(t)
+    rows = zip(t, p, kept, strict=True)
+    return np.array(
+        [np.std(a[k] - b[k]) + np.var(b[k]) if k.any() else 0 for a, b, k in rows]
+    )
 
 
 def crossentropy(t: Any, p: Any) -> Any:
@@ -303,6 +323,13 @@ MASKS = [
         FLAT_GAPS,
         NOISE,
         running_evidence_of_kept,
+        kept=np.isfinite(FLAT_GAPS).any(-1),
+    ),
+    Formula(
+        "masked_spread",
+        FLAT_GAPS,
+        NOISE,
+        spread_of_kept,
         kept=np.isfinite(FLAT_GAPS).any(-1),
     ),
     Formula(
@@ -694,6 +721,18 @@ def data_only(t: Any, p: Any) -> Any:
 FUNCTIONS = [
     Formula("exponentials", REAL, NOISE, exponentials),
     Formula("logarithms", REAL, NOISE, logarithms),
+    Formula(
+        "logarithms_of_base",
+        abs(REAL),
+        abs(NOISE),
+        lambda t, p: ((np.log10(1 + p) - np.log2(1 + t)) ** 2).mean(-1),
+    ),
+    Formula(
+        "angles",
+        REAL,
+        np.tanh(NOISE),
+        lambda t, p: (t * np.arccos(p) + np.arccos(p / 2) ** 2).mean(-1),
+    ),
     Formula(
         "waves",
         REAL,

@@ -163,6 +163,7 @@ _HELPERS = {
     "_softmax": lambda x: _softmax(x, -1),
     "_log1m_softmax": lambda x: log(1 - _softmax(x, -1)),
     "_tanh": elementwise(mp.tanh),
+    "_acos": elementwise(mp.acos),
     "_log1p_square": elementwise(lambda x: mp.log1p(x * x)),
     "_log_difference": elementwise(lambda x, y: mp.log(x) - mp.log(y), 2),
     "_log1p_difference": elementwise(lambda x, y: mp.log1p(x) - mp.log1p(y), 2),

@@ -456,6 +456,16 @@ def to_fraction(value: Any) -> Fraction:
     return Fraction(signed, 2 ** min(-exponent, 2**16))
 
 
+def _acos(arg: Interval) -> Interval:
+    """By ``2*atan(sqrt((1 - x)/(1 + x)))``, whose quotient is ``2/(1 + x) - 1``."""
+    inside = intersect(arg, Interval(Fraction(-1), Fraction(1)))
+    if inside.empty:
+        return EVERYTHING
+    ratio = add(divide(exactly(2), add(exactly(1), inside)), exactly(-1))
+    half = increasing("atan", increasing("sqrt", ratio))
+    return intersect(multiply(exactly(2), half), Interval(_ZERO, Fraction(22, 7)))
+
+
 def _erfc(arg: Interval) -> Interval:
     # erfc(x) is twice the normal distribution function at -x*sqrt(2).
     scaled = multiply(negate(arg), increasing("sqrt", exactly(2)))
@@ -550,6 +560,7 @@ _OTHERS: dict[str, Callable[[Interval], Interval]] = {
     "square": _square,
     "sin": _sine,
     "cos": _cosine,
+    "acos": _acos,
     "erfc": _erfc,
     "lgamma": _lgamma,
     "i0e": _i0e,

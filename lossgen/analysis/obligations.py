@@ -218,6 +218,14 @@ def _sqrt(node: Apply, ranges: Ranges) -> Iterator[Obligation]:
         yield Obligation(node, arg, Need.POSITIVE, "LG308", ranges, (), True)
 
 
+def _acos(node: Apply, ranges: Ranges) -> Iterator[Obligation]:
+    (arg,) = node.args
+    for gap in (sub(ONE, arg), add(ONE, arg)):
+        yield Obligation(node, gap, Need.NONNEGATIVE, "LG304", ranges, ())
+        if moves(arg):
+            yield Obligation(node, gap, Need.POSITIVE, "LG308", ranges, (), True)
+
+
 def _div(node: Apply, ranges: Ranges) -> Iterator[Obligation]:
     yield Obligation(node, node.args[1], Need.NONZERO, "LG302", ranges, ())
 
@@ -266,6 +274,7 @@ _RULES: dict[str, _Rule] = {
     "lgamma": _gamma,
     "digamma": _gamma,
     "sqrt": _sqrt,
+    "acos": _acos,
     "div": _div,
     "pow": _pow,
     "xlogy": _xlogy,
@@ -330,6 +339,7 @@ _MESSAGES = {
     "pow": "a power that is not a whole number of a value that can be negative",
     "lgamma": "lgamma of a value that can be 0 or negative",
     "digamma": "digamma of a value that can be 0 or negative",
+    "acos": "acos of a value that can lie outside of [-1, 1]",
     "l2_normalize": "a vector that can be 0 has no direction",
 }
 
@@ -343,6 +353,7 @@ _HELP = {
     "nowhere negative",
     "digamma": "restrict a domain (`positive`), or add a positive constant to what is "
     "nowhere negative",
+    "acos": "clip the argument, `acos(clip(…, 2**-20 - 1, 1 - 2**-20))`",
     "l2_normalize": "state `norm(…) > 0` under `assume`, or divide by norm(…) plus a "
     "positive constant",
 }
@@ -391,6 +402,8 @@ def _wording(item: Obligation) -> tuple[str, str | None]:
             "the derivative of this power is infinite where its base is 0",
             "use an exponent of at least 1, or add a positive constant to the base",
         )
+    if op == "acos":
+        return "the derivative of acos is infinite at -1 and 1", _HELP["acos"]
     return "the derivative is infinite where the logarithm is", _HELP["log"]
 
 

@@ -721,6 +721,10 @@ def _logsumexp(x: Bounds) -> Bounds:
     return x[0], x[1] + math.log(ELEMENTS) + 1
 
 
+def _acos(x: Bounds) -> Bounds | None:
+    return (math.acos(x[1]), math.acos(x[0])) if _size(x) <= 1 else None
+
+
 def _log_softmax(x: Bounds) -> Bounds:
     return x[0] - x[1] - math.log(ELEMENTS) - 1, 0.0
 
@@ -752,6 +756,7 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "cosh": _cosh,
     "atan": _increasing(math.atan),
     "asinh": _increasing(math.asinh),
+    "acos": _acos,
     "sigmoid": _increasing(_sigmoid),
     "log_sigmoid": lambda x: (-_softplus(-x[0]), -_softplus(-x[1])),
     "softplus": _increasing(_softplus),
@@ -974,6 +979,7 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "log": lambda x: (1 / x[0],),
     "log1p": lambda x: (1 / (1 + x[0]),),
     "sqrt": lambda x: (0.5 / math.sqrt(x[0]),),
+    "acos": lambda x: (_ROOM / math.sqrt(1 - _size(x) ** 2),),
     "square": lambda x: (2 * _size(x),),
     "sinh": lambda x: (math.cosh(_size(x)),),
     "cosh": lambda x: (math.sinh(_size(x)),),

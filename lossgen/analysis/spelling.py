@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from lossgen.ir.abbreviations import standard_deviation
 from lossgen.ir.definitions import definition
 from lossgen.ir.expr import (
     Apply,
@@ -104,6 +105,9 @@ def _spell_apply(expr: Apply) -> tuple[str, int]:
     if expr.op == "mul":
         return "*".join(_within(arg, _PRODUCT) for arg in expr.args), _PRODUCT
     if expr.op == "div":
+        deviation = standard_deviation(expr)
+        if deviation is not None:
+            return _call("std", deviation), _ATOM
         top, bottom = expr.args
         return f"{_within(top, _PRODUCT)}/{_within(bottom, _SIGN)}", _PRODUCT
     if expr.op == "neg":
@@ -121,9 +125,13 @@ def _spell_apply(expr: Apply) -> tuple[str, int]:
     meant = definition(expr)
     if meant is not None:
         return _spell(meant)
+    return _call(FUNCTIONS[expr.op].surface, expr), _ATOM
+
+
+def _call(name: str, expr: Apply) -> str:
     inner = ", ".join(spell(arg) for arg in expr.args)
     axis = f", axis={expr.axis.value}" if expr.axis else ""
-    return f"{FUNCTIONS[expr.op].surface}({inner}{axis})", _ATOM
+    return f"{name}({inner}{axis})"
 
 
 def _spell_sum(terms: tuple[Expr, ...]) -> str:

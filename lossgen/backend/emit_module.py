@@ -33,7 +33,7 @@ _HELPERS = (
     *("_one_hot", "_picked", "_filled", "_per_class", "_check", "_plain"),
     *("_above", "_below", "_sigmoid", "_tanh", "_log_cosh", "_log1p_square"),
     *("_with_slopes", "_log_difference", "_log1p_difference", "_log1pmx", "_expm1mx"),
-    *("_exp_tilted", "_powm1", "_pow1pm1"),
+    *("_acos", "_exp_tilted", "_powm1", "_pow1pm1"),
     *("_geman_mcclure", "_kl_div", "_itakura_saito", "_logaddexp", "_normal_cdf"),
     *("_stirling", "_stirling_error", "_lgamma", "_lgamma_below"),
     *("_lgamma_difference", "_digamma"),

@@ -24,6 +24,7 @@ CALLS: dict[str, str] = {
     "cosh": "tf.cosh({0})",
     "atan": "tf.atan({0})",
     "asinh": "tf.asinh({0})",
+    "acos": "_acos({0})",
     "sigmoid": "_sigmoid({0})",
     "log_sigmoid": "tf.math.log_sigmoid({0})",
     "softplus": "tf.nn.softplus({0})",

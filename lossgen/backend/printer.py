@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from lossgen.backend.ops import CALLS, INFIX, LAST_AXIS, SEVERAL_AXES
-from lossgen.calculus.evaluate import evaluate
+from lossgen.calculus.evaluate import COVERED, evaluate
 from lossgen.ir.expr import (
     ONE,
     ZERO,
@@ -19,7 +19,6 @@ from lossgen.ir.expr import (
     Symbol,
     symbols,
 )
-from lossgen.ir.functions import FUNCTIONS
 
 _ATOM = 9
 _AXES: dict[Axis, str] = {
@@ -30,7 +29,7 @@ _AXES: dict[Axis, str] = {
 }
 _MATH = (
     *("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sinh", "cosh"),
-    *("atan", "asinh", "erf", "erfc", "lgamma", "floor"),
+    *("atan", "asinh", "acos", "erf", "erfc", "lgamma", "floor"),
 )
 """Functions that Python's own ``math`` has under the same name."""
 
@@ -95,7 +94,7 @@ class Printer:
             value = _value(expr)
             if value is not None:
                 return _number(value)
-        if not symbols(expr) and expr.op in FUNCTIONS:
+        if not symbols(expr) and expr.op in COVERED:
             return self._constant(expr)
         if expr.op in INFIX:
             return self._infix(expr)

@@ -195,6 +195,21 @@ def _asinh(x: Any) -> Derivatives:
         before, slope = slope, after
 
 
+def _acos(x: Any) -> Derivatives:
+    if abs(x) > 1:
+        raise OutOfDomainError
+    yield mp.acos(x)
+    if abs(x) == 1:
+        raise OutOfDomainError
+    # (1 - x**2)*y'' - x*y' = 0, differentiated n times
+    rest = (1 - x) * (1 + x)
+    before, slope = _ZERO, -1 / mp.sqrt(rest)
+    for n in count():
+        yield slope
+        after = ((2 * n + 1) * x * slope + n * n * before) / rest
+        before, slope = slope, after
+
+
 def _sigmoid(x: Any) -> Derivatives:
     yield from _shares_and_slopes(*_shares(x, exponential(-abs(x))))
 
@@ -420,6 +435,7 @@ SMOOTH: dict[str, Callable[[Any], Derivatives]] = {
     "cosh": _cosh,
     "atan": _atan,
     "asinh": _asinh,
+    "acos": _acos,
     "sigmoid": _sigmoid,
     "log_sigmoid": _log_sigmoid,
     "softplus": _softplus,

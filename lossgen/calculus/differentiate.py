@@ -266,6 +266,7 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "cosh": lambda u: (apply("sinh", u),),
     "atan": lambda u: (div(ONE, add(ONE, apply("square", u))),),
     "asinh": lambda u: (div(ONE, apply("sqrt", add(ONE, apply("square", u)))),),
+    "acos": lambda u: (neg(div(ONE, apply("sqrt", mul(sub(ONE, u), add(ONE, u))))),),
     "sigmoid": lambda u: (mul(apply("sigmoid", u), apply("sigmoid", neg(u))),),
     "log_sigmoid": lambda u: (apply("sigmoid", neg(u)),),
     "softplus": lambda u: (apply("sigmoid", u),),
@@ -323,6 +324,7 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "clip": lambda u, low, high: _clip(u, low, high),
     "sign": lambda u: (ZERO,),
     "floor": lambda u: (ZERO,),
+    "ones_like": lambda u: (ZERO,),
 }
 
 

@@ -448,6 +448,7 @@ _ELEMENTWISE: dict[str, _Operation] = {
     "clip": _clip,
     "sign": lambda elements, ties: mpf(jets.compare(elements[0], mpf(0), ties)),
     "floor": lambda elements, ties: mp.floor(jets.constant_term(elements[0])),
+    "ones_like": lambda elements, ties: mpf(1),
     "is_finite": lambda elements, ties: bool(
         mp.isfinite(jets.constant_term(elements[0]))
     ),

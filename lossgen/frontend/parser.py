@@ -17,6 +17,7 @@ from fractions import Fraction
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
 from lossgen.frontend.reader import shorten
+from lossgen.ir.abbreviations import written_out
 from lossgen.ir.expr import (
     Apply,
     Axis,
@@ -492,7 +493,9 @@ class _Translator:
         present = tuple(arg for arg in args if arg is not None)
         if function.kind is Kind.DATA and not self._is_data(name, present, node):
             return None
-        return Apply(function.op, present, axis, span=self._span(node))
+        span = self._span(node)
+        formula = written_out(function.op, present[0], axis, span)
+        return formula or Apply(function.op, present, axis, span=span)
 
     def _has_known_keywords(self, node: ast.Call) -> bool:
         for keyword in node.keywords:

@@ -71,6 +71,7 @@ _ROWS = (
     _row("cosh", Kind.SMOOTH, 1, "hyperbolic cosine"),
     _row("atan", Kind.SMOOTH, 1, "inverse tangent"),
     _row("asinh", Kind.SMOOTH, 1, "inverse hyperbolic sine"),
+    _row("acos", Kind.SMOOTH, 1, "inverse cosine, -1 <= u <= 1"),
     _row("sigmoid", Kind.SMOOTH, 1, "1/(1 + exp(-u))"),
     _row("log_sigmoid", Kind.SMOOTH, 1, "log(sigmoid(u))"),
     _row("softplus", Kind.SMOOTH, 1, "log(1 + exp(u))"),
@@ -95,6 +96,7 @@ _ROWS = (
     _row("sign", Kind.DATA, 1, "-1, 0 or 1"),
     _row("floor", Kind.DATA, 1, "largest integer not above u"),
     _row("is_finite", Kind.DATA, 1, "condition: neither NaN nor infinite"),
+    _row("ones_like", Kind.DATA, 1, "1 in the shape of u"),
     _row("sum", Kind.COLLAPSE, 1, "sum over the axis"),
     _row("mean", Kind.COLLAPSE, 1, "arithmetic mean over the axis"),
     _row("amax", Kind.COLLAPSE, 1, "largest element of the axis", "max"),
@@ -146,7 +148,6 @@ LOWERED: dict[str, str] = {
     "log_i0e": "log(i0e(u))",
     "log_i0": "log(i0e(u)) + abs(u)",
     "guarded": "guarded(u, v): v, a clip of u, with the derivative of u",
-    "ones_like": "1 in the shape of u",
     "select": "select(y, u, v) = y*u + (1 - y)*v for y in {0, 1}",
     "take": "take(u, labels): the entry of u that an integer label names",
     "flat": "a collapsing operation that drops its axis",
@@ -160,12 +161,20 @@ LOWERED: dict[str, str] = {
 }
 """Operations that only derivatives and lowering make; a spec cannot call them."""
 
+_ABBREVIATIONS = (
+    _row("log2", Kind.SMOOTH, 1, "binary logarithm, log(u)/log(2)"),
+    _row("log10", Kind.SMOOTH, 1, "decimal logarithm, log(u)/log(10)"),
+    _row("var", Kind.COLLAPSE, 1, "population variance, mean((u - mean(u))**2)"),
+    _row("std", Kind.COLLAPSE, 1, "its root, with gradient 0 where that is 0"),
+)
+"""What the parser writes out with the operations above."""
+
 _CALLABLE = (Kind.SMOOTH, Kind.KINKED, Kind.DATA, Kind.COLLAPSE, Kind.ALONG)
 
 CALLS: dict[str, tuple[Function, ...]] = {}
 """The functions a spec can call, by the name it writes (``max`` has two rows)."""
-for _function in _ROWS:
-    if _function.kind in _CALLABLE:
+for _function in (*_ROWS, *_ABBREVIATIONS):
+    if _function.kind in _CALLABLE and _function.op != "ones_like":
         _same = CALLS.get(_function.surface, ())
         CALLS[_function.surface] = (*_same, _function)
 

@@ -93,6 +93,7 @@ CLASSES = {"y_true": "one_hot", "y_pred": "probability"}
         ("norm(y_pred, axis=last)", {}, "[0, oo)"),
         ("logsumexp(y_pred, axis=last)", {"y_pred": "nonnegative"}, "[0, oo)"),
         ("cumsum(y_true, axis=last)", {"y_true": "simplex"}, "[0, 1]"),
+        ("acos(y_true/4)", {"y_true": "unit"}, "(1.31812, 1.5708)"),
         ("logcumsumexp(y_true, axis=last)", {"y_true": "unit"}, "[0, oo)"),
         (
             "sum(l2_normalize(y_true, axis=last)*l2_normalize(y_pred, axis=last), "

@@ -57,6 +57,7 @@ def minus(expr):
         (minus(minus(A)), "--a"),
         # log(1/2) is the value of normal_logcdf at 0.
         (minus(call("normal_logcdf", 0)), "0.6931471805599453"),
+        (minus(call("powm1", 2, -20)), "0.9999990463256836"),
         (call("lt", call("add", A, B), C), "a + b < c"),
         (call("and", call("lt", A, B), call("gt", B, C)), "(a < b) & (b > c)"),
         (

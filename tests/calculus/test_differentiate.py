@@ -54,6 +54,7 @@ FORMULAS = {
     "cosh": mp.cosh,
     "atan": mp.atan,
     "asinh": mp.asinh,
+    "acos": mp.acos,
     "sigmoid": lambda u: 1 / (1 + mp.exp(-u)),
     "log_sigmoid": lambda u: -mp.log(1 + mp.exp(-u)),
     "softplus": lambda u: mp.log(1 + mp.exp(u)),
@@ -73,6 +74,7 @@ FORMULAS = {
     "clip": lambda u, low, high: min(max(u, low), high),
     "sign": mp.sign,
     "floor": mp.floor,
+    "ones_like": lambda u: mpf(1),
 }
 
 ELEMENTWISE = [

@@ -76,6 +76,8 @@ def difference(expr, start, k):
 def test_derivatives_match_differences(op, start):
     if op in ("log", "sqrt", "lgamma", "digamma", "poisson_peak", "log1p", "log1pmx"):
         start = start.lstrip("-")
+    if op == "acos":
+        start = start.replace("2.", "0.").replace("1.", "0.")
     expr = call(op, P)
     with mp.workdps(40):
         start = mpf(start)
