@@ -160,7 +160,7 @@ TF = SimpleNamespace(
 
 _HELPERS = {
     "_sigmoid": elementwise(_sigmoid),
-    "_softmax": lambda x: _softmax(x, -1),
+    "_softmax": _softmax,
     "_log1m_softmax": lambda x: log(1 - _softmax(x, -1)),
     "_tanh": elementwise(mp.tanh),
     "_acos": elementwise(mp.acos),
@@ -225,7 +225,7 @@ _HELPERS = {
     "_trigamma": elementwise(lambda x: mp.psi(1, x)),
     "_norm": _norm,
     "_l2_normalize": lambda x, axis: x / _norm(x, axis, keepdims=True),
-    "_log_softmax": lambda x: log(_softmax(x, -1)),
+    "_log_softmax": lambda x, axis: log(_softmax(x, axis)),
     "_softmax_over": _softmax,
     "_log_softmax_over": lambda x, axis: log(_softmax(x, axis)),
     "_cumsum_over": _cumsum_over,

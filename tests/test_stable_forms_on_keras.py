@@ -57,3 +57,130 @@ def test_the_hessian_of_a_detached_weight_is_that_of_the_formula() -> None:
     expected = [[w * e, w * r * e], [w * r * e, w * r * r * e / 2]]
     assert slope[0] == pytest.approx([-w * r * e, w * (1 - r * r * e) / 2], rel=1e-6)
     assert bend[0, :, 0] == pytest.approx(np.array(expected), rel=1e-6)
+
+
+# Logarithms of sums of exponentials ---------------------------------------------------
+
+
+BOTH = pytest.mark.parametrize("xla", [False, True])
+
+
+@BOTH
+@pytest.mark.parametrize("u", [1e-3, 1.0, 40.0, 100.0, 1000.0])
+def test_log_of_expm1(u: float, xla: bool) -> None:
+    value, slope, bend = derivatives("log_expm1", [[0.0]], [[u]], xla=xla)
+    assert value == pytest.approx(-u - np.log(-np.expm1(-u)), rel=1e-6)
+    assert slope == pytest.approx(1 / np.expm1(-u), rel=1e-6)
+    assert bend == pytest.approx(1 / (4 * np.sinh(min(u, 700) / 2) ** 2), rel=1e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("u", [-100.0, -3.0, 0.5, 80.0, 100.0, 1000.0])
+def test_log_of_three_exponentials(u: float, xla: bool) -> None:
+    value, slope, _ = derivatives("log_of_exponentials", [[0.0]], [[u]], xla=xla)
+    shifted = np.array([u, 2 * u, 0.0]) - max(2 * u, 0.0)
+    weights = np.exp(shifted) / np.exp(shifted).sum()
+    expected = max(2 * u, 0.0) + np.log(np.exp(shifted).sum())
+    assert value == pytest.approx(expected, rel=1e-6, abs=1e-38)
+    assert slope == pytest.approx(weights @ [1, 2, 0], rel=1e-6, abs=1e-38)
+
+
+@BOTH
+def test_log_of_a_constant_and_an_exponential(xla: bool) -> None:
+    value, slope, _ = derivatives("log_of_shifted_exp", [[0.5]], [[100.0]], xla=xla)
+    assert value == pytest.approx(50, rel=1e-6)
+    assert slope == pytest.approx(0.5, rel=1e-6)
+
+
+@BOTH
+def test_a_mixture_far_from_both_components(xla: bool) -> None:
+    name, pairs = "two_gaussians", [[14.0, -14.0], [200.0, 13.0], [1e-4, 2e-4], [0, 0]]
+    value, slope, _ = derivatives(name, np.zeros((4, 1)), pairs, xla=xla)
+    first, second = (np.array(pairs, np.float64)[:, k] ** 2 / 2 for k in (0, 1))
+    expected = -np.logaddexp(np.log(0.25) - first, np.log(0.75) - second)
+    expected[2] = 0.25 * 0.5e-8 + 0.75 * 2e-8  # to first order in the squares
+    expected[3] = 0
+    assert value == pytest.approx(expected, rel=1e-6)
+    share = np.exp(np.log(0.25) - first + expected)
+    by_mean = np.stack([share, 1 - share], axis=1) * pairs
+    assert slope == pytest.approx(by_mean, rel=1e-4, abs=1e-38)
+    assert 97 < value[0] < 99
+
+
+@BOTH
+@pytest.mark.parametrize("offset", [0.0, 200.0, -200.0])
+def test_log_of_a_mean_over_the_batch(offset: float, xla: bool) -> None:
+    rows = np.array([[0.25], [-1.0], [3.0], [0.5]]) + offset
+    value, slope, _ = derivatives("donsker_varadhan", np.ones((4, 1)), rows, xla=xla)
+    weights = np.exp(rows - offset) / np.exp(rows - offset).sum()
+    expected = np.log(np.exp(rows - offset).mean()) - (rows - offset).mean()
+    assert value == pytest.approx(np.full(4, expected), rel=1e-4)
+    # Each sample carries the value of the batch.
+    assert slope == pytest.approx(4 * (weights - 0.25), rel=1e-4)
+
+
+@BOTH
+def test_log_of_a_sum_over_space(xla: bool) -> None:
+    rows = 100 + np.arange(8.0).reshape(1, 2, 4, 1)
+    name = "spatial_partition"
+    value, slope, _ = derivatives(name, np.zeros((1, 2, 4, 1)), rows, xla=xla)
+    assert value == pytest.approx(np.logaddexp.reduce(rows.ravel()) - np.log(2))
+    weights = np.exp(rows - 107)
+    assert slope == pytest.approx(weights / weights.sum(), rel=1e-5)
+
+
+@BOTH
+def test_log_of_a_marked_part_of_a_softmax(xla: bool) -> None:
+    function = generating.function("marked_share", chosen=True)
+    labels = tf.constant([[1.0, 0, 0], [1, 0, 0], [1, 1, 1], [0, 1, 1]])
+    logits = tf.constant([[-110.0, 0, 0], [30, 0, 0], [1, 2, 3], [-1e4, 0, 0]])
+
+    @tf.function(jit_compile=xla)
+    def run() -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = function(labels, logits, from_logits=True)
+        return value, tape.gradient(value, logits)
+
+    value, slope = run()
+    small = 2 * np.exp(-30)
+    assert value.numpy() == pytest.approx([110 + np.log(2), small, 0, 0], rel=1e-6)
+    expected = [[-1, 0.5, 0.5], [-small, small / 2, small / 2], [0] * 3, [0] * 3]
+    assert slope.numpy() == pytest.approx(np.array(expected), rel=1e-5)
+
+
+@BOTH
+def test_a_marked_part_of_the_batch(xla: bool) -> None:
+    marks, rows = [[1.0], [0.0], [1.0], [0.0]], [[50.0], [-3.0], [49.0], [20.0]]
+    value, slope, _ = derivatives("marked_in_batch", marks, rows, xla=xla)
+    odds = (np.exp(-53.0) + np.exp(-30)) / (1 + np.exp(-1.0))
+    assert value == pytest.approx(np.full(4, np.log1p(odds)), rel=1e-6)
+    assert slope[3] == pytest.approx(4 * np.exp(-30) / (1 + np.exp(-1.0)), rel=1e-6)
+
+
+@BOTH
+def test_a_softmax_over_the_batch_keeps_its_digits(xla: bool) -> None:
+    marks, rows = [[1.0], [0.0], [0.0]], [[12.0], [0.0], [1.0]]
+    value, slope, _ = derivatives("softmax_over_batch", marks, rows, xla=xla)
+    rest = np.exp([-12.0, -11.0])
+    assert value == pytest.approx(np.full(3, np.log1p(rest.sum())), rel=1e-6)
+    by_row = np.array([-rest.sum(), *rest]) / (1 + rest.sum())
+    assert slope[:, 0] == pytest.approx(3 * by_row, rel=1e-6)
+
+
+@BOTH
+@pytest.mark.parametrize(("factor", "offset"), [(1, 0), (1, 200), (1, -200), (1000, 0)])
+def test_log_of_a_running_sum(factor: float, offset: float, xla: bool) -> None:
+    generator = np.random.default_rng(0)
+    event = (generator.uniform(size=16) < 0.5).astype("float32")
+    score = (generator.normal(size=(16, 1)) * 0.1).astype("float32")
+    rows = score * np.float32(factor) + np.float32(offset)
+    value, slope, _ = derivatives("cox_sorted", event, rows, xla=xla)
+    exact = rows[:, 0].astype("float64")
+    sums = np.logaddexp.accumulate(exact)
+    expected = (event * (sums - exact)).sum() / event.sum()
+    assert value == pytest.approx(np.full(16, expected), rel=1e-5)
+    # Each row has a share of the running sums from it on.
+    shares = np.exp(exact[:, None] - sums) * (np.arange(16)[:, None] <= np.arange(16))
+    by_row = 16 * (shares @ event - event) / event.sum()
+    assert slope[:, 0] == pytest.approx(by_row, rel=1e-3, abs=1e-5)

@@ -101,8 +101,8 @@ REWRITES = (
         "signs moved into the sum",
         (
             (
-                "return -tf.reduce_sum(y_true * _log_softmax(y_pred), axis=-1)",
-                "return tf.reduce_sum(-y_true * _log_softmax(y_pred), axis=-1)",
+                "-tf.reduce_sum(y_true * _log_softmax(y_pred, axis=-1), axis=-1)",
+                "tf.reduce_sum(-y_true * _log_softmax(y_pred, axis=-1), axis=-1)",
             ),
         ),
     ),

@@ -125,7 +125,10 @@ def _spell_apply(expr: Apply) -> tuple[str, int]:
     meant = definition(expr)
     if meant is not None:
         return _spell(meant)
-    return _call(FUNCTIONS[expr.op].surface, expr), _ATOM
+    if expr.op == "lowest":
+        return "-oo", _SIGN
+    name = FUNCTIONS[expr.op].surface if expr.op in FUNCTIONS else expr.op
+    return _call(name, expr), _ATOM
 
 
 def _call(name: str, expr: Apply) -> str:

@@ -70,6 +70,7 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "_softmax": ("_log_softmax",),
     "_log_softmax_over": ("_log_softmax",),
     "_logcumsumexp_over": ("_logcumsumexp",),
+    "_softmax_over": ("_log_softmax", "_log_softmax_over"),
     "_log_cosh": ("_tanh",),
     "_kl_div": ("_log1pmx",),
     "_itakura_saito": ("_log1pmx",),

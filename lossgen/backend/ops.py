@@ -81,8 +81,8 @@ CALLS: dict[str, str] = {
     "any": "tf.reduce_any({0}, {axis})",
     "filled": "_filled({0}, {axis})",
     "count": "tf.math.count_nonzero({0}, {axis}, dtype={dtype})",
-    "softmax": "tf.nn.softmax({0}, {axis})",
-    "log_softmax": "tf.nn.log_softmax({0}, {axis})",
+    "softmax": "_softmax({0}, {axis})",
+    "log_softmax": "_log_softmax({0}, {axis})",
     "log1m_softmax": "_log1m_softmax({0})",
     "l2_normalize": "_l2_normalize({0}, {axis})",
     "cumsum": "tf.cumsum({0}, {axis})",
@@ -99,19 +99,13 @@ CALLS: dict[str, str] = {
     "not": "~{0}",
 }
 
-LAST_AXIS: dict[str, str] = {
-    "softmax": "_softmax({0})",
-    "log_softmax": "_log_softmax({0})",
-}
-"""Operations that have a better form along the last axis."""
-
 SEVERAL_AXES: dict[str, str] = {
     "softmax": "_softmax_over({0}, {axis})",
     "log_softmax": "_log_softmax_over({0}, {axis})",
     "cumsum": "_cumsum_over({0}, {axis})",
     "logcumsumexp": "_logcumsumexp_over({0}, {axis})",
 }
-"""Operations that TensorFlow has along one axis only."""
+"""Operations that are another function along several axes."""
 
 INFIX: dict[str, tuple[str, int]] = {
     "or": (" | ", 2),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from lossgen.backend.ops import CALLS, INFIX, LAST_AXIS, SEVERAL_AXES
+from lossgen.backend.ops import CALLS, INFIX, SEVERAL_AXES
 from lossgen.calculus.evaluate import COVERED, evaluate
 from lossgen.ir.expr import (
     ONE,
@@ -173,8 +173,6 @@ class Printer:
 
     def _operation(self, expr: Apply, *, flat: bool) -> str:
         pattern = CALLS[expr.op]
-        if expr.axis is Axis.LAST:
-            pattern = LAST_AXIS.get(expr.op, pattern)
         if expr.axis in (Axis.SPATIAL, Axis.SAMPLE):
             pattern = SEVERAL_AXES.get(expr.op, pattern)
         if pattern.startswith("_"):

@@ -208,6 +208,8 @@ class Evaluation:
             return element_array(mp.pi if node.name == "pi" else mp.e)
         if isinstance(node, Symbol):
             return self._arrays[node.name]
+        if node.op == "lowest":
+            return element_array(_LOWEST)
         arguments = [self._known[arg] for arg in node.args]
         if is_counted():
             spend(_cost(node, arguments))
@@ -307,6 +309,9 @@ class Evaluation:
             return each(lambda item: item * (1 + error), results)
         return results
 
+
+_LOWEST = -(2 - mpf(2) ** -23) * mpf(2) ** 127
+"""What float32 has; its exponential is 0 beside that of any input."""
 
 LONG = 16
 """The length from which the error of summing a row one by one is counted."""
@@ -441,6 +446,7 @@ _ELEMENTWISE: dict[str, _Operation] = {
     "xlog1py": lambda elements, ties: jets.xlogy(elements[0], elements[1], "log1p"),
     "i0e": lambda elements, ties: jets.even_bessel(elements[0], ties),
     "stop_gradient": _plain(jets.stop),
+    "ones_like": lambda elements, ties: mpf(1),
     "abs": lambda elements, ties: jets.absolute(elements[0], ties),
     "max": jets.largest,
     "min": jets.smallest,
@@ -557,7 +563,7 @@ _ALONG: dict[str, Callable[[Sequence[Element], Any], list[Element]]] = {
 }
 
 COVERED = frozenset(
-    {*_ELEMENTWISE, *_COLLAPSE, *_ALONG, "where", "and", "or"},
+    {*_ELEMENTWISE, *_COLLAPSE, *_ALONG, "where", "and", "or", "lowest"},
 )
 """The operations that can be evaluated: all of the function table, and of rewriting."""
 

@@ -201,7 +201,9 @@ def power(base: Element, exponent: Element) -> Element:
 
 
 def logaddexp(left: Element, right: Element) -> Element:
-    """``log(exp(left) + exp(right))``."""
+    """``log(exp(left) + exp(right))``, which is what the larger adds a little to."""
+    if constant_term(left) > constant_term(right):
+        left, right = right, left
     return add(right, smooth("softplus", sub(left, right)))
 
 

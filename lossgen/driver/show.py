@@ -20,6 +20,7 @@ from lossgen.driver.summary import certificate_lines
 from lossgen.ir.expr import ONE, Apply, Role, Symbol, walk
 from lossgen.oracle.accuracy import measured
 from lossgen.oracle.evaluation import on_logits
+from lossgen.transform.logarithms import FORMS
 from lossgen.transform.rules import RULES
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def _analysis_lines(compilation: Compilation) -> list[str]:
 def _rewriting_lines(loss: Loss, program: LossProgram) -> Iterator[str]:
     """The rules that fired, those declined, and what both come to."""
     reasons = {rule.name: rule.reason for rule in RULES}
+    reasons |= {form.name: form.reason for form in FORMS}
     yield f"  rules that fired: {'' if program.rules else 'none'}".rstrip()
     for name in program.rules:
         yield f"    {name}: {reasons[name]}"

@@ -8,7 +8,7 @@ Rows are tried in order, bottom up, until none applies.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 
@@ -26,7 +26,9 @@ from lossgen.ir.expr import (
     neg,
     power,
     sub,
+    walk,
 )
+from lossgen.transform.logarithms import LOWEST
 from lossgen.transform.patterns import REST, wildcard
 
 U, V, W, X, Y = (wildcard(name) for name in "uvwxy")
@@ -58,7 +60,9 @@ class Condition(Enum):
 class Rule:
     """One rewrite: ``pattern`` becomes ``replacement`` where ``condition`` holds.
 
-    With ``last`` it waits until no other rule applies: its pattern is part of theirs.
+    A row on the last axis speaks of any, but for what only the last axis has: labels
+    that are shares along it, and operations that are emitted for it alone. With
+    ``last`` a rule waits until no other applies: its pattern is part of theirs.
     """
 
     name: str
@@ -67,6 +71,31 @@ class Rule:
     reason: str
     condition: Condition = Condition.NONE
     last: bool = False
+
+    def along(self, axis: Axis) -> Rule:
+        """The rule with another axis in place of the last; itself if it has none."""
+        if self.condition in (Condition.Y_SHARES, Condition.Y_ONE_HOT):
+            return self
+        pattern, replacement = (
+            _turned(self.pattern, axis),
+            _turned(self.replacement, axis),
+        )
+        if pattern is None or replacement is None or pattern == self.pattern:
+            return self
+        return replace(self, pattern=pattern, replacement=replacement)
+
+
+def _turned(expr: Expr, axis: Axis) -> Expr | None:
+    """An expression along another axis than the last, None if there is none."""
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        done[node] = node
+        if isinstance(node, Apply):
+            if node.op == "log1m_softmax":
+                return None
+            turned = axis if node.axis is Axis.LAST else node.axis
+            done[node] = Apply(node.op, tuple(done[arg] for arg in node.args), turned)
+    return done[expr]
 
 
 def _f(op: str, *args: Expr, axis: Axis | None = None) -> Expr:
@@ -85,6 +114,16 @@ _LOG1M_SOFTMAX = _f("log1m_softmax", U, axis=Axis.LAST)
 def _picked(y: Expr, expr: Expr) -> Expr:
     """What a one-hot y picks from the last axis."""
     return _f("sum", mul(y, expr), axis=Axis.LAST)
+
+
+def _part(where: Expr, u: Expr) -> Expr:
+    """The ``logsumexp`` of where a condition holds."""
+    return _f("logsumexp", Apply("where", (where, u, LOWEST)), axis=Axis.LAST)
+
+
+def _rest(where: Expr, u: Expr) -> Expr:
+    """The ``logsumexp`` of where a condition does not hold."""
+    return _f("logsumexp", Apply("where", (where, LOWEST, u)), axis=Axis.LAST)
 
 
 _HALF = Number(Fraction(1, 2))
@@ -226,33 +265,9 @@ RULES: tuple[Rule, ...] = (
         "1 - sigmoid(u) is 0 from u = 17 on in float32",
     ),
     Rule(
-        "log-sigmoid",
-        _f("log", _f("sigmoid", U)),
-        _f("log_sigmoid", U),
-        "sigmoid(u) underflows below u = -87 in float32",
-    ),
-    Rule(
-        "xlogy-sigmoid",
-        _f("xlogy", V, _f("sigmoid", U)),
-        mul(V, _f("log_sigmoid", U)),
-        "log_sigmoid is finite, so 0 times it is 0",
-    ),
-    Rule(
-        "log-softmax-last",
-        _f("log", _SOFTMAX),
-        _LOG_SOFTMAX,
-        "softmax underflows",
-    ),
-    Rule(
         "softmax-last",
         div(_f("exp", U), _f("sum", _f("exp", U), axis=Axis.LAST)),
         _SOFTMAX,
-        "exp overflows",
-    ),
-    Rule(
-        "log-of-softmax-share",
-        _f("log", div(_f("exp", U), _f("sum", _f("exp", V), axis=Axis.LAST))),
-        sub(U, _f("logsumexp", V, axis=Axis.LAST)),
         "exp overflows",
     ),
     Rule(
@@ -325,30 +340,6 @@ RULES: tuple[Rule, ...] = (
         _f("exp", mul(V, _LOG1M_SOFTMAX)),
         "a power of an underflowed complement has the gradient 0 times infinity",
     ),
-    Rule(
-        "xlogy-softmax",
-        _f("xlogy", V, _SOFTMAX),
-        mul(V, _LOG_SOFTMAX),
-        "log_softmax is finite, so 0 times it is 0",
-    ),
-    Rule(
-        "xlogy-softmax-divisor",
-        _f("xlogy", V, div(W, _SOFTMAX)),
-        sub(_f("xlogy", V, W), mul(V, _LOG_SOFTMAX)),
-        "a quotient by an underflowed softmax is infinite",
-    ),
-    Rule(
-        "log-softmax-divisor",
-        _f("log", div(W, _SOFTMAX)),
-        sub(_f("log", W), _LOG_SOFTMAX),
-        "a quotient by an underflowed softmax is infinite",
-    ),
-    Rule(
-        "log-softmax-quotient",
-        _f("log", div(_SOFTMAX, W)),
-        sub(_LOG_SOFTMAX, _f("log", W)),
-        "the logarithm of an underflowed softmax is infinite",
-    ),
     # A one-hot label picks one entry, so a function of it is the entry of the function.
     Rule(
         "picked-softmax",
@@ -402,53 +393,11 @@ RULES: tuple[Rule, ...] = (
     ),
     # Logarithms and exponentials.
     Rule(
-        "softplus",
-        _f("log", add(ONE, _f("exp", U))),
-        _f("softplus", U),
-        "exp(u) overflows above u = 88",
-    ),
-    Rule(
-        "softplus-log1p",
-        _f("log1p", _f("exp", U)),
-        _f("softplus", U),
-        "exp(u) overflows above u = 88",
-    ),
-    Rule(
-        "log-cosh",
-        _f("log", _f("cosh", U)),
-        _f("log_cosh", U),
-        "cosh(u) overflows above u = 89 and is 1 near 0",
-    ),
-    Rule(
-        "logaddexp",
-        _f("log", add(_f("exp", U), _f("exp", V))),
-        _f("logaddexp", U, V),
-        "exp overflows",
-    ),
-    Rule(
-        "logsumexp-last",
-        _f("log", _f("sum", _f("exp", U), axis=Axis.LAST)),
-        _f("logsumexp", U, axis=Axis.LAST),
-        "exp overflows",
-    ),
-    Rule(
         "cosh",
         add(_f("exp", U), _f("exp", V), REST),
         add(mul(TWO, _f("cosh", U)), REST),
         "one function instead of two",
         Condition.OPPOSITE,
-    ),
-    Rule(
-        "log-of-halved-double-cosh",
-        _f("log", div(mul(TWO, _f("cosh", U)), TWO)),
-        _f("log_cosh", U),
-        "cosh(u) overflows above u = 89 and is 1 near 0",
-    ),
-    Rule(
-        "log-of-double-cosh",
-        _f("log", mul(TWO, _f("cosh", U))),
-        add(_f("log_cosh", U), _f("log", TWO)),
-        "cosh(u) overflows above u = 89 and is 1 near 0",
     ),
     Rule(
         "log-of-choice",
@@ -457,12 +406,29 @@ RULES: tuple[Rule, ...] = (
         "each branch may have a logarithm that is finite",
     ),
     Rule(
-        "log-of-scaled-exp",
-        _f("log", mul(_f("exp", U), V)),
-        add(U, _f("log", V)),
-        "exp overflows, or underflows to 0",
+        "log-of-exp-difference",
+        _f("log", sub(_f("exp", U), _f("exp", V))),
+        add(U, _f("log", neg(_f("expm1", sub(V, U))))),
+        "exp overflows, and the terms cancel where u is close to v",
     ),
-    Rule("log-exp", _f("log", _f("exp", U)), U, "exp overflows"),
+    Rule(
+        "log-expm1",
+        _f("log", _f("expm1", U)),
+        add(U, _f("log", neg(_f("expm1", neg(U))))),
+        "expm1(u) overflows above u = 88",
+    ),
+    Rule(
+        "logsumexp-less-part",
+        add(_f("logsumexp", U, axis=Axis.LAST), neg(_part(X, U)), REST),
+        add(_f("softplus", sub(_rest(X, U), _part(X, U))), REST),
+        "the terms cancel where the part is nearly all",
+    ),
+    Rule(
+        "part-less-logsumexp",
+        add(neg(_f("logsumexp", U, axis=Axis.LAST)), _part(X, U), REST),
+        sub(REST, _f("softplus", sub(_rest(X, U), _part(X, U)))),
+        "the terms cancel where the part is nearly all",
+    ),
     Rule(
         "exp-power",
         power(_f("exp", U), V),
@@ -966,12 +932,6 @@ RULES: tuple[Rule, ...] = (
         add(ONE, neg(mul(TWO, _f("normal_cdf", U))), REST),
         sub(REST, _f("erf", div(U, _f("sqrt", TWO)))),
         "1 - 2*normal_cdf(u) loses the digits of a small u",
-    ),
-    Rule(
-        "normal-logcdf",
-        _f("log", _f("normal_cdf", U)),
-        _f("normal_logcdf", U),
-        "normal_cdf underflows below u = -14",
     ),
     # Powers.
     Rule("square", power(U, TWO), _f("square", U), "cheaper than a power"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from math import inf
 
@@ -32,6 +32,7 @@ from lossgen.ir.expr import (
 )
 from lossgen.ir.loss import Loss
 from lossgen.transform.gamma_arguments import aligned
+from lossgen.transform.logarithms import FORMS, Form
 from lossgen.transform.patterns import REST, Bindings, instantiate, matches
 from lossgen.transform.rules import RULES, Condition, Rule, U, V, W, Y
 
@@ -51,11 +52,11 @@ def stabilizer(
         fired: Takes the names of the rules that were used, in order.
         without: The names of rules that are not to be used.
     """
-    rules = [rule for rule in RULES if rule.name not in without]
+    rules = [rule for rule in _along_axes(loss) if rule.name not in without]
     ranges = Ranges.of_loss(loss, rewriting=True)
     sloped: set[Expr] = set()  # values whose slopes a rule has given
 
-    def visitor(rules: list[Rule]) -> Rewriter:
+    def visitor(rules: Sequence[Rule | Form]) -> Rewriter:
         def visit(node: Expr) -> Expr:
             for _ in range(_LIMIT):
                 found = None if node in sloped else _first(node, rules, ranges)
@@ -73,7 +74,8 @@ def stabilizer(
 
         return visit
 
-    first = visitor([rule for rule in rules if not rule.last])
+    forms = [form for form in FORMS if form.name not in without]
+    first = visitor([*forms, *(rule for rule in rules if not rule.last)])
     last = visitor([rule for rule in rules if rule.last])
 
     def stabilize(expr: Expr) -> Expr:
@@ -101,10 +103,26 @@ def _normal(node: Expr, ranges: Ranges) -> Expr:
     return aligned(_unclipped(_folded(node), ranges.loss), ranges)
 
 
-def _first(node: Expr, rules: list[Rule], ranges: Ranges) -> tuple[Rule, Expr] | None:
+def _along_axes(loss: Loss) -> Iterator[Rule]:
+    """The rules along each axis that the loss has to do with."""
+    nodes = [loss.expression, *(expr for _, expr in loss.definitions)]
+    found = {n.axis for e in nodes for n in walk(e) if isinstance(n, Apply)}
+    for rule in RULES:
+        turned = (rule.along(axis) for axis in Axis if axis in found)
+        yield from dict.fromkeys((rule, *turned))
+
+
+def _first(
+    node: Expr, rules: Sequence[Rule | Form], ranges: Ranges
+) -> tuple[Rule | Form, Expr] | None:
     if not isinstance(node, Apply):
         return None
     for rule in rules:
+        if isinstance(rule, Form):
+            new = rule.rewritten(node, ranges)
+            if new is not None:
+                return rule, new
+            continue
         for bindings in matches(rule.pattern, node):
             if _holds(rule.condition, bindings, ranges):
                 return rule, instantiate(rule.replacement, bindings)

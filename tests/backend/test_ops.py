@@ -5,10 +5,10 @@ import pytest
 from losses import ROOT
 
 from lossgen.backend import emit_module
-from lossgen.backend.ops import CALLS, INFIX, LAST_AXIS, SEVERAL_AXES, unprintable
+from lossgen.backend.ops import CALLS, INFIX, SEVERAL_AXES, unprintable
 from lossgen.ir.functions import FUNCTIONS, LOWERED
 
-PATTERNS = [*CALLS.items(), *LAST_AXIS.items(), *SEVERAL_AXES.items()]
+PATTERNS = [*CALLS.items(), *SEVERAL_AXES.items()]
 
 
 def test_every_operation_can_be_printed():
@@ -16,7 +16,7 @@ def test_every_operation_can_be_printed():
 
 
 def test_no_row_is_left_over():
-    assert {*CALLS, *INFIX, *LAST_AXIS, *SEVERAL_AXES} <= {*FUNCTIONS, *LOWERED}
+    assert {*CALLS, *INFIX, *SEVERAL_AXES} <= {*FUNCTIONS, *LOWERED}
     assert not set(CALLS) & set(INFIX)
 
 
@@ -27,7 +27,7 @@ def test_patterns_take_as_many_arguments_as_the_operation(op, pattern):
         # Maxima and minima of more than two are nested.
         count = FUNCTIONS[op].min_args
         assert fields - {"axis"} == {str(index) for index in range(count)}
-        assert FUNCTIONS[op].takes_axis == ("axis" in fields or op in LAST_AXIS)
+        assert FUNCTIONS[op].takes_axis == ("axis" in fields)
     source = pattern.format("x", "y", "z", axis="axis=-1", dtype="x.dtype", pairs="y")
     ast.parse(source, mode="eval")
 

@@ -93,13 +93,13 @@ def test_precedence(expr, text):
     [
         (call("sum", P, axis=LAST), "tf.reduce_sum(y_pred, axis=-1, keepdims=True)"),
         (call("flat", call("sum", P, axis=LAST)), "tf.reduce_sum(y_pred, axis=-1)"),
-        (call("softmax", P, axis=LAST), "_softmax(y_pred)"),
-        (call("softmax", P, axis=Axis.BATCH), "tf.nn.softmax(y_pred, axis=0)"),
+        (call("softmax", P, axis=LAST), "_softmax(y_pred, axis=-1)"),
+        (call("softmax", P, axis=Axis.BATCH), "_softmax(y_pred, axis=0)"),
         (
             call("softmax", P, axis=Axis.SAMPLE),
             "_softmax_over(y_pred, axis=sample_axes)",
         ),
-        (call("log_softmax", P, axis=LAST), "_log_softmax(y_pred)"),
+        (call("log_softmax", P, axis=LAST), "_log_softmax(y_pred, axis=-1)"),
         (
             call("amax", P, axis=Axis.SPATIAL),
             "tf.reduce_max(y_pred, axis=spatial_axes, keepdims=True)",

@@ -32,7 +32,7 @@ def test_a_rule_that_costs_accuracy_is_declined(harmful):
     chosen = selected(loss, loss.expression, measured(loss, logits=False), fired)
     form = chosen.rewrite(loss.expression)
     assert spell(form) == "log1p(square(y_pred - y_true)) + y_true*y_pred"
-    assert list(fired) == ["log-exp"]
+    assert list(fired) == ["log-of-exponentials"]
     (declined,) = chosen.declined
     assert declined.rule == "log-of-1p"
     assert declined.used.value > 1e5 > declined.unused.value

@@ -88,7 +88,7 @@ def test_rules_that_fired_are_told_once_and_in_order():
     loss = resolved("loss: log(1 + exp(y_pred))**2 + log(1 + exp(y_true))**2\n")
     fired = {}
     stabilizer(loss, fired)(loss.expression)
-    assert list(fired) == ["softplus", "square"]
+    assert list(fired) == ["log-of-exponentials", "square"]
 
 
 def test_no_choice_is_left_behind():
