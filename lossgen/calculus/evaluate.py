@@ -454,7 +454,6 @@ _ELEMENTWISE: dict[str, _Operation] = {
     "clip": _clip,
     "sign": lambda elements, ties: mpf(jets.compare(elements[0], mpf(0), ties)),
     "floor": lambda elements, ties: mp.floor(jets.constant_term(elements[0])),
-    "ones_like": lambda elements, ties: mpf(1),
     "is_finite": lambda elements, ties: bool(
         mp.isfinite(jets.constant_term(elements[0]))
     ),
@@ -563,7 +562,7 @@ _ALONG: dict[str, Callable[[Sequence[Element], Any], list[Element]]] = {
 }
 
 COVERED = frozenset(
-    {*_ELEMENTWISE, *_COLLAPSE, *_ALONG, "where", "and", "or", "lowest"},
+    {*_ELEMENTWISE, *_COLLAPSE, *_ALONG, "where", "and", "or"},
 )
 """The operations that can be evaluated: all of the function table, and of rewriting."""
 
