@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 
 from lossgen.backend.formatting import BETWEEN_ELEMENTS, format_source
-from lossgen.backend.property_tests import is_unbounded, property_tests
+from lossgen.backend.property_tests import (
+    counterparts,
+    is_unbounded,
+    property_tests,
+)
 from lossgen.backend.prose import title
 from lossgen.backend.shape import is_spatial, result_shape
 from lossgen.backend.signature import default_source
 from lossgen.backend.tables import (
     REPEATED,
+    ROUGH_DIGITS,
     SINGLE_DIGITS,
     Display,
     display,
@@ -39,6 +44,7 @@ from lossgen.ir.reference import (
     EndRow,
     KinkRow,
     Nested,
+    ParameterSlopes,
     ReferenceCase,
     ReferenceTable,
 )
@@ -82,7 +88,7 @@ def emit_test(
     bare = single and isinstance(table.probabilities[0].rows[0].value, float)
     cases = [_case(case, bare) for case in table.probabilities]
     logits_cases = [_case(case, bare, "LOGITS_") for case in table.logits]
-    curvatures = [source(item) for item in table.curvatures]
+    curvatures = [_pair(*item) for item in table.curvatures]
     ends = [_end(row, bare) for row in table.ends]
     kinks = [_kink(row) for row in table.kinks]
     context: dict[str, Any] = {
@@ -96,7 +102,10 @@ def emit_test(
         "kinks": [_text(row) for row in kinks],
         "descriptions": _DESCRIPTIONS,
         "curvatures": curvatures,
-        "parameter_slopes": _slopes(table),
+        "parameter_slopes": _slopes(table.parameter_slopes),
+        "logits_slopes": _slopes(table.logits_slopes),
+        "moderate": _last_moderate(table.probabilities),
+        "moderate_logits": _last_moderate(table.logits),
         "logits": loss.spec.y_pred.logits,
         "label_gradient": _has_label_gradient(loss),
         "whole_parameter": _whole(loss),
@@ -117,19 +126,19 @@ def emit_test(
         "independent": independent,
         "averages_kept": shape.masked,
         "masked": shape.kind == "elements",
-        "more_axes": (
-            independent
-            and not shape.repeated
-            and _broadcasts(loss)
-            and not _masks_samples(loss)
-        ),
+        "more_axes": (independent and not shape.repeated and _broadcasts(loss)),
         "whole_sample": shape.kind == "batch",
+        "along_samples": _looks_along_samples(loss),
         "row_parameters": [v.name for v in loss.parameters if v.shape == "last"],
         "element_parameters": [
             item.name for item in loss.parameters if item.shape == "elements"
         ],
         "any_width": _has_any_width(loss),
         "channels": len(loss.of_role(Role.Y_PRED)) > 1 and not is_spatial(loss),
+        "by_channel": any(
+            len(loss.of_role(role)) > 1 for role in (Role.Y_TRUE, Role.Y_PRED)
+        ),
+        "counterparts": counterparts(loss),
         "whole_labels": _label_types(loss),
         "single": single,
         "bare": bare,
@@ -206,12 +215,27 @@ def _input(value: Nested) -> Display | str:
     return display(value, digits=SINGLE_DIGITS)
 
 
-def _slopes(table: ReferenceTable) -> list[str]:
-    """Per parameter its name, its derivative and the sum of the sizes of the parts."""
+def _slopes(found: ParameterSlopes) -> list[str]:
+    """Per parameter its name, its derivative and what rounding may change."""
     return [
-        f'("{name}", {source(slope)}, {source(size)})'
-        for name, (slope, size) in table.parameter_slopes.items()
+        f'("{name}", {source(slope)}, {_rough(noise)})'
+        for name, (slope, noise) in found.items()
     ]
+
+
+def _pair(exact: float, noise: float) -> str:
+    return f"({source(exact)}, {_rough(noise)})"
+
+
+def _rough(noise: Nested) -> str:
+    """The same with two digits, which are enough for an allowance."""
+    return str(display(noise, digits=ROUGH_DIGITS))
+
+
+def _last_moderate(cases: Sequence[ReferenceCase]) -> int:
+    """The last case but that of the whole domain, counted from the end."""
+    names = [case.name for case in reversed(cases)]
+    return -1 - next((k for k, name in enumerate(names) if name != WHOLE_DOMAIN), 0)
 
 
 def _kink(row: KinkRow) -> Display:
@@ -343,10 +367,13 @@ def _is_row(value: Nested, length: int) -> bool:
     )
 
 
-def _masks_samples(loss: Loss) -> bool:
-    """Whether the label mask looks at all of a sample."""
-    return loss.mask is not None and any(
-        isinstance(node, Apply) and node.axis is Axis.SAMPLE for node in walk(loss.mask)
+def _looks_along_samples(loss: Loss) -> bool:
+    """Whether a value, or the mask, depends on more than a row of the last axis."""
+    return any(
+        isinstance(node, Apply) and node.axis in (Axis.SAMPLE, Axis.SPATIAL)
+        for expression in (loss.expression, loss.mask)
+        if expression is not None
+        for node in walk(expression)
     )
 
 

@@ -54,6 +54,22 @@ def _needed(item: Property, loss: Loss) -> str:
     return ""
 
 
+def counterparts(loss: Loss) -> tuple[int, list[int]] | None:
+    """How many channels y_true has, and which of them are those of y_pred, in order.
+
+    None where y_true has the channels of y_pred and no others.
+    """
+    targets, predictions = (
+        _channels(loss, role) for role in (Role.Y_TRUE, Role.Y_PRED)
+    )
+    order = [targets.index(name) for name in predictions if name in targets]
+    return None if targets == predictions else (len(targets), order)
+
+
+def _channels(loss: Loss, role: Role) -> list[str]:
+    return [item.name.removeprefix(role.value) for item in loss.of_role(role)]
+
+
 def _always(loss: Loss) -> bool:
     return True
 
@@ -62,13 +78,22 @@ def _is_dense(loss: Loss) -> bool:
     return not loss.spec.y_true.sparse
 
 
+def _has_counterparts(loss: Loss) -> bool:
+    """Whether y_true has what y_pred is to be, as channels of one length if others."""
+    found = counterparts(loss)
+    unsized = all(item.size is None for item in loss.of_role(Role.Y_TRUE))
+    every = found is None or len(found[1]) == len(loss.of_role(Role.Y_PRED))
+    return _is_dense(loss) and every and (found is None or unsized)
+
+
 def _is_swappable(loss: Loss) -> bool:
     """Whether y_true and y_pred may change places."""
     targets, predictions = (
         [(item.domain.text, item.size) for item in loss.of_role(role)]
         for role in (Role.Y_TRUE, Role.Y_PRED)
     )
-    return _is_dense(loss) and loss.mask is None and targets == predictions
+    alike = targets == predictions and counterparts(loss) is None
+    return _is_dense(loss) and loss.mask is None and alike
 
 
 def _is_averaged(loss: Loss) -> bool:
@@ -91,7 +116,7 @@ def _has_classes(loss: Loss) -> bool:
 
 _TESTABLE: dict[str, Callable[[Loss], bool]] = {
     "nonnegative": _always,
-    "zero_at_target": _is_dense,
+    "zero_at_target": _has_counterparts,
     "convex": _always,
     "symmetric": _is_swappable,
     "bounded_gradient": _always,

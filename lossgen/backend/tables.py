@@ -16,6 +16,7 @@ REPEATED = "repeated"
 
 DIGITS = 12
 SINGLE_DIGITS = 9  # which tell any two float32 numbers apart
+ROUGH_DIGITS = 2
 
 _LONG = 16  # the most elements that are listed one by one in any case
 _PATTERNS = range(1, 9)

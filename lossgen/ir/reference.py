@@ -93,6 +93,10 @@ class EndRow:
     gradient_tolerance: Nested
 
 
+ParameterSlopes = Mapping[str, tuple[Nested, Nested]]
+"""By parameter its derivative, and what rounding may change of it in float64."""
+
+
 @dataclass(frozen=True)
 class ReferenceTable:
     """All that a generated test knows of the loss.
@@ -101,14 +105,16 @@ class ReferenceTable:
     the ends of the domain, ``kinks`` are
     samples at kinks. ``curvatures`` are, for the first case, the second derivatives of
     each sample's values along the direction 1, -2, 3, … of its predictions, or that of
-    all together where samples are tied; none where they are not known.
-    ``parameter_slopes`` has, for the last case, the derivative of the sum of the values
-    by each parameter, and the sum of the sizes of what each sample adds to it.
+    all together where samples are tied; none where they are not known. Each comes with
+    what rounding may change in float64, and so do ``parameter_slopes``: for the last
+    case but that of the whole domain, the derivative of the sum of the values by each
+    parameter. ``logits_slopes`` are the same for the logits.
     """
 
     probabilities: tuple[ReferenceCase, ...]
     logits: tuple[ReferenceCase, ...]
     ends: tuple[EndRow, ...]
     kinks: tuple[KinkRow, ...] = ()
-    curvatures: tuple[float, ...] = ()
-    parameter_slopes: Mapping[str, tuple[Nested, Nested]] = field(default_factory=dict)
+    curvatures: tuple[tuple[float, float], ...] = ()
+    parameter_slopes: ParameterSlopes = field(default_factory=dict)
+    logits_slopes: ParameterSlopes = field(default_factory=dict)

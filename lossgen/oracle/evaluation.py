@@ -124,7 +124,9 @@ class Formula:
             return values, gradient, gradient
         return self.both_sides(batch, digits)
 
-    def curvatures(self, batch: Batch, digits: int) -> Array:
+    def curvatures(
+        self, batch: Batch, digits: int, rounding: Rounding | None = None
+    ) -> Array:
         """Second derivatives of each sample's values along 1, -2, 3, … of y_pred.
 
         Where samples are tied it is one, of the sum of all values.
@@ -148,6 +150,7 @@ class Formula:
                 order=2,
                 mask=batch.mask,
                 digits=digits,
+                rounding=rounding,
             )[2]
             weights = self._weights(found, batch.rows)
             pairs = zip(found.flat, weights.flat, strict=True)
@@ -156,7 +159,9 @@ class Formula:
             terms = np.array(parts, dtype=object).reshape(samples, -1)
             return np.asarray(terms.sum(axis=1))
 
-    def parameter_slopes(self, batch: Batch, digits: int) -> dict[str, Array]:
+    def parameter_slopes(
+        self, batch: Batch, digits: int, rounding: Rounding | None = None
+    ) -> dict[str, Array]:
         """The derivatives of the sum of all values by the parameters.
 
         Raises:
@@ -171,6 +176,7 @@ class Formula:
                 lambda found: self._weights(found, batch.rows),
                 mask=batch.mask,
                 digits=digits,
+                rounding=rounding,
             )
         return partials
 

@@ -21,7 +21,7 @@ from lossgen.ir.reference import (
     BESIDE_KINKS,
     CASES,
     WHOLE_DOMAIN,
-    Nested,
+    ParameterSlopes,
     ReferenceCase,
     ReferenceRow,
     ReferenceTable,
@@ -32,7 +32,7 @@ from lossgen.oracle.evaluation import Formula, floats, kept_by, on_logits
 from lossgen.oracle.float_formats import FLOAT32
 from lossgen.oracle.kinks import beside_kinks, points_on_kinks
 from lossgen.oracle.samples import Batch, joined, nested
-from lossgen.oracle.tolerance import EPSILON, deviations, tolerance
+from lossgen.oracle.tolerance import EPSILON, deviations, in_double, tolerance
 
 _DIGITS = 40
 _MAX_DIGITS = 2560
@@ -84,19 +84,26 @@ def reference(
         beside = usable(formula, beside)
         if beside.rows > 1:
             batches = {BESIDE_KINKS: beside, **batches}
-    cases = _cases(formula, Formula(loss, computed), batches)
+    written = Formula(loss, computed)
+    cases = _cases(formula, written, batches)
     logits: tuple[ReferenceCase, ...] = ()
+    logits_slopes: ParameterSlopes = {}
     if computed_from_logits is not None:
         by_logits = Formula(loss, on_logits(loss))
+        written_from_logits = Formula(loss, computed_from_logits)
         drawn = dict(drawn_batches(by_logits, sizes, logits=True))
-        logits = _cases(by_logits, Formula(loss, computed_from_logits), drawn)
+        logits = _cases(by_logits, written_from_logits, drawn)
+        logits_slopes = _parameter_slopes(
+            by_logits, written_from_logits, drawn[_last(logits)]
+        )
     return ReferenceTable(
         cases,
         logits,
         end_samples(formula, computed, batches[cases[0].name].parameters),
         tuple(point.row for point in on_kinks),
-        _curvatures(formula, batches[cases[0].name]),
-        _parameter_slopes(formula, batches[cases[-1].name]),
+        _curvatures(formula, written, batches[cases[0].name]),
+        _parameter_slopes(formula, written, batches[_last(cases)]),
+        logits_slopes,
     )
 
 
@@ -110,32 +117,43 @@ def _cases(
     return tuple(case for case in cases if len(case.rows) > 1)
 
 
-def _curvatures(formula: Formula, batch: Batch) -> tuple[float, ...]:
+def _last(cases: tuple[ReferenceCase, ...]) -> str:
+    """The name of the last case of which no sample was left out."""
+    return [case.name for case in cases if case.name != WHOLE_DOMAIN][-1]
+
+
+def _curvatures(
+    formula: Formula, computed: Formula, batch: Batch
+) -> tuple[tuple[float, float], ...]:
     try:
-        return tuple(map(float, formula.curvatures(batch, _DIGITS)))
+        exact = formula.curvatures(batch, _DIGITS)
+        (allowed,) = in_double(
+            lambda rounding: [computed.curvatures(batch, _DIGITS, rounding)], [exact]
+        )
     except (Undefined, UndecidedError):
         return ()
+    return tuple(zip(map(float, exact), map(float, allowed), strict=True))
 
 
 def _parameter_slopes(
-    formula: Formula, batch: Batch
-) -> dict[str, tuple[Nested, Nested]]:
+    formula: Formula, computed: Formula, batch: Batch
+) -> ParameterSlopes:
     if not formula.loss.parameters:
         return {}
-    rows = np.arange(batch.rows)
-    parts = [batch] if formula.tied else [batch.only(rows == row) for row in rows]
     try:
         slopes = formula.parameter_slopes(batch, _DIGITS)
-        each = [formula.parameter_slopes(part, _DIGITS) for part in parts]
+        allowed = in_double(
+            lambda rounding: [
+                *computed.parameter_slopes(batch, _DIGITS, rounding).values()
+            ],
+            [*slopes.values()],
+        )
     except (Undefined, TiedError):
         return {}
-    sizes = {
-        name: np.abs(floats(slopes[name]))
-        if slopes[name].shape[:1] == (batch.rows,)
-        else sum(np.abs(floats(item[name])) for item in each)
-        for name in slopes
+    return {
+        name: (nested(slope), nested(off))
+        for (name, slope), off in zip(slopes.items(), allowed, strict=True)
     }
-    return {name: (nested(slopes[name]), nested(sizes[name])) for name in slopes}
 
 
 def _case(

@@ -3,7 +3,8 @@
 Each operation's result is moved by a random fraction of a unit in the last place; the
 spread of a few such runs estimates the error of any evaluation that rounds once an
 operation (Parker, Pierce and Eggert 2000, Monte Carlo arithmetic: how to gamble with
-floating point and win). The random numbers are the same on every machine.
+floating point and win). What is below the normal range is flushed to 0, as TensorFlow
+does. The random numbers are the same on every machine.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from mpmath import mp
 from mpmath.libmp import from_man_exp
 
 from lossgen.calculus.jets import Element, Jet
+from lossgen.oracle.float_formats import FLOAT32
 
 _UNIT = 2.0**-23
 
@@ -52,4 +54,6 @@ class Roundoff:
     def _moved(self, number: Element, size: float) -> Element:
         factor = 1 + size * (2 * self._random.random() - 1)
         # As `mpf(factor)`, in a third of the time: it is near 1.
-        return number * mp.make_mpf(from_man_exp(int(factor * 2.0**53), -53))
+        moved = number * mp.make_mpf(from_man_exp(int(factor * 2.0**53), -53))
+        _, mantissa, exponent, bits = moved._mpf_
+        return mp.zero if mantissa and exponent + bits <= FLOAT32.lowest else moved

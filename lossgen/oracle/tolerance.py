@@ -8,7 +8,7 @@ cost, since no code can do better than its own operations.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ _RUNS = 4
 _GROUPS = 16  # inputs of a sample that are moved together, where there are more
 _DIGITS = 40
 _TINY = 2.0**-126  # below it float32 flushes to 0, which is right, too
+_DOUBLE = 2.0**-29  # a unit of float64 in those of float32
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Deviations:
             self.exact, self.by_inputs, self.by_operations, strict=True
         ):
             size = np.maximum(np.abs(exact), _TINY)
-            near = noise <= _ACCURATE * (EPSILON * size + moved)
+            near = noise <= np.maximum(_ACCURATE * (EPSILON * size + moved), _TINY)
             near &= _ULPS * (moved + noise) <= size
             kept &= near.reshape(len(noise), -1).all(axis=1)
         return kept
@@ -78,7 +79,7 @@ def deviations(formula: Formula, computed: Formula, batch: Batch) -> Deviations:
         by_inputs, _by_parameters(formula, batch, exact), strict=True
     ):
         moved += by_parameters
-    return Deviations(exact, by_inputs, _roundoff(computed, batch, exact))
+    return Deviations(exact, by_inputs, _of_operations(computed, batch, exact))
 
 
 def of_operations(
@@ -87,10 +88,23 @@ def of_operations(
     """The same for inputs that are not rounded: of parameters and operations alone."""
     pairs = zip(
         _by_parameters(formula, batch, exact),
-        _roundoff(computed, batch, exact),
+        _of_operations(computed, batch, exact),
         strict=True,
     )
     return [moved + noise for moved, noise in pairs]
+
+
+def in_double(
+    found: Callable[[Roundoff], Sequence[Array]], exact: Sequence[Array]
+) -> list[Array]:
+    """What 16 roundings of operations change in float64, inputs being exact.
+
+    Args:
+        found: Computes the numbers, with the roundings of a run.
+        exact: What they are.
+    """
+    noise = _roundoff(found, [floats(array) for array in exact])
+    return [_ULPS * _DOUBLE * off for off in noise]
 
 
 def tolerance(value: Any, deviation: Any, margin: Any = 0.0) -> Nested:
@@ -173,18 +187,29 @@ def _shifted(
     return replace(batch, inputs={**batch.inputs, variable.name: shifted})
 
 
-def _roundoff(computed: Formula, batch: Batch, exact: Sequence[Array]) -> list[Array]:
+def _of_operations(
+    computed: Formula, batch: Batch, exact: Sequence[Array]
+) -> list[Array]:
     """How far off the computed form is when every operation rounds."""
     computed = replace(computed, expression=rebuild(computed.expression, _steps))
-    off = [np.zeros(found.shape) for found in exact]
+    return _roundoff(
+        lambda rounding: computed.evaluated(batch, _DIGITS, rounding=rounding), exact
+    )
+
+
+def _roundoff(
+    found: Callable[[Roundoff], Sequence[Array]], exact: Sequence[Array]
+) -> list[Array]:
+    """How far off what a few runs find is."""
+    off = [np.zeros(array.shape) for array in exact]
     for seed in range(_RUNS):
         try:
-            found = computed.evaluated(batch, _DIGITS, rounding=Roundoff(seed))
+            run = found(Roundoff(seed))
         except Undefined:
             continue  # rounding took an argument out of its domain
         off = [
             np.maximum(worst, np.abs(floats(new) - old))
-            for worst, new, old in zip(off, found, exact, strict=True)
+            for worst, new, old in zip(off, run, exact, strict=True)
         ]
     return off
 

@@ -167,8 +167,8 @@ def test_every_loss_has_these():
                 (ReferenceCase({"a": 1.0}, (ROW, ROW)),),
                 (),
                 (),
-                curvatures=(0.0, 2.0),
-                parameter_slopes={"a": (1.0, 1.5)},
+                curvatures=((0.0, 0.0), (2.0, 1e-15)),
+                parameter_slopes={"a": (1.0, 1e-15)},
             ),
             {
                 "test_parameters_outside_their_domain_are_refused",
