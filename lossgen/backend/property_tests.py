@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from lossgen.ir.domain import Domain
 from lossgen.ir.expr import Apply, Axis, Role, walk
 from lossgen.ir.loss import CheckedLoss, Loss, Property
 
@@ -60,14 +61,16 @@ def counterparts(loss: Loss) -> tuple[int, list[int]] | None:
     None where y_true has the channels of y_pred and no others.
     """
     targets, predictions = (
-        _channels(loss, role) for role in (Role.Y_TRUE, Role.Y_PRED)
+        list(_channels(loss, role)) for role in (Role.Y_TRUE, Role.Y_PRED)
     )
     order = [targets.index(name) for name in predictions if name in targets]
     return None if targets == predictions else (len(targets), order)
 
 
-def _channels(loss: Loss, role: Role) -> list[str]:
-    return [item.name.removeprefix(role.value) for item in loss.of_role(role)]
+def _channels(loss: Loss, role: Role) -> dict[str, Domain]:
+    return {
+        item.name.removeprefix(role.value): item.domain for item in loss.of_role(role)
+    }
 
 
 def _always(loss: Loss) -> bool:
@@ -82,8 +85,24 @@ def _has_counterparts(loss: Loss) -> bool:
     """Whether y_true has what y_pred is to be, as channels of one length if others."""
     found = counterparts(loss)
     unsized = all(item.size is None for item in loss.of_role(Role.Y_TRUE))
-    every = found is None or len(found[1]) == len(loss.of_role(Role.Y_PRED))
-    return _is_dense(loss) and every and (found is None or unsized)
+    return _is_dense(loss) and _reaches_targets(loss) and (found is None or unsized)
+
+
+def _reaches_targets(loss: Loss) -> bool:
+    """Whether predictions may be what targets are, or come as close as one likes."""
+    targets = _channels(loss, Role.Y_TRUE)
+    return all(
+        channel in targets and _spans(domain, targets[channel])
+        for channel, domain in _channels(loss, Role.Y_PRED).items()
+    )
+
+
+def _spans(outer: Domain, inner: Domain) -> bool:
+    within = (
+        outer.lower.approx <= inner.lower.approx
+        and inner.upper.approx <= outer.upper.approx
+    )
+    return within and (inner.along_last_axis or not outer.along_last_axis)
 
 
 def _is_swappable(loss: Loss) -> bool:
@@ -103,6 +122,11 @@ def _is_averaged(loss: Loss) -> bool:
     return alike and loss.mask is None and not axes & {Axis.BATCH, Axis.SPATIAL}
 
 
+def _has_means(loss: Loss) -> bool:
+    """Whether predictions may be the mean of all targets."""
+    return _is_averaged(loss) and _reaches_targets(loss)
+
+
 def _is_scalar(loss: Loss) -> bool:
     """Whether the loss can be taken of single elements, whatever the parameters."""
     return _is_averaged(loss) and all(
@@ -120,6 +144,6 @@ _TESTABLE: dict[str, Callable[[Loss], bool]] = {
     "convex": _always,
     "symmetric": _is_swappable,
     "bounded_gradient": _always,
-    "mean_consistent": _is_averaged,
+    "mean_consistent": _has_means,
     "proper": _is_scalar,
 }
