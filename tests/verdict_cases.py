@@ -109,7 +109,7 @@ def answer(case: Case) -> Answer:
     assert checked is not None, f"{case}: neither an error nor a certificate"
     certificate = checked.certificate
     kinks = tuple(
-        Kink(item.at, item.left, item.right)
+        Kink(item.at, item.left or "unknown", item.right or "unknown")
         for item in certificate.kinks
         if item.order == 1
     )

@@ -1,8 +1,11 @@
 """How smooth a loss is in y_pred: jumps, kinks, and where they are.
 
-At points of each locus, the loss is expanded from either side; the first coefficient
-that differs is the order of the break. Germs see what the branches do together, which
-no single branch shows: ``max(x, 0) - x*y + log1p(exp(-abs(x)))`` is smooth.
+A composition of continuous operations is continuous: only branches can jump, and have
+to be shown to meet. Kinks are searched for: at points of each locus, the loss is
+expanded from either side; the first coefficient that differs is the order of the break.
+Germs see what operations do together, which no single one shows:
+``max(x, 0) - x*y + log1p(exp(-abs(x)))`` is smooth. A search that finds no points, or
+takes too many steps, leaves a kink that may lie there.
 """
 
 from __future__ import annotations
@@ -39,13 +42,14 @@ from lossgen.analysis.spelling import spell
 from lossgen.analysis.unseen import unseen
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.calculus.jets import MAX_ORDER
+from lossgen.calculus.steps import OutOfStepsError, Steps, limited
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.expr import Apply, Role, sub, substitute, symbols, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
+MAX_STEPS = 250_000
 _ROWS = 10
 _HITS = 4  # points of a cell that are looked at where a break should show
-_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,17 @@ class Verdict:
 
 
 def classify(loss: Loss, report: Report) -> Verdict:
-    """Find every kink and jump of a loss, and report them."""
+    """Find the kinks and jumps of a loss, and report them."""
     breaks: dict[str, _Break] = {}
     loss = batches_as_samples(loss)
-    for guard in guards(loss.expression, Ranges.of_loss(loss)):
-        for variable in loss.of_role(Role.Y_PRED):
-            if variable.symbol in set(walk(guard.difference)):
-                for item in _breaks(loss, guard, variable, report):
-                    at = as_written(item.kink.at, loss)
-                    item = replace(item, kink=replace(item.kink, at=at))
-                    known = breaks.get(at)
-                    if known is None or item.kink.order < known.kink.order:
-                        breaks[at] = item
-                    elif item.kink.order == known.kink.order == 1:
-                        breaks[at] = _joined(known, item)
+    for item in _all_breaks(loss, report):
+        at = as_written(item.kink.at, loss)
+        item = replace(item, kink=replace(item.kink, at=at))
+        known = breaks.get(at)
+        if known is None or item.kink.order < known.kink.order:
+            breaks[at] = item
+        elif item.kink.order == known.kink.order == 1:
+            breaks[at] = _joined(known, item)
     accepted = loss.spec.smoothness == Smoothness.DISCONTINUOUS.value
     jumping: dict[Apply, list[str]] = {}
     for item in breaks.values():
@@ -82,10 +83,51 @@ def classify(loss: Loss, report: Report) -> Verdict:
             _report_kink(item, report)
         elif item.kink.at == places[0]:
             _report_jump(item, places, accepted, report)
-    verdict = _worst(item.kink.order for item in breaks.values())
-    _compare_with_demand(loss, verdict, report)
     kinks = tuple(item.kink for item in breaks.values() if item.kink.order <= 1)
+    verdict = _worst(item.kink.order for item in breaks.values())
+    _compare_with_demand(loss, verdict, kinks, report)
     return Verdict(verdict, kinks)
+
+
+def _all_breaks(loss: Loss, report: Report) -> Iterator[_Break]:
+    """The breaks by each guard, which has a share of the steps.
+
+    Where the search comes to no end, what is to be continuous by its operations may
+    have a kink; branches that are not shown to meet are an error.
+    """
+    searches = [
+        (guard, variable)
+        for guard in guards(loss.expression, Ranges.of_loss(loss))
+        for variable in loss.of_role(Role.Y_PRED)
+        if variable.symbol in set(walk(guard.difference))
+    ]
+    left = MAX_STEPS
+    for count, (guard, variable) in enumerate(searches):
+        steps = Steps(left // (len(searches) - count))
+        found: list[_Break] = []
+        try:
+            with limited(steps):
+                for item in _breaks(loss, guard, variable, report):
+                    if item is None:
+                        raise _NotShownError
+                    found.append(item)
+        except (_NotShownError, OutOfStepsError):
+            jumps = any(item.kink.order == 0 for item in found)
+            if not guard.branching:
+                found.append(_possible(guard))
+            elif not jumps:
+                _report_unproved(loss, guard, report)
+        left -= min(steps.used, int(steps.limit))
+        yield from (item for item in found if item.kink.order or guard.branching)
+
+
+class _NotShownError(Exception):
+    """Not every point of a locus is known."""
+
+
+def _possible(guard: Guard) -> _Break:
+    at = name_of(guard)
+    return _Break(Kink(at, None, None, 1, guard.node), at)
 
 
 @dataclass(frozen=True)
@@ -117,7 +159,9 @@ def _joined(one: _Break, other: _Break) -> _Break:
     return replace(one, kink=kink, slopes=slopes)
 
 
-def _common(one: str, other: str, slopes: tuple[list[Any], list[Any]]) -> str:
+def _common(
+    one: str | None, other: str | None, slopes: tuple[list[Any], list[Any]]
+) -> str | None:
     return one if one == other else range_text([*slopes[0], *slopes[1]])
 
 
@@ -134,7 +178,8 @@ def _worst(orders: Iterator[int]) -> Smoothness:
 
 def _breaks(
     loss: Loss, guard: Guard, variable: Variable, report: Report
-) -> Iterator[_Break]:
+) -> Iterator[_Break | None]:
+    """The breaks along one variable; None where not every point is known."""
     jumps = False
     if guard.branching:
         for found in _break_at_end(loss, guard, variable, report):
@@ -145,16 +190,15 @@ def _breaks(
         otherwise = located_otherwise(loss, guard, variable)
         places = None if otherwise is None else (otherwise,)
     if places is None and not guard.branching:
-        at = name_of(guard)
-        yield _Break(Kink(at, _UNKNOWN, _UNKNOWN, 1, guard.node), at)
+        yield None
         return
-    for found in _found(loss, guard, variable, places or (), report):
-        jumps = jumps or found.kink.order == 0
-        yield found
+    for item in _found(loss, guard, variable, places or (), report):
+        jumps = jumps or (item is not None and item.kink.order == 0)
+        yield item
     if not guard.branching or jumps:
         return
     if places is None or not (is_solved(guard, variable) or _meet(loss, guard)):
-        _report_unproved(loss, guard, report)
+        yield None
 
 
 def _found(
@@ -163,7 +207,7 @@ def _found(
     variable: Variable,
     places: tuple[Locus, ...],
     report: Report,
-) -> Iterator[_Break]:
+) -> Iterator[_Break | None]:
     """The breaks at known points, and in the cells that none of these lies in."""
     for place in places:
         yield from _break_at(loss, guard, place, report)
@@ -194,7 +238,7 @@ def _found(
         if found is not None and found.kink.order:
             yield found
         elif not searched[key]:
-            _report_unproved(loss, guard, report)
+            yield None
 
 
 def _vanishes(pinned: Loss, located: list[Locus]) -> bool:
@@ -208,7 +252,7 @@ def _vanishes(pinned: Loss, located: list[Locus]) -> bool:
 
 def _break_at(
     loss: Loss, guard: Guard, place: Locus, report: Report
-) -> Iterator[_Break]:
+) -> Iterator[_Break | None]:
     """What happens to a loss at the points of a locus."""
     found = expand(loss, place) or approach(loss, place)
     if isinstance(found, Expansion) and found.dropped is not None:
@@ -217,7 +261,7 @@ def _break_at(
         if beside is not None:
             yield from _shown(loss, guard, others, beside, report)
     if found is None:
-        _report_unproved(loss, guard, report)
+        yield None
     else:
         yield from _shown(loss, guard, place, found, report)
 
@@ -228,12 +272,12 @@ def _shown(
     place: Locus,
     found: Expansion | Divergence,
     report: Report,
-) -> Iterator[_Break]:
+) -> Iterator[_Break | None]:
     """The break that an expansion at the points of a locus shows, if it does."""
     if isinstance(found, Expansion):
         item = _compared(loss, guard, place, found)
         if item is not None and item.kink.order == 0 and not _is_inside(place):
-            _report_unproved(loss, guard, report)
+            yield None
         elif item is not None:
             yield item
     else:
@@ -396,16 +440,24 @@ def _report_jump(
 
 def _report_kink(item: _Break, report: Report) -> None:
     kink = item.kink
-    if kink.order == 1:
+    if kink.order > 1:
+        return
+    if kink.left is None:
         report.add(
             "LG402",
-            f"kink at {kink.at}",
+            f"a kink may lie where {kink.at}",
             kink.node.span,
-            notes=(
-                f"the derivative is {kink.left} on the left and {kink.right} on the "
-                "right",
-            ),
+            notes=("the loss is continuous there; its slopes were not found",),
         )
+        return
+    report.add(
+        "LG402",
+        f"kink at {kink.at}",
+        kink.node.span,
+        notes=(
+            f"the derivative is {kink.left} on the left and {kink.right} on the right",
+        ),
+    )
 
 
 def _jump_text(item: _Break) -> str:
@@ -440,12 +492,20 @@ def _report_unproved(loss: Loss, guard: Guard, report: Report) -> None:
     )
 
 
-def _compare_with_demand(loss: Loss, verdict: Smoothness, report: Report) -> None:
+def _compare_with_demand(
+    loss: Loss, verdict: Smoothness, kinks: tuple[Kink, ...], report: Report
+) -> None:
     demand = Smoothness(loss.spec.smoothness)
-    if verdict.rank > demand.rank and verdict is not Smoothness.DISCONTINUOUS:
-        report.add(
-            "LG405",
-            f"the loss is {verdict.value}, and `smoothness` asks for {demand.value}",
-            loss.spec.smoothness_span or loss.expression.span,
-            help=f"write `smoothness: {verdict.value}`, or remove the kinks",
-        )
+    if verdict.rank <= demand.rank or verdict is Smoothness.DISCONTINUOUS:
+        return
+    possible = [kink.at for kink in kinks if kink.left is None]
+    message = f"the loss is {verdict.value}, and `smoothness` asks for {demand.value}"
+    if kinks and len(possible) == len(kinks):
+        message = f"the loss is not shown to be {demand.value}, as `smoothness` asks"
+    report.add(
+        "LG405",
+        message,
+        loss.spec.smoothness_span or loss.expression.span,
+        notes=tuple(f"a kink may lie where {at}" for at in possible),
+        help=f"write `smoothness: {verdict.value}`, or remove the kinks",
+    )

@@ -163,6 +163,8 @@ def _remarks(program: LossProgram) -> Iterable[str]:
     for kink in certificate.kinks:
         if kink.order == 0:
             yield f"Jumps at `{safe(kink.at)}`."
+        elif kink.left is None or kink.right is None:
+            yield f"May have a kink where `{safe(kink.at)}`."
         elif kink.order == 1:
             yield (
                 f"Not differentiable at `{safe(kink.at)}`: the derivative is "

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KinkRecord:
-    """A kink in words: where, and the slopes on both sides."""
+    """A kink in words: where, and the slopes on both sides, where they are known."""
 
     at: str
-    left: str
-    right: str
+    left: str | None
+    right: str | None
     order: int
 
 

@@ -16,9 +16,10 @@ def certificate_lines(outcome: Outcome, *, details: bool = False) -> Iterator[st
     """What the check established about one loss; with the witnesses, if asked."""
     yield f"{outcome.name or '?'} ({outcome.spec}): {outcome.verdict}"
     for kink in outcome.kinks:
-        yield (
-            f"  kink at {kink.at}: derivative {kink.left} before, {kink.right} after"
-        )
+        if kink.left is None:
+            yield f"  a kink may lie where {kink.at}"
+            continue
+        yield f"  kink at {kink.at}: derivative {kink.left} before, {kink.right} after"
     for end in outcome.infinite_ends:
         yield f"  infinite: {end}"
     for condition in outcome.assumed:

@@ -114,12 +114,13 @@ class Kink:
 
     ``at`` names the locus in the author's words (``y_pred = y_true``). ``left`` and
     ``right`` are the one-sided derivatives there with respect to y_pred, as short
-    texts; ``order`` is the first derivative that differs (1: a corner, 0: a jump).
+    texts; None where a kink may lie, but was not found. ``order`` is the first
+    derivative that differs (1: a corner, 0: a jump).
     """
 
     at: str
-    left: str
-    right: str
+    left: str | None
+    right: str | None
     order: int
     node: Apply
 

@@ -534,8 +534,8 @@ def _reduces(expr):
 
 
 def _number(evaluator, keys, text, environment, index):
-    if "…" in text or text == "unknown":
-        return None  # the data decides
+    if text is None or "…" in text:
+        return None  # not found, or the data decides
     return _element(evaluator, _parsed(keys, text), environment, index)
 
 
