@@ -14,7 +14,7 @@ from lossgen.analysis.bracketing import roots_along
 from lossgen.analysis.guards import Guard
 from lossgen.analysis.proofs import is_nonnegative
 from lossgen.analysis.ranges import Ranges, domain_interval
-from lossgen.analysis.samples import Sample
+from lossgen.analysis.samples import Sample, satisfies
 from lossgen.analysis.spelling import spell, spell_equal, spell_relation
 from lossgen.analysis.zeros import roots, zeros
 from lossgen.calculus.arrays import Array
@@ -200,6 +200,13 @@ def _on_locus(
 ) -> Sample | None:
     """The rows that are inside the domain and on the locus."""
     placed = sample.moved(variable.name, moved)
+    loss = guard.ranges.loss
+    if loss.assume:
+        allowed = satisfies(loss, placed)
+        if not allowed.any():
+            return None
+        placed, moved = placed.only(allowed), moved[allowed]
+        sample = placed
     gap = _values(guard.difference, placed)
     keep = np.zeros(sample.rows, dtype=bool)
     for row in range(sample.rows):

@@ -20,12 +20,14 @@ from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
     ONE,
     Apply,
+    Axis,
     Constant,
     Expr,
     Number,
     Role,
     Symbol,
     add,
+    depends_on,
     sub,
     walk,
 )
@@ -106,7 +108,8 @@ def _repeats(item: Obligation, other: Obligation) -> bool:
 def obligations(loss: Loss) -> tuple[Obligation, ...]:
     """Everything that must hold, in the order of the author's tree."""
     collector = _Collector()
-    collector.visit(loss.expression, Ranges.of_loss(loss), ())
+    facts = _Facts(Ranges.of_loss(loss))
+    collector.visit(loss.expression, facts, facts)
     return tuple(collector.found)
 
 
@@ -135,65 +138,106 @@ def _worst_first(items: tuple[Obligation, ...]) -> Iterator[Obligation]:
 # Collecting ---------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """What is known at an occurrence: the ranges, and the conditions around it."""
+
+    ranges: Ranges
+    guards: tuple[Expr, ...] = ()
+
+    def inside(self, axis: Axis | None) -> _Facts:
+        """What is known inside a reduction."""
+        return replace(self, ranges=self.ranges.inside(axis))
+
+    def given(self, condition: Expr) -> _Facts:
+        """What is known where a condition holds, too."""
+        return _Facts(self.ranges.given(condition, True), (*self.guards, condition))
+
+
 class _Collector:
-    """Walks a tree with the conditions around each branch as facts."""
+    """Walks a tree with the conditions around each branch as facts.
+
+    For the derivative a condition on y_pred counts with its locus: in ``where(y_pred >
+    0, sqrt(y_pred), 0)`` the values meet at 0, and the slope is infinite.
+    """
 
     def __init__(self) -> None:
         self.found: list[Obligation] = []
-        self._seen: set[tuple[int, int, bool]] = set()
+        self._seen: set[tuple[int, int, int, bool]] = set()
 
     def visit(
-        self,
-        expr: Expr,
-        ranges: Ranges,
-        guards: tuple[Expr, ...],
-        differentiated: bool = True,
+        self, expr: Expr, facts: _Facts, closed: _Facts, differentiated: bool = True
     ) -> None:
-        key = (id(expr), id(ranges), differentiated)
+        key = (id(expr), id(facts.ranges), id(closed.ranges), differentiated)
         if not isinstance(expr, Apply) or key in self._seen:
             return
         self._seen.add(key)
         if expr.op == "where":
-            self._branch(expr, ranges, guards, differentiated)
+            self._branch(expr, facts, closed, differentiated)
             return
         if expr.op in ("and", "or"):
-            self._sequence(expr, ranges, guards)
+            self._sequence(expr, facts, closed)
             return
         kind = FUNCTIONS[expr.op].kind
         passes = kind not in (Kind.DATA, Kind.COMPARISON, Kind.LOGIC)
         differentiated = differentiated and passes and expr.op != "stop_gradient"
-        inner = ranges.inside(expr.axis)
+        facts, closed = facts.inside(expr.axis), closed.inside(expr.axis)
         for arg in expr.args:
-            self.visit(arg, inner, guards, differentiated)
+            self.visit(arg, facts, closed, differentiated)
         rule = _RULES.get(expr.op)
-        if rule is not None:
-            for item in rule(expr, inner):
-                if not item.derivative or differentiated:
-                    self.found.append(replace(item, guards=guards))
+        if rule is None:
+            return
+        self.found += [
+            replace(item, guards=facts.guards)
+            for item in rule(expr, facts.ranges)
+            if not item.derivative
+        ]
+        if differentiated:
+            self.found += [
+                replace(item, guards=closed.guards)
+                for item in rule(expr, closed.ranges)
+                if item.derivative
+            ]
 
     def _branch(
-        self,
-        expr: Apply,
-        ranges: Ranges,
-        guards: tuple[Expr, ...],
-        differentiated: bool,
+        self, expr: Apply, facts: _Facts, closed: _Facts, differentiated: bool
     ) -> None:
         condition, then, otherwise = expr.args
-        self.visit(condition, ranges, guards, False)
-        for branch, truth in ((then, True), (otherwise, False)):
-            guard = condition if truth else Apply("not", (condition,))
-            known = ranges.given(condition, truth)
-            self.visit(branch, known, (*guards, guard), differentiated)
+        self.visit(condition, facts, closed, False)
+        for branch, guard in (
+            (then, condition),
+            (otherwise, Apply("not", (condition,))),
+        ):
+            self.visit(
+                branch, facts.given(guard), closed.given(closure(guard)), differentiated
+            )
 
-    def _sequence(self, expr: Apply, ranges: Ranges, guards: tuple[Expr, ...]) -> None:
+    def _sequence(self, expr: Apply, facts: _Facts, closed: _Facts) -> None:
         """``a and b``: b is looked at only where a holds."""
         for condition in expr.args:
-            self.visit(condition, ranges, guards, False)
-            ranges = ranges.given(condition, expr.op == "and")
-            guards = (
-                *guards,
-                condition if expr.op == "and" else Apply("not", (condition,)),
-            )
+            self.visit(condition, facts, closed, False)
+            known = condition if expr.op == "and" else Apply("not", (condition,))
+            facts, closed = facts.given(known), closed.given(known)
+
+
+def closure(condition: Expr, truth: bool = True) -> Expr:
+    """A condition with its locus, as far as it depends on y_pred: ``>`` as ``>=``."""
+    if not isinstance(condition, Apply) or not depends_on(condition, Role.Y_PRED):
+        return condition if truth else Apply("not", (condition,))
+    if condition.op == "not":
+        return closure(condition.args[0], not truth)
+    if condition.op in ("and", "or"):
+        op = condition.op if truth else {"and": "or", "or": "and"}[condition.op]
+        return Apply(op, tuple(closure(arg, truth) for arg in condition.args))
+    return Apply(_WITH_LOCUS[condition.op][0 if truth else 1], condition.args)
+
+
+_WITH_LOCUS = {
+    "lt": ("le", "ge"),
+    "le": ("le", "ge"),
+    "gt": ("ge", "le"),
+    "ge": ("ge", "le"),
+}
 
 
 _Rule = Callable[[Apply, Ranges], "Iterator[Obligation]"]

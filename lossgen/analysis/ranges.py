@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import reduce
+from itertools import permutations
 from math import inf
 
 from lossgen.analysis import intervals, polynomials
@@ -19,6 +20,7 @@ from lossgen.analysis.intervals import (
     hull,
     intersect,
 )
+from lossgen.analysis.outweighed import simpler_below
 from lossgen.analysis.polynomials import Polynomial, TooManyTermsError
 from lossgen.calculus.steps import spend
 from lossgen.ir.definitions import definition
@@ -532,7 +534,25 @@ class Ranges:
         if any(arg.empty for arg in args):
             return EMPTY
         result = range_of_operation(expr, args)
-        return intersect(result, self._ratio(expr)) if expr.op == "div" else result
+        if expr.op == "div":
+            return intersect(result, self._ratio(expr))
+        if expr.op == "add":
+            return intersect(result, self._outweighed(expr))
+        if expr.op in _EVEN and self.nonzero(expr.args[0]):
+            return intersect(result, intervals.POSITIVE)
+        return result
+
+    def _outweighed(self, total: Apply) -> Interval:
+        """What is known of a sum by simpler ones that it is not below, or above."""
+        result = EVERYTHING
+        for other in simpler_below(total, self.of, self.polynomial):
+            low = self.of(other)
+            result = intersect(result, Interval(low.lower, inf, low.lower_open, True))
+        for other in simpler_below(Apply("neg", (total,)), self.of, self.polynomial):
+            low = self.of(other)
+            high = intervals.negate(Interval(low.lower, inf, low.lower_open, True))
+            result = intersect(result, high)
+        return result
 
     def _symbol(self, symbol: Symbol) -> Interval:
         if symbol.role is Role.SIZE:
@@ -592,7 +612,22 @@ class Ranges:
                     values = Interval(_ZERO, inf, True, True)
                 moved = intervals.add(values, exactly(-offset))
                 found.append((form, intervals.multiply(moved, exactly(1 / scale))))
-        return found
+        return [*found, *self._mean_squares(polynomial)]
+
+    def _mean_squares(
+        self, polynomial: Polynomial
+    ) -> Iterator[tuple[Polynomial, Interval]]:
+        """``mean(u**2) >= mean(u)**2`` (Jensen's inequality), for what occurs."""
+        means = [
+            (index, node)
+            for index in polynomials.atoms_of(polynomial)
+            if isinstance(node := self._atoms.nodes[index], Apply) and node.op == "mean"
+        ]
+        for (one, of_squares), (other, plain) in permutations(means, 2):
+            if of_squares.axis is plain.axis and self._atoms.polynomial(
+                of_squares.args[0]
+            ) == self._atoms.polynomial(mul(*plain.args, *plain.args)):
+                yield {((one, 1),): _ONE, ((other, 2),): -_ONE}, _NONNEGATIVE
 
     def _monotone_difference(self, polynomial: Polynomial) -> Interval:
         """``f(u) - f(v)`` has the sign of ``u - v`` where f increases."""
@@ -797,6 +832,9 @@ class Ranges:
             if symbol.role in (Role.Y_TRUE, Role.Y_PRED):
                 yield self.loss.variable(symbol.name)
 
+
+_EVEN = ("abs", "square")
+"""Operations that are 0 for 0 alone, and never negative."""
 
 CONSTANTS = {
     "pi": Interval(

@@ -17,6 +17,7 @@ import numpy as np
 from mpmath import mp
 
 from lossgen.analysis.intervals import Interval
+from lossgen.analysis.orderings import ordered
 from lossgen.analysis.ranges import domain_interval
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
@@ -32,6 +33,7 @@ _NAMED_SIZE = 2
 _SPECIAL_ROWS = 32
 _CONSTANT_ROWS = 48
 _MOST_DROPPED = 3
+_ATTEMPTS = 16  # points for one that satisfies the assumptions
 _ELEMENTS = 512  # of a sample, where rows are long
 _FEW_ROWS = 4
 _MOST_SHOWN = 12
@@ -218,12 +220,18 @@ def _in_state(count: int, state: int, rows: int) -> Array:
 
 def satisfying(loss: Loss, sample: Sample) -> Sample:
     """The rows that satisfy the assumptions and whose elements are all kept."""
-    keep = np.ones(sample.rows, dtype=bool)
-    for condition in loss.assume:
-        keep &= _by_row(_truth(condition, sample), sample.rows)
+    keep = satisfies(loss, sample)
     if loss.mask is not None:
         keep &= _keeps_all(loss.mask, sample)
     return sample if keep.all() else sample.only(keep)
+
+
+def satisfies(loss: Loss, sample: Sample) -> Array:
+    """In which rows the assumptions hold."""
+    keep: Array = np.ones(sample.rows, dtype=bool)
+    for condition in loss.assume:
+        keep &= _by_row(_truth(condition, sample), sample.rows)
+    return keep
 
 
 def _keeps_all(mask: Expr, sample: Sample) -> Array:
@@ -274,6 +282,9 @@ def _sample(
     rows = _affordable(loss, rows)
     drawn = _drawn(loss, last, rows, pick, salt)
     sample = satisfying(loss, drawn)
+    if loss.assume and sample.rows < rows / 2:
+        more = satisfying(loss, _drawn(loss, last, _ATTEMPTS * rows, pick, salt))
+        sample = more.only(np.arange(more.rows) < rows)
     # Over a batch, or over places, what is kept is no shorter row.
     tied = any(uses_axis(loss.expression, axis) for axis in (Axis.BATCH, Axis.SPATIAL))
     if not sample.rows and loss.mask is not None and not tied:
@@ -328,7 +339,7 @@ def _drawn(loss: Loss, last: int, rows: int, pick: Pick, salt: int) -> Sample:
         environment[variable.name] = _fill(variable, shape, generator, pick)
     if pick is _special:
         _make_diagonal(loss, environment, rows)
-    return Sample(environment, rows, last)
+    return Sample(ordered(loss, environment), rows, last)
 
 
 def _affordable(loss: Loss, rows: int) -> int:

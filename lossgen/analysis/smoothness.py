@@ -29,7 +29,14 @@ from lossgen.analysis.expansions import (
 )
 from lossgen.analysis.guards import Guard, compared, guards
 from lossgen.analysis.limits import Divergence, approach
-from lossgen.analysis.loci import DIGITS, Locus, inside, is_solved, name_of
+from lossgen.analysis.loci import (
+    DIGITS,
+    Locus,
+    inside,
+    is_solved,
+    name_of,
+    solved_names,
+)
 from lossgen.analysis.otherwise import located_otherwise
 from lossgen.analysis.places import last_lengths, places_of, samples_of
 from lossgen.analysis.ranges import Ranges
@@ -114,7 +121,7 @@ def _all_breaks(loss: Loss, report: Report) -> Iterator[_Break]:
         except (_NotShownError, OutOfStepsError):
             jumps = any(item.kink.order == 0 for item in found)
             if not guard.branching:
-                found.append(_possible(guard))
+                found.extend(_possible(guard, variable, found))
             elif not jumps:
                 _report_unproved(loss, guard, report)
         left -= min(steps.used, int(steps.limit))
@@ -125,9 +132,15 @@ class _NotShownError(Exception):
     """Not every point of a locus is known."""
 
 
-def _possible(guard: Guard) -> _Break:
-    at = name_of(guard)
-    return _Break(Kink(at, None, None, 1, guard.node), at)
+def _possible(
+    guard: Guard, variable: Variable, found: list[_Break]
+) -> Iterator[_Break]:
+    """The kink that may lie where a guard is 0, unless all of that is known by name."""
+    names = {item.kink.at for item in found}
+    known = bool(names) and is_solved(guard, variable)
+    if not known or not solved_names(guard, variable) <= names:
+        at = name_of(guard)
+        yield _Break(Kink(at, None, None, 1, guard.node), at)
 
 
 @dataclass(frozen=True)

@@ -98,17 +98,21 @@ def roots(piece: Expr, symbol: Symbol, ranges: Ranges) -> tuple[Expr, ...] | Non
     """All zeros along a symbol of an expression, or of its factors; None if unknown.
 
     None of an expression that is 0 everywhere: it changes nothing where it is in force,
-    and where it comes into force is a zero of another guard.
+    and where it comes into force is a zero of another guard. None that the facts rule
+    out.
     """
     if not ranges.polynomial(piece):
         return ()
     root = solve(piece, symbol, ranges)
-    if root is not None:
-        return (root,)
-    parts = [part for part in factors(piece, ranges) if symbol in set(walk(part))]
-    found = [solve(part, symbol, ranges) for part in parts]
-    known = tuple(item for item in found if item is not None)
-    return known if parts and len(known) == len(parts) else None
+    if root is None:
+        parts = [part for part in factors(piece, ranges) if symbol in set(walk(part))]
+        found = [solve(part, symbol, ranges) for part in parts]
+        known = [item for item in found if item is not None]
+        if not parts or len(known) < len(parts):
+            return None
+    else:
+        known = [root]
+    return tuple(item for item in known if not ranges.nonzero(sub(symbol, item)))
 
 
 def solve(expr: Expr, symbol: Symbol, ranges: Ranges) -> Expr | None:

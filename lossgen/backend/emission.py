@@ -25,6 +25,16 @@ class Emission:
         """The loss."""
         return self.program.checked.loss
 
+    def placeholder(self, role: Role) -> str:
+        """What stands in for a dropped row of y_true or y_pred: a number or a row."""
+        items = self.loss.of_role(role)
+        values = [self.placeholders.of(item) for item in items]
+        if len(set(values)) == 1:
+            return repr(values[0])
+        sizes = [item.size if isinstance(item.size, int) else 1 for item in items]
+        pairs = zip(values, sizes, strict=True)
+        return repr([value for value, size in pairs for _ in range(size)])
+
     @cached_property
     def shape(self) -> Shape:
         """The shape of what the function returns."""

@@ -107,10 +107,9 @@ class FunctionBody:
         items = self._loss.of_role(Role.Y_TRUE, Role.Y_PRED)
         for item in items:
             name = self._emission.names[item.name]
-            is_target = item.role is Role.Y_TRUE
-            value = placeholders.y_true if is_target else placeholders.y_pred
+            value = placeholders.of(item)
             kept = "kept"
-            if is_target and self._emission.masks_entries:
+            if item.role is Role.Y_TRUE and self._emission.masks_entries:
                 kept = "tf.reduce_any(kept, axis=-1, keepdims=True)"
             yield f"{name} = tf.where({kept}, {name}, {value!r})"
         uneven = len({item.size for item in items}) > 1 or self._loss.spec.y_true.sparse

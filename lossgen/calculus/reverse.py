@@ -365,19 +365,28 @@ def _log_softmax(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list
 
 
 def _log1m_softmax(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:
-    """With ``p`` the softmax, ``p_k*(sum over i != k of w_i*p_i/(1 - p_i) - w_k)``."""
-    peak = max(row)
-    shifted = each(lambda item: exponential(item - peak), row)
-    odds = [
-        item / mp.fsum([*shifted[:k], *shifted[k + 1 :]])
-        for k, item in enumerate(shifted)
-    ]
-    parts = [w * odd for w, odd in zip(weights, odds, strict=True)]
+    """With ``p`` the softmax, ``p_k*(sum over i != k of w_i*p_i/(1 - p_i) - w_k)``.
+
+    Beside a peak the others may vanish; ``p_k/(1 - p_i)`` is a softmax without it.
+    """
+    peak = row.index(max(row))
+    shifted = each(lambda item: exponential(item - row[peak]), row)
     whole = mp.fsum(shifted)
-    return [
-        item / whole * (total([*parts[:k], *parts[k + 1 :]]) - weights[k])
-        for k, item in enumerate(shifted)
+    parts = [
+        mpf(0) if k == peak else w * item / (whole - item)
+        for k, (item, w) in enumerate(zip(shifted, weights, strict=True))
     ]
+    rest = [*row[:peak], *row[peak + 1 :]]
+    top = max(rest)
+    beside = mp.fsum(each(lambda item: exponential(item - top), rest))
+    of_peak = weights[peak] * shifted[peak] / whole / beside
+    result = []
+    for k, item in enumerate(shifted):
+        found = item / whole * (total([*parts[:k], *parts[k + 1 :]]) - weights[k])
+        if k != peak:
+            found += of_peak * exponential(row[k] - top)
+        result.append(found)
+    return result
 
 
 def _l2_normalize(row: _Row, outputs: _Row, weights: _Row, total: _Total) -> list[Any]:

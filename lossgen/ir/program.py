@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lossgen.ir.accuracy import Declined
-from lossgen.ir.expr import Apply, Axis, Expr, Symbol
+from lossgen.ir.expr import Apply, Axis, Expr, Role, Symbol
 from lossgen.ir.extent import Extent
-from lossgen.ir.loss import CheckedLoss
+from lossgen.ir.loss import CheckedLoss, Variable
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,16 @@ class Placeholders:
     """Values for dropped elements at which the loss and its gradient are finite.
 
     ``counts`` says whether the label mask keeps y_true, so that a sample of weight 0
-    counts in a mean.
+    counts in a mean. ``channels`` has a value for each channel, where one for all
+    channels of a tensor will not do.
     """
 
     y_true: float
     y_pred: float
     counts: bool = True
+    channels: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, variable: Variable) -> float:
+        """The value for a tensor or a channel."""
+        value = self.y_true if variable.role is Role.Y_TRUE else self.y_pred
+        return self.channels.get(variable.name, value)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lossgen.analysis.orderings import ordered
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.ir.expr import Apply, Number, Role, walk
@@ -158,9 +159,10 @@ def _beyond(batch: Batch, sizes: Reach) -> Batch:
 
 
 def _points(loss: Loss, sizes: Reach, *, logits: bool) -> Iterator[Batch]:
-    return points.batches(
+    for batch in points.batches(
         loss, 8 * _ROWS, "float32", logits=logits, seed=2, sizes=sizes
-    )
+    ):
+        yield replace(batch, inputs=ordered(loss, batch.inputs))
 
 
 def _first_usable(formula: Formula, batch: Batch, count: int) -> Batch:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lossgen.analysis.orderings import ordered
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.ir.expr import Role
 from lossgen.ir.loss import Loss, Variable
@@ -35,8 +36,10 @@ def placeholders(loss: Loss) -> Placeholders:
     predictions = _candidates(loss.of_role(Role.Y_PRED))
     for y_true in sorted(targets or [0.0], key=lambda label: not _counts(loss, label)):
         for y_pred in predictions:
-            if _is_finite(loss, y_true, y_pred):
-                return Placeholders(y_true, y_pred, _counts(loss, y_true))
+            found = Placeholders(y_true, y_pred, _counts(loss, y_true))
+            for item in (found, _in_order(loss, found)):
+                if item is not None and _is_finite(loss, item):
+                    return item
     raise NoPlaceholderError(
         "no constant input was found at which the loss and its gradient are finite; "
         "masked samples need one"
@@ -69,12 +72,20 @@ def _candidates(variables: Sequence[Variable]) -> list[float]:
     ]
 
 
-def _is_finite(loss: Loss, y_true: float, y_pred: float) -> bool:
+def _in_order(loss: Loss, found: Placeholders) -> Placeholders | None:
+    """Different values for channels that are assumed to be in an order."""
+    items = loss.of_role(Role.Y_TRUE, Role.Y_PRED)
+    if not loss.assume or not all(isinstance(item.size, int) for item in items):
+        return None
+    values = ordered(loss, {item.name: np.array(found.of(item)) for item in items})
+    return replace(found, channels={name: float(x) for name, x in values.items()})
+
+
+def _is_finite(loss: Loss, found: Placeholders) -> bool:
     batch = sample(loss, 1, 0, defaults=True)
-    values = {Role.Y_TRUE: y_true, Role.Y_PRED: y_pred}
     inputs = {
-        item.name: np.full(sample_shape(loss, item, 1), values[item.role])
-        for item in loss.of_role(*values)
+        item.name: np.full(sample_shape(loss, item, 1), found.of(item))
+        for item in loss.of_role(Role.Y_TRUE, Role.Y_PRED)
     }
     moving = {item.name: 1 for item in loss.of_role(Role.Y_PRED)}
     try:

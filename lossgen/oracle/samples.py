@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lossgen.analysis.orderings import ordered
 from lossgen.calculus.arrays import Array
 from lossgen.ir.domain import Domain, DomainKind
 from lossgen.ir.expr import Apply, Axis, Role, walk
@@ -170,7 +171,7 @@ def sample(loss: Loss, rows: int, seed: int, *, defaults: bool) -> Batch:
                 parameters[variable.name] = _parameter(variable, shape, generator)
         else:
             inputs[variable.name] = _drawn(variable, loss, shape, generator)
-    return Batch(inputs, parameters)
+    return Batch(ordered(loss, inputs), parameters)
 
 
 def _fits(default: Array, shape: tuple[int, ...]) -> bool:
