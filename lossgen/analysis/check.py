@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from lossgen.analysis.ends import infinite_ends
 from lossgen.analysis.flatness import find_flat_regions
-from lossgen.analysis.obligations import discharge
+from lossgen.analysis.obligations import (
+    Obligation,
+    ProofBudgetError,
+    claim,
+    discharge,
+    to_assume,
+)
 from lossgen.analysis.properties import examine
+from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import generic, typical_length
 from lossgen.analysis.smoothness import classify
 from lossgen.calculus.steps import OutOfStepsError, Steps, limited
@@ -64,6 +72,9 @@ def _within_budget(loss: Loss, report: Report) -> Certificate | None:
     try:
         with limited(steps.count):
             certificate = _certificate(loss, report, steps)
+    except ProofBudgetError as error:
+        _report_proof(error.item, report)
+        return None
     except OutOfStepsError:
         _report_budget(loss, f"{steps.name} took more than {MAX_STEPS:,} steps", report)
         return None
@@ -95,12 +106,14 @@ def _certificate(loss: Loss, report: Report, steps: _Steps) -> Certificate | Non
         return None
     steps.begin("looking for regions without a gradient")
     # Where no step has a slope, how they meet is no further news.
-    if not find_flat_regions(loss, report):
+    if not _has_slopes(loss, report):
         return None
     steps.begin("looking for kinks and jumps")
     verdict = classify(loss, report)
     steps.begin("looking at the ends of the domain")
-    ends = infinite_ends(loss, report)
+    ends: tuple[str, ...] = ()
+    with suppress(OutOfStepsError), limited(Steps(MAX_STEPS)):
+        ends = infinite_ends(loss, report)
     steps.begin("examining the properties")
     return Certificate(
         smoothness=verdict.smoothness,
@@ -108,6 +121,32 @@ def _certificate(loss: Loss, report: Report, steps: _Steps) -> Certificate | Non
         properties=examine(loss, verdict.smoothness, report),
         assumed=tuple(text.value for text in loss.spec.assume),
         infinite_ends=ends,
+    )
+
+
+def _has_slopes(loss: Loss, report: Report) -> bool:
+    """Whether nothing shows that the gradient is 0 almost everywhere."""
+    try:
+        with limited(Steps(MAX_STEPS)):
+            return find_flat_regions(loss, report)
+    except OutOfStepsError:
+        report.add(
+            "LG407",
+            "the gradient may be 0 on part of the domain",
+            loss.expression.span,
+            notes=(f"looking for such parts took more than {MAX_STEPS:,} steps",),
+        )
+        return True
+
+
+def _report_proof(item: Obligation, report: Report) -> None:
+    report.add(
+        "LG310",
+        "the formula is too involved to be proved defined",
+        item.node.span or item.subject.span,
+        notes=(f"showing that {claim(item)} took more than {MAX_STEPS:,} steps",),
+        help=f"if it holds, write {to_assume(item)}; or write the term with fewer "
+        "nested calls",
     )
 
 
@@ -139,7 +178,33 @@ def _has_samples(loss: Loss, report: Report) -> bool:
         report.add("LG309", message, mask.span(), help=remedy)
         return False
     span = assume[0].span() if assume else loss.expression.span
-    message = "no point of the domain satisfies the assumptions"
-    remedy = "check `assume` and `mask` against the declared domains"
-    report.add("LG309", message, span, help=remedy)
+    if Ranges.of_loss(loss).contradictory:
+        message = "no point of the domain satisfies the assumptions"
+        remedy = "check `assume` and `mask` against the declared domains"
+        report.add("LG309", message, span, help=remedy)
+        return False
+    report.add(
+        "LG309",
+        "no point was found that satisfies the assumptions",
+        span,
+        notes=_never_met(loss),
+        help="check `assume` and `mask` against the declared domains; declare what "
+        "bounds a single input as its domain, and order inputs as `a > b`",
+    )
     return False
+
+
+def _never_met(loss: Loss) -> tuple[str, ...]:
+    """The assumptions that none of the points that were tried satisfies alone."""
+    alone = [
+        (text.value, replace(loss, assume=(condition,)))
+        for text, condition in zip(loss.spec.assume, loss.assume, strict=True)
+    ]
+    never = [
+        text
+        for text, one in alone
+        if generic(one, last=typical_length(loss), rows=24) is None
+    ]
+    if not never:
+        return ("each is satisfied by some points, but not all together",)
+    return tuple(f"none of the points tried satisfies `{text}`" for text in never)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
+from typing import TypeGuard
 
 from lossgen.analysis.ranges import Ranges
 from lossgen.calculus.steps import spend
@@ -81,6 +82,11 @@ def _collect(expr: Expr, ranges: Ranges) -> Iterator[Guard]:
     rule = _DIFFERENCES.get(expr.op)
     for difference in rule(expr) if rule else ():
         yield Guard(expr, difference, inner)
+
+
+def is_switching(node: Expr) -> TypeGuard[Apply]:
+    """Whether an operation changes from one formula to another somewhere."""
+    return isinstance(node, Apply) and (node.op == "where" or node.op in _DIFFERENCES)
 
 
 def compared(condition: Expr) -> Iterator[tuple[Expr, Expr]]:

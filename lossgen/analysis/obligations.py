@@ -14,7 +14,9 @@ from lossgen.analysis.crossings import find_crossing
 from lossgen.analysis.intervals import Interval
 from lossgen.analysis.proofs import is_nonnegative, is_nonzero, is_positive
 from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.unproved import assumption, known_of, named
 from lossgen.analysis.witness import Witness, find_witness
+from lossgen.calculus.steps import OutOfStepsError
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
@@ -91,9 +93,12 @@ def discharge(loss: Loss, report: Report) -> bool:
 
 
 def _refutation(loss: Loss, item: Obligation) -> Witness | None:
-    witness = find_witness(loss, item.node, item.guards, item.derivative)
-    if witness is None and item.need is Need.NONZERO and item.node.axis is None:
-        return find_crossing(loss, item.node, item.subject, item.guards)
+    try:
+        witness = find_witness(loss, item.node, item.guards, item.derivative)
+        if witness is None and item.need is Need.NONZERO and item.node.axis is None:
+            return find_crossing(loss, item.node, item.subject, item.guards)
+    except OutOfStepsError:
+        return None
     return witness
 
 
@@ -124,15 +129,32 @@ def moves(expr: Expr) -> bool:
 
 
 def _worst_first(items: tuple[Obligation, ...]) -> Iterator[Obligation]:
-    """One obligation an argument: where the value fails, its derivative is no news."""
+    """One obligation an argument: where the value fails, its derivative is no news.
+
+    Raises:
+        ProofBudgetError: If a proof takes more steps than there are.
+    """
     failed: set[tuple[int, Expr]] = set()
     for item in sorted(items, key=lambda entry: entry.derivative):
         place = (id(item.node), item.subject)
         if place in failed:
             continue
-        if not item.proved:
+        try:
+            proved = item.proved
+        except OutOfStepsError:
+            raise ProofBudgetError(item) from None
+        if not proved:
             failed.add(place)
             yield item
+
+
+class ProofBudgetError(Exception):
+    """The proof of ``item`` took more steps than there are."""
+
+    def __init__(self, item: Obligation) -> None:
+        """Keep what was to be proved."""
+        self.item = item
+        super().__init__(claim(item))
 
 
 # Collecting ---------------------------------------------------------------------------
@@ -411,15 +433,41 @@ def _report(
     if witness is None:
         report.add(
             "LG305",
-            f"cannot show that this is defined: is the argument {item.need.value}?",
+            f"cannot show that {claim(item)}",
             span,
-            notes=(f"{message}, as far as can be told",),
-            help="state what makes it hold under `assume`, or restrict a domain",
+            notes=(known_of(item.subject, item.ranges),),
+            help=f"if it holds, write {to_assume(item)}; else restrict a domain, or "
+            f"{_OTHERWISE.get(item.need)}",
         )
         return
     report.add(
         item.code, message, span, notes=_notes(loss, item, witness), help=way_out
     )
+
+
+def claim(item: Obligation) -> str:
+    """What is to be proved, in words."""
+    text = named(item.subject, item.ranges.loss)
+    purpose = "has a finite derivative" if item.derivative else "is defined"
+    return f"`{item.node.op}` {purpose} here: that `{text}` is {item.need.value}"
+
+
+def to_assume(item: Obligation) -> str:
+    """The line for the spec that states it."""
+    relation = _RELATIONS[item.need]
+    if relation == "!=" and depends_on(item.subject, Role.Y_PRED):
+        # A prediction hits no single value, so that only a side of it can be assumed.
+        relation = ">"
+    return assumption(item.subject, relation, item.ranges.loss)
+
+
+_RELATIONS = {Need.POSITIVE: ">", Need.NONNEGATIVE: ">=", Need.NONZERO: "!="}
+
+_OTHERWISE = {
+    Need.POSITIVE: "add a positive constant to what is nowhere negative",
+    Need.NONNEGATIVE: "write `max(…, 0)` if it is negative by rounding alone",
+    Need.NONZERO: "add a positive constant to a divisor that is nowhere negative",
+}
 
 
 def _wording(item: Obligation) -> tuple[str, str | None]:

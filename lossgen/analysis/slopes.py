@@ -18,6 +18,7 @@ from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.expr import Apply, Expr, Role
 from lossgen.ir.loss import Loss
 
+_DENOMINATOR = 12  # of what a formula is multiplied by
 _MAGNITUDE = 100  # binary; beyond, a fraction would have needlessly many digits
 
 
@@ -30,9 +31,9 @@ def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
             return rounded(slopes[0])
         inputs = Evaluation(sample.environment)
         for expr, text in _candidates(loss):
-            for sign, spelt in ((1, text), (-1, f"-{text}")):
-                if _fits(inputs.value(expr), [sign * item for item in slopes]):
-                    return spelt
+            factor = _factor(inputs.value(expr), slopes)
+            if factor is not None:
+                return _multiple(factor, text)
     return range_text(slopes)
 
 
@@ -50,7 +51,9 @@ def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:
         yield Apply("add", (one, Apply("neg", (symbol,)))), f"(1 - {name})"
         yield Apply("add", (one, symbol)), f"(1 + {name})"
         yield Apply("div", (one, symbol)), f"1/{name}"
-        yield Apply("add", (symbol, symbol)), f"2*{name}"
+        size = Apply("abs", (symbol,))
+        yield size, f"abs({name})"
+        yield Apply("div", (one, size)), f"1/abs({name})"
     symbols = [item.symbol for item in loss.of_role(Role.PARAMETER)][:4]
     for a, b in permutations(symbols, 2):
         quotient = Apply("div", (a, b))
@@ -59,13 +62,32 @@ def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:
         yield beyond, spell(beyond)
 
 
-def _fits(values: Any, slopes: list[Any]) -> bool:
+def _factor(values: Any, slopes: list[Any]) -> Fraction | None:
+    """The number by which values are to be multiplied to be the slopes."""
     if not values.ndim or values.shape[0] != len(slopes):
-        return False
+        return None
     firsts = [np.asarray(row, dtype=object).flat[0] for row in values]
-    if any(isinstance(item, Undefined) for item in firsts):
-        return False
-    return all(abs(a - b) < EQUAL for a, b in zip(firsts, slopes, strict=True))
+    if any(isinstance(item, Undefined) or not item for item in firsts):
+        return None
+    ratio = slopes[0] / firsts[0]
+    factor = Fraction(mp.nstr(ratio, 12)).limit_denominator(_DENOMINATOR)
+    pairs = zip(firsts, slopes, strict=True)
+    if not factor or any(
+        abs(mp.mpmathify(factor) * a - b) > EQUAL * (1 + abs(b)) for a, b in pairs
+    ):
+        return None
+    # At one point, many numbers are a multiple of another.
+    return factor if len(slopes) > 1 or abs(factor) == 1 else None
+
+
+def _multiple(factor: Fraction, text: str) -> str:
+    sign, size = ("-" if factor < 0 else ""), abs(factor)
+    if size == 1:
+        return f"{sign}{text}"
+    number = number_text(size) if size.denominator == 1 else f"{size}"
+    if text.startswith("1/"):
+        return f"{sign}{number}{text[1:]}"
+    return f"{sign}{number}*{text}"
 
 
 def rounded(value: Any) -> str:

@@ -27,7 +27,7 @@ from lossgen.analysis.expansions import (
     first_difference,
     value_at,
 )
-from lossgen.analysis.guards import Guard, compared, guards
+from lossgen.analysis.guards import Guard, compared, guards, is_switching
 from lossgen.analysis.limits import Divergence, approach
 from lossgen.analysis.loci import (
     DIGITS,
@@ -51,7 +51,7 @@ from lossgen.calculus.evaluate import Undefined, evaluate
 from lossgen.calculus.jets import MAX_ORDER
 from lossgen.calculus.steps import OutOfStepsError, Steps, limited
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Apply, Role, sub, substitute, symbols, walk
+from lossgen.ir.expr import Apply, Role, depends_on, sub, substitute, symbols, walk
 from lossgen.ir.loss import Kink, Loss, Smoothness, Variable
 
 MAX_STEPS = 250_000
@@ -82,12 +82,14 @@ def classify(loss: Loss, report: Report) -> Verdict:
     accepted = loss.spec.smoothness == Smoothness.DISCONTINUOUS.value
     jumping: dict[Apply, list[str]] = {}
     for item in breaks.values():
-        if item.kink.order == 0:
+        if item.kink.order == 0 and item.kink.left is not None:
             jumping.setdefault(item.kink.node, []).append(item.kink.at)
     for item in breaks.values():
         places = jumping.get(item.kink.node, [item.kink.at])
         if item.kink.order:
             _report_kink(item, report)
+        elif item.kink.left is None:
+            _report_unproved(item, accepted, report)
         elif item.kink.at == places[0]:
             _report_jump(item, places, accepted, report)
     kinks = tuple(item.kink for item in breaks.values() if item.kink.order <= 1)
@@ -102,12 +104,17 @@ def _all_breaks(loss: Loss, report: Report) -> Iterator[_Break]:
     Where the search comes to no end, what is to be continuous by its operations may
     have a kink; branches that are not shown to meet are an error.
     """
-    searches = [
-        (guard, variable)
-        for guard in guards(loss.expression, Ranges.of_loss(loss))
-        for variable in loss.of_role(Role.Y_PRED)
-        if variable.symbol in set(walk(guard.difference))
-    ]
+    try:
+        with limited(Steps(MAX_STEPS)):
+            searches = [
+                (guard, variable)
+                for guard in guards(loss.expression, Ranges.of_loss(loss))
+                for variable in loss.of_role(Role.Y_PRED)
+                if variable.symbol in set(walk(guard.difference))
+            ]
+    except OutOfStepsError:
+        yield from _anywhere(loss)
+        return
     left = MAX_STEPS
     for count, (guard, variable) in enumerate(searches):
         steps = Steps(left // (len(searches) - count))
@@ -118,14 +125,22 @@ def _all_breaks(loss: Loss, report: Report) -> Iterator[_Break]:
                     if item is None:
                         raise _NotShownError
                     found.append(item)
-        except (_NotShownError, OutOfStepsError):
-            jumps = any(item.kink.order == 0 for item in found)
-            if not guard.branching:
-                found.extend(_possible(guard, variable, found))
-            elif not jumps:
-                _report_unproved(loss, guard, report)
+        except (_NotShownError, OutOfStepsError) as error:
+            reason = "not every point of it is known"
+            if isinstance(error, OutOfStepsError):
+                reason = f"looking for its points took more than {steps.limit:,} steps"
+            found.extend(_possible(guard, variable, found, reason))
         left -= min(steps.used, int(steps.limit))
         yield from (item for item in found if item.kink.order or guard.branching)
+
+
+def _anywhere(loss: Loss) -> Iterator[_Break]:
+    """The operations that may have a kink, or jump, where they change formulas."""
+    for node in walk(loss.expression):
+        if is_switching(node) and depends_on(node, Role.Y_PRED):
+            at = f"{spell(node)} changes from one formula to another"
+            reason = f"looking for its points took more than {MAX_STEPS:,} steps"
+            yield _Break(Kink(at, None, None, int(node.op != "where"), node), reason)
 
 
 class _NotShownError(Exception):
@@ -133,19 +148,33 @@ class _NotShownError(Exception):
 
 
 def _possible(
-    guard: Guard, variable: Variable, found: list[_Break]
+    guard: Guard, variable: Variable, found: list[_Break], reason: str
 ) -> Iterator[_Break]:
-    """The kink that may lie where a guard is 0, unless all of that is known by name."""
-    names = {item.kink.at for item in found}
-    known = bool(names) and is_solved(guard, variable)
-    if not known or not solved_names(guard, variable) <= names:
-        at = name_of(guard)
-        yield _Break(Kink(at, None, None, 1, guard.node), at)
+    """The kink or jump that may lie where a guard is 0, unless all is known by name."""
+    at, order = name_of(guard), int(not guard.branching)
+    if guard.branching:
+        known = any(item.kink.order == 0 for item in found)
+    else:
+        known = _are_all(guard, variable, {item.kink.at for item in found})
+    if not known:
+        yield _Break(Kink(at, None, None, order, guard.node), reason)
+
+
+def _are_all(guard: Guard, variable: Variable, names: set[str]) -> bool:
+    """Whether a guard is 0 nowhere but at places that are known by name."""
+    if not names:
+        return False
+    try:
+        with limited(Steps(MAX_STEPS)):
+            solved = is_solved(guard, variable)
+            return solved and solved_names(guard, variable) <= names
+    except OutOfStepsError:
+        return False
 
 
 @dataclass(frozen=True)
 class _Break:
-    """A kink or jump, and a point where it shows.
+    """A kink or jump, and a point where it shows, or why none is known.
 
     ``slopes`` are those on the left and on the right, at all points of it.
     """
@@ -460,7 +489,7 @@ def _report_kink(item: _Break, report: Report) -> None:
             "LG402",
             f"a kink may lie where {kink.at}",
             kink.node.span,
-            notes=("the loss is continuous there; its slopes were not found",),
+            notes=(f"the loss is continuous there; {item.witness}",),
         )
         return
     report.add(
@@ -494,14 +523,23 @@ def _report_infinite_slope(guard: Guard, place: Locus, report: Report) -> None:
     )
 
 
-def _report_unproved(loss: Loss, guard: Guard, report: Report) -> None:
-    subject = as_written(spell(guard.difference), loss)
+def _report_unproved(item: _Break, accepted: bool, report: Report) -> None:
+    """Branches that may not meet: an error, unless the spec accepts jumps."""
+    if accepted:
+        message, way_out = f"the loss may jump where {item.kink.at}", None
+    else:
+        message = f"cannot show that the branches meet where {item.kink.at}"
+        way_out = (
+            "write them with `max`, `min`, `relu` or `clip`, which cannot jump; or "
+            "exclude under `assume` where they differ; or accept a jump with "
+            "`smoothness: discontinuous`"
+        )
     report.add(
-        "LG406",
-        "cannot show that the branches meet",
-        guard.node.span,
-        notes=(f"not every point is known where {subject} is 0",),
-        help="write the condition so that it can be solved for y_pred",
+        "LG412" if accepted else "LG406",
+        message,
+        item.kink.node.span,
+        notes=(item.witness,),
+        help=way_out,
     )
 
 

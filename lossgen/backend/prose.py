@@ -161,7 +161,9 @@ def _remarks(program: LossProgram) -> Iterable[str]:
             "at that point, and finite."
         )
     for kink in certificate.kinks:
-        if kink.order == 0:
+        if kink.order == 0 and kink.left is None:
+            yield f"May jump where `{safe(kink.at)}`."
+        elif kink.order == 0:
             yield f"Jumps at `{safe(kink.at)}`."
         elif kink.left is None or kink.right is None:
             yield f"May have a kink where `{safe(kink.at)}`."

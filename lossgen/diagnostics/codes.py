@@ -394,17 +394,12 @@ _DOMAIN = (
         "LG310",
         "budget",
         _ERROR,
-        "The check ran out of steps, or of depth.",
-        why="What is not checked is not generated; steps are the same on any machine.",
+        "The proof that the formula is defined ran out of steps, or of depth.",
+        why="What is not proved is not generated; steps are the same on any machine.",
         example=_spec(
-            "loss: y_true + a + b + c + d + y_pred",
-            "where:",
-            "  a: max(y_pred, y_true, exp(y_pred), sin(y_pred))",
-            "  b: max(a**2, a * y_true, exp(a), sin(a))",
-            "  c: max(b**2, a * b, exp(b - a), sin(b))",
-            "  d: max(c**2, a * c, b * c, sin(c))",
+            f"loss: {'tanh(' * 95}square(y_pred - y_true){')' * 95}",
         ),
-        remedy="Write the formula with fewer terms, branches or nested calls.",
+        remedy="State the term's sign under `assume`, or nest fewer calls.",
     ),
 )
 
@@ -424,7 +419,7 @@ _SMOOTHNESS = (
         "LG402",
         "kink",
         _NOTE,
-        "The derivative jumps.",
+        "The derivative jumps, or may jump where no point was found.",
         why="There the gradient is what operations give; elsewhere nothing changes.",
         example=_spec("loss: abs(y_pred - y_true)"),
         remedy="None is needed; `smoothness: C1` refuses kinks.",
@@ -465,7 +460,7 @@ _SMOOTHNESS = (
         example=_spec(
             "loss: (1 if y_pred**2 + y_true**2 <= 0 else 0) + square(y_pred - y_true)"
         ),
-        remedy="Write it with `max`, `min` or `relu`, or accept a jump.",
+        remedy="Write it with `max`, `min` or `relu`, or `smoothness: discontinuous`.",
     ),
     Code(
         "LG407",
@@ -525,7 +520,7 @@ _SMOOTHNESS = (
         "LG412",
         "accepted-jump",
         _WARNING,
-        "A jump that the spec accepts.",
+        "A jump, or what may be one, that the spec accepts.",
         why="It is meant, but gradients still do not see it.",
         example=_spec(
             "loss: 1 + y_pred if y_pred > y_true else square(y_pred - y_true)",

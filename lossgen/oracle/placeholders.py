@@ -77,8 +77,8 @@ def _in_order(loss: Loss, found: Placeholders) -> Placeholders | None:
     items = loss.of_role(Role.Y_TRUE, Role.Y_PRED)
     if not loss.assume or not all(isinstance(item.size, int) for item in items):
         return None
-    values = ordered(loss, {item.name: np.array(found.of(item)) for item in items})
-    return replace(found, channels={name: float(x) for name, x in values.items()})
+    values = ordered(loss, {item.name: np.array([found.of(item)]) for item in items})
+    return replace(found, channels={name: float(x[0]) for name, x in values.items()})
 
 
 def _is_finite(loss: Loss, found: Placeholders) -> bool:

@@ -14,6 +14,9 @@ GAMMA = {"gamma": {"default": 2.0, "domain": "gamma >= 0"}}
 ALPHA = {"alpha": {"default": 0.5, "domain": "(0, oo)"}}
 
 
+PAIR = {"a": {"default": 0.0}, "b": {"default": 1.0}}
+
+
 def findings(loss, **keys):
     report = Report()
     discharge(write(loss, **keys), report)
@@ -60,7 +63,39 @@ FINE = {
     ),
     "charbonnier": ("sqrt((y_pred - y_true)**2 + 0.001)", {}),
     "guarded": ("log(y_pred) if y_pred > 0 else y_pred - 1", BARE),
-    "guarded chain": ("sqrt(1 - y_pred) if -1 < y_pred < 1 else 2", BARE),
+    "guarded chain": ("sqrt(2 - y_pred) if -1 < y_pred < 1 else 2", BARE),
+    "value at the end of a branch": ("1/y_pred if y_pred > 0 else 2", BARE),
+    "condition on data": ("sqrt(y_true)*y_pred if y_true > 0 else y_pred", {}),
+    "excluded by a mask": (
+        "abs(y_pred - y_true)/(abs(y_true) + abs(y_pred))",
+        {"mask": "y_true != 0"},
+    ),
+    "mean of squares": (
+        f"sqrt(mean(y_pred**2, {LAST}) - alpha*mean(y_pred, {LAST})**2 + 0.001)",
+        {**BARE, "params": {"alpha": {"default": 0.5, "domain": "[0, 1]"}}},
+    ),
+    "hull of intervals": (
+        "y_true/(max(y_pred, b) - min(y_pred, a))",
+        {"params": PAIR, "assume": ["b > a"]},
+    ),
+    "union of intervals": (
+        "1/(b - a + relu(d - c) - relu(min(b, d) - max(a, c)))",
+        {
+            **BARE,
+            "y_pred": {"channels": {"c": "real", "d": "real"}},
+            "params": PAIR,
+            "assume": ["b > a"],
+        },
+    ),
+    "union of boxes": (
+        "1/((b - a)*h + w*s - relu(min(b, c + w/2) - max(a, c - w/2))*min(h, s))",
+        {
+            **BARE,
+            "y_pred": {"channels": {"c": "real", "w": "positive", "s": "positive"}},
+            "params": {**PAIR, "h": {"default": 1, "domain": "positive"}},
+            "assume": ["b > a"],
+        },
+    ),
     "denied": ("1 if y_pred <= 0 else log(y_pred)", BARE),
     "and": ("1/y_pred if y_pred > 0 and log(y_pred) > 1 else y_pred", BARE),
     "assumed": ("log(y_pred - y_true)", {"assume": ["y_pred > y_true"]}),
@@ -120,6 +155,20 @@ def test_defined(name):
 
 
 REFUSED = {
+    "LG308 end of a branch": ("sqrt(y_pred) if y_pred > 0 else 0", BARE),
+    "LG308 end of the other branch": ("0 if y_pred <= 0 else y_pred**0.5", BARE),
+    "LG302 union of nothing": (
+        "1/(relu(b - a) + relu(d - c) - relu(min(b, d) - max(a, c)))",
+        {
+            **BARE,
+            "y_pred": {"channels": {"c": "real", "d": "real"}},
+            "params": PAIR,
+        },
+    ),
+    "LG303 mean of squares": (
+        f"sqrt(mean(y_pred**2, {LAST}) - alpha*mean(y_pred, {LAST})**2 + 0.001)",
+        {**BARE, "params": {"alpha": {"default": 0.5, "domain": "[0, 2]"}}},
+    ),
     "LG301 open sum": (
         f"log(5 - sum(y_pred, {LAST}))",
         {**BARE, "y_pred": "probability"},
@@ -198,9 +247,25 @@ def test_a_sum_in_a_mask_is_not_that_of_what_is_kept():
 
 
 def test_neither_proved_nor_refuted():
-    (found,) = findings("log(exp(y_pred) - y_pred)", **BARE)
+    loss, keys = "log(gap)", {**BARE, "where": {"gap": "exp(y_pred) - y_pred"}}
+    (found,) = findings(loss, **keys)
     assert found.code.id == "LG305"
-    assert "assume" in found.help
+    assert "that `gap` is positive" in found.message
+    assert found.notes == ("nothing is known of the sign of `gap`",)
+    assert '`assume: ["gap > 0"]`' in found.help
+    assert findings(loss, **keys, assume=["gap > 0"]) == []
+
+
+def test_what_is_known_of_a_term_is_said():
+    loss, keys = "log(gap)", {"where": {"gap": "(exp(y_pred) - y_pred)**2"}}
+    (found,) = findings(loss, **BARE, **keys)
+    assert found.notes == ("all that is known of `gap` is that it is at least 0",)
+
+
+def test_assumptions_that_are_there_stay_in_the_line_to_write():
+    (found,) = findings("log(exp(y_pred) - y_pred - y_true)", assume=["y_true < 1"])
+    line = '`assume: ["y_true < 1", "exp(y_pred) - y_pred - y_true > 0"]`'
+    assert line in found.help
 
 
 def test_each_argument_is_reported_once():
