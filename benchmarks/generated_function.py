@@ -11,7 +11,7 @@ from lossgen.compiler import check_source
 from lossgen.diagnostics.source import SourceFile
 from lossgen.ir.loss import Loss
 from lossgen.ir.options import Options
-from lossgen.oracle.accuracy import measured
+from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.placeholders import placeholders
 from lossgen.transform.lower import lower
 
@@ -34,7 +34,7 @@ def compiled(text: str) -> Generated | None:
         return None
     loss = found.checked.loss
     program = lower(
-        found.checked, lambda logits: measured(loss, logits=logits, bounds=True)
+        found.checked, lambda logits: Measured(loss, logits=logits, bounds=True)
     )
     source = emit_module(program, placeholders(loss), _OPTIONS)
     names: dict[str, Any] = {"__name__": f"generated_{loss.name}"}

@@ -7,7 +7,7 @@ directories of, and what they were compiled to.
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -33,7 +33,8 @@ from lossgen.ir.options import NO_DEFAULTS, Options, SpecDefaults
 from lossgen.ir.program import LossProgram
 from lossgen.ir.reference import ReferenceTable
 from lossgen.ir.spec import LossSpec
-from lossgen.oracle.accuracy import measured
+from lossgen.oracle.accuracy import Measured
+from lossgen.oracle.inaccuracy import report_inaccuracy
 from lossgen.oracle.placeholders import NoPlaceholderError, placeholders
 from lossgen.oracle.reference import NoSamplesError, PrecisionError, reference
 from lossgen.transform.lower import lower
@@ -128,7 +129,15 @@ def _checked(spec: LossSpec) -> Compilation:
 
 def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Compilation:
     loss = checked.loss
-    program = lower(checked, lambda logits: measured(loss, logits=logits, bounds=True))
+    measures = {
+        logits: Measured(loss, logits=logits, bounds=True)
+        for logits in ((False, True) if loss.spec.y_pred.logits else (False,))
+    }
+    program = lower(checked, measures.__getitem__)
+    report = Report()
+    report.extend(item.diagnostics)
+    program = _examined(program, measures, report)
+    report.silence(text.value for text, _ in loss.spec.allow)
     try:
         harmless = placeholders(loss)
         table = reference(
@@ -139,21 +148,37 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
             program.reach or (),
         )
     except (NoPlaceholderError, NoSamplesError, PrecisionError) as error:
-        report = Report()
         report.add("LG309", str(error), loss.spec.loss.span())
-        found = (*item.diagnostics, *report)
-        return replace(item, checked=None, diagnostics=found)
+        return replace(item, checked=None, diagnostics=tuple(report))
     module = module_stage.emit_module(program, harmless, options)
     test = test_stage.emit_test(program, table, harmless, options)
     return replace(
         item,
         program=program,
         table=table,
+        diagnostics=tuple(report),
         artifacts=(
             _artifact(module, "module", loss.name, loss.spec, options),
             _artifact(test, "test", f"test_{loss.name}", loss.spec, options),
         ),
     )
+
+
+def _examined(
+    program: LossProgram, measures: Mapping[bool, Measured], report: Report
+) -> LossProgram:
+    """The program with what its forms are worth; warnings where they go wrong."""
+    forms = {False: program.stable}
+    if program.stable_logits is not None:
+        forms[True] = program.stable_logits
+    sizes = [
+        report_inaccuracy(
+            measures[logits], form, () if logits else program.guards, report
+        )
+        for logits, form in forms.items()
+    ]
+    known = [size for size in sizes if size is not None]
+    return replace(program, exact_to=min(known) if known == sizes else None)
 
 
 def _artifact(

@@ -19,7 +19,7 @@ from lossgen.compiler import Compilation, check_source
 from lossgen.diagnostics.render import render_text
 from lossgen.diagnostics.source import SourceFile
 from lossgen.ir.options import Options
-from lossgen.oracle.accuracy import measured
+from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.placeholders import placeholders
 from lossgen.transform.lower import lower
 
@@ -66,7 +66,7 @@ def generate(name: str, *, chosen: bool = False) -> None:
     harmless = placeholders(compiled.checked.loss)
     assert harmless is not None, f"no placeholders for {name}"
     loss = compiled.checked.loss
-    measure = (lambda logits: measured(loss, logits=logits)) if chosen else None
+    measure = (lambda logits: Measured(loss, logits=logits)) if chosen else None
     source = emit_module(lower(compiled.checked, measure), harmless, OPTIONS)
     (FOLDER / f"{name}.py").write_text(source, encoding="utf-8")
     importlib.invalidate_caches()

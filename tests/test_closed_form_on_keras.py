@@ -21,7 +21,7 @@ from mpmath import mp, mpf
 from lossgen.analysis.check import check
 from lossgen.backend.emit_module import emit_module
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.oracle.accuracy import measured
+from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.placeholders import placeholders
 from lossgen.transform.lower import lower
 
@@ -48,7 +48,7 @@ def crps() -> Any:
     loss = resolved(TEXT)
     checked = check(loss, Report())
     assert checked is not None
-    program = lower(checked, lambda logits: measured(loss, logits=logits))
+    program = lower(checked, lambda logits: Measured(loss, logits=logits))
     source = emit_module(program, placeholders(loss), generating.OPTIONS)
     (generating.FOLDER / "weighted_crps.py").write_text(source, encoding="utf-8")
     importlib.invalidate_caches()

@@ -7,6 +7,7 @@ from lossgen import compiler
 from lossgen.backend.header import read_header
 from lossgen.calculus.steps import OutOfTimeError
 from lossgen.compiler import check_source, compile_source
+from lossgen.diagnostics.codes import CODES
 from lossgen.diagnostics.source import SourceFile
 
 GOOD = "name: {}\nloss: (y_true - y_pred)**2\n"
@@ -132,6 +133,30 @@ def test_warnings_can_be_allowed():
     allowed = "".join(f"  {code}: on purpose\n" for code in sorted(silenced))
     (quiet,) = check_source(source(f"{kinked}allow:\n{allowed}"))
     assert codes(quiet) == []
+
+
+NUMBERS = [code for code in CODES if code.startswith("LG6")]
+
+
+@pytest.mark.parametrize("code", NUMBERS)
+def test_what_goes_wrong_in_float32_is_told_and_can_be_allowed(code):
+    example = CODES[code].example
+    (loud,) = compile_source(source(f"{example}\n"), OPTIONS)
+    assert code in codes(loud)
+    assert len(loud.artifacts) == 2
+    told = {item for item in codes(loud) if item.startswith("LG6")}
+    allowed = "".join(f"  {item}: on purpose\n" for item in sorted(told))
+    (quiet,) = compile_source(source(f"{example}\nallow:\n{allowed}"), OPTIONS)
+    assert not told & set(codes(quiet))
+
+
+def test_the_docstring_says_how_large_inputs_may_be():
+    (found,) = compile_source(source(GOOD.format("one")), OPTIONS)
+    text = found.artifacts[0].text
+    assert "exact to rounding for inputs up to 1e15 in size." in " ".join(text.split())
+    example = CODES["LG603"].example  # as far as anybody can tell
+    (found,) = compile_source(source(f"{example}\n"), OPTIONS)
+    assert "exact to rounding" not in " ".join(found.artifacts[0].text.split())
 
 
 def test_an_empty_file():

@@ -9,12 +9,11 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from lossgen.analysis.overflow import ELEMENTS
 from lossgen.analysis.spelling import spell_symbol
 from lossgen.backend.shape import Shape
 from lossgen.ir.expr import Number, Role
 from lossgen.ir.loss import Certificate, Loss, Variable
-from lossgen.ir.program import Guard, LossProgram, Reach
+from lossgen.ir.program import Guard, LossProgram
 
 _WIDTH = 88
 
@@ -172,28 +171,36 @@ def _remarks(program: LossProgram) -> Iterable[str]:
                 f"Not differentiable at `{safe(kink.at)}`: the derivative is "
                 f"{safe(kink.left)} on the left and {safe(kink.right)} on the right."
             )
-    yield from _reach(program)
+    yield from _exactness(program)
     if loss.assume:
         texts = [_code(text.value) for text in loss.spec.assume]
         yield f"Assumes, without a check, that {_listed(texts)}."
     yield from _properties(loss, certificate)
 
 
-def _reach(program: LossProgram) -> Iterable[str]:
-    """Up to which size of the inputs nothing overflows, where that was shown."""
-    reach = program.reach
-    if reach is None:
+def _exactness(program: LossProgram) -> Iterable[str]:
+    """Up to which size of the inputs results are exact to rounding."""
+    size, loss = program.exact_to, program.checked.loss
+    if size is None:
         return
-    loss = program.checked.loss
-    held = " with the default parameters" if loss.parameters else ""
-    yield (
-        f"In float32 nothing overflows{held} for {sizes_text(reach)}reductions of up "
-        f"to {ELEMENTS:,} elements."
-    )
+    names = [
+        item.name
+        for item in loss.of_role(Role.Y_TRUE, Role.Y_PRED)
+        if _may_be_large(item)
+    ]
+    shown = dict(program.reach or ((name, size) for name in names))
+    sizes = sizes_text((name, min(size, limit)) for name, limit in shown.items())
+    held = " (default parameters)" if loss.parameters else ""
+    yield f"In float32 exact to rounding{f' for {sizes}' if sizes else ''}{held}."
 
 
-def sizes_text(reach: Reach) -> str:
-    """The sizes of the inputs in words, and an "and" that joins what follows."""
+def _may_be_large(variable: Variable) -> bool:
+    domain = variable.domain
+    return domain.lower.value is None or domain.upper.value is None
+
+
+def sizes_text(reach: Iterable[tuple[str, float]]) -> str:
+    """The sizes of the inputs in words."""
     by_size: dict[float, list[str]] = {}
     for name, size in sorted(reach, key=lambda item: -item[1]):
         by_size.setdefault(size, []).append(spell_symbol(name))
@@ -201,7 +208,7 @@ def sizes_text(reach: Reach) -> str:
         f"{'inputs' if len(by_size) == 1 else _listed(names)} up to {_power(size)}"
         for size, names in by_size.items()
     ]
-    return f"{', '.join(parts)} in size and " if parts else ""
+    return f"{', '.join(parts)} in size" if parts else ""
 
 
 def _power(size: float) -> str:

@@ -587,6 +587,36 @@ _OUTPUT = (
     ),
 )
 
+_NUMBERS = (
+    Code(
+        "LG601",
+        "wrong-infinity",
+        _WARNING,
+        "In float32 a result is NaN or infinite, and should not be.",
+        why="One such sample makes every weight of the model NaN.",
+        example=_spec("loss: log1p(square(sinh(y_pred - y_true)))"),
+        remedy="Write it with what float32 can hold, or declare how large inputs get.",
+    ),
+    Code(
+        "LG602",
+        "wrong-zero",
+        _WARNING,
+        "In float32 a result is 0, and should not be.",
+        why="A slope of 0 teaches nothing, and a value of 0 seems to be perfect.",
+        example=_spec("loss: cosh(y_pred - y_true) - 1"),
+        remedy="Write it so that nothing cancels, or give a reason under `allow`.",
+    ),
+    Code(
+        "LG603",
+        "lost-digits",
+        _WARNING,
+        "In float32 a result is off by more than 64 units in the last place.",
+        why="The loss is not what the formula says, and gradients point elsewhere.",
+        example=_spec("loss: cos(y_pred - y_true) - cos(y_pred)"),
+        remedy="Write it so that nothing cancels, or give a reason under `allow`.",
+    ),
+)
+
 _INTERNAL = (
     Code(
         "LG901",
@@ -607,6 +637,7 @@ CODES: dict[str, Code] = {
         *_DOMAIN,
         *_SMOOTHNESS,
         *_OUTPUT,
+        *_NUMBERS,
         *_INTERNAL,
     )
 }

@@ -18,7 +18,7 @@ from lossgen.driver.outline import outline
 from lossgen.driver.project import Project
 from lossgen.driver.summary import certificate_lines
 from lossgen.ir.expr import ONE, Apply, Role, Symbol, walk
-from lossgen.oracle.accuracy import measured
+from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.evaluation import on_logits
 from lossgen.transform.logarithms import FORMS
 from lossgen.transform.rules import RULES
@@ -114,11 +114,11 @@ def _rewriting_lines(loss: Loss, program: LossProgram) -> Iterator[str]:
         yield "  the gradient is computed in closed form: reverse mode loses its digits"
     yield from _reach_lines(program)
     yield "  largest errors in float32, on points of the whole domain:"
-    measure = measured(loss, logits=False)
+    measure = Measured(loss, logits=False)
     yield f"    as written: {measure(loss.expression)}"
     yield f"    as computed: {measure(program.stable)}"
     if program.stable_logits is not None:
-        measure = measured(loss, logits=True)
+        measure = Measured(loss, logits=True)
         yield f"    as written, from logits: {measure(on_logits(loss))}"
         yield f"    as computed, from logits: {measure(program.stable_logits)}"
 
@@ -131,8 +131,9 @@ def _reach_lines(program: LossProgram) -> Iterator[str]:
         if block.reach is None:
             yield f"  an operation of float32 may overflow{of}"
         else:
+            sizes = sizes_text(block.reach)
             yield (
-                f"  nothing overflows in float32{of} for {sizes_text(block.reach)}"
+                f"  nothing overflows in float32{of} for {sizes}{' and ' * bool(sizes)}"
                 f"reductions of up to {ELEMENTS:,} elements (default parameters)"
             )
 

@@ -75,7 +75,8 @@ class LossProgram:
     blocks. ``guards`` tells where predictions are held; with logits none is.
     ``stable`` is the formula after rewriting, in which nothing that is not
     taken spoils a slope, without guard, mask and names; ``stable_logits`` the same for
-    logits.
+    logits. ``exact_to`` is the size up to which inputs that may be of any size give
+    results that are exact to rounding in float32, None where none was found.
     """
 
     checked: CheckedLoss
@@ -87,6 +88,7 @@ class LossProgram:
     declined: tuple[Declined, ...]
     stable: Expr
     stable_logits: Expr | None
+    exact_to: float | None = None
 
     @property
     def reach(self) -> Reach | None:

@@ -11,68 +11,93 @@ counts as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 from mpmath import mp, mpf
 
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
-from lossgen.ir.accuracy import Accuracy, Measure, worst
+from lossgen.ir.accuracy import Accuracy, worst
 from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
 from lossgen.oracle.evaluation import Formula, on_logits
 from lossgen.oracle.exact import Exact, Settled, combined, conditioned, settled
 from lossgen.oracle.float_formats import FLOAT32, Format
 from lossgen.oracle.points import batches
+from lossgen.oracle.samples import Batch
 
 _DIGITS = 60
 _POINTS = 60
 _TOGETHER = 8  # samples, which cost less than as many one by one
 
 
-def measured(loss: Loss, *, logits: bool, bounds: bool = False) -> Measure:
-    """The function that measures forms of a loss, on points of its domain.
+class Measured:
+    """Measures forms of a loss, on points of its domain."""
 
-    Args:
-        loss: The author's formula, which is the reference.
-        logits: Whether the forms take logits.
-        bounds: Whether an upper bound will do for forms that are good. It is given
-            until the first form that is not good, so that what is compared is exact.
-    """
-    formula = Formula(loss, on_logits(loss) if logits else loss.expression)
+    def __init__(self, loss: Loss, *, logits: bool, bounds: bool = False) -> None:
+        """Prepare; points are drawn when the first form is measured.
 
-    @cache  # most losses are good as they are: nothing is measured then
-    def parts() -> list[_Part]:
-        drawn = batches(loss, _POINTS, "float32", logits=logits)
-        return [
-            _Part(formula, part) for batch in drawn for part in settled(formula, batch)
-        ]
+        Args:
+            loss: The author's formula, which is the reference.
+            logits: Whether the forms take logits.
+            bounds: Whether an upper bound will do for forms that are good. It is given
+                until the first form that is not good, so that what is compared is
+                exact.
+        """
+        expression = on_logits(loss) if logits else loss.expression
+        self.formula, self.logits = Formula(loss, expression), logits
+        self._bounded = bounds
+        self._good: set[Expr] = set()
 
-    bounded = bounds
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self.formula.loss
 
-    def measure(form: Expr) -> Accuracy:
-        nonlocal bounded
-        rewritten = Formula(loss, form)
-        if bounded:
-            bound = _bound(rewritten, parts())
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The points, with what is exact there."""
+        drawn = batches(self.loss, _POINTS, "float32", logits=self.logits)
+        return parts_of(self.formula, drawn)
+
+    def __call__(self, form: Expr) -> Accuracy:
+        """The accuracy of a form."""
+        rewritten = Formula(self.loss, form)
+        if self._bounded:
+            bound = _bound(rewritten, self.parts)
             if bound is not None:
+                self._good.add(form)
                 return bound
-            bounded = False
-        return worst(_worst(rewritten, part) for part in parts())
+            self._bounded = False
+        return worst(_worst(rewritten, part) for part in self.parts)
 
-    return measure
+    def is_known_as_good(self, form: Expr) -> bool:
+        """Whether a form was measured, and is good enough at all points."""
+        return form in self._good
 
 
-class _Part:
+def parts_of(formula: Formula, batches: Iterable[Batch]) -> list[Part]:
+    """The samples that have a reference, by what settles it."""
+    return [
+        Part(formula, part) for batch in batches for part in settled(formula, batch)
+    ]
+
+
+class Part:
     """A reference whose conditions are computed at the samples that need them."""
 
     def __init__(self, formula: Formula, reference: Settled) -> None:
+        """Compute no condition yet."""
         self._formula, self._reference = formula, reference
         self.plain = reference.plain
         self._known: dict[int, Exact] = {}
+
+    def only(self, rows: Array) -> Part:
+        """Some of the samples."""
+        return Part(self._formula, self._reference.only(rows))
 
     def conditioned(self, rows: Sequence[int]) -> Exact:
         """Some samples with their conditions; all of them where they are tied."""
@@ -91,7 +116,7 @@ class _Part:
         return conditioned(self._formula, self._reference, FLOAT32.unit)
 
 
-def _bound(form: Formula, parts: list[_Part]) -> Accuracy | None:
+def _bound(form: Formula, parts: list[Part]) -> Accuracy | None:
     """A bound of the errors of a good form; None for one that is not good.
 
     What is good in plain ulps is good in condition-aware ones: conditions are needed at
@@ -99,29 +124,29 @@ def _bound(form: Formula, parts: list[_Part]) -> Accuracy | None:
     """
     found: list[Accuracy] = []
     for part in parts:
-        plain = _each(form, part.plain)
+        plain = each(form, part.plain)
         found += (item for item in plain if item.good)
         poor = [row for row in _worst_first(plain) if not plain[row].good]
         for rows in (poor[:1], poor[1:]):
-            closer = _each(form, part.conditioned(rows)) if rows else []
+            closer = each(form, part.conditioned(rows)) if rows else []
             if not worst(closer).good:
                 return None
             found += closer
     return worst(found)
 
 
-def _worst(form: Formula, part: _Part) -> Accuracy:
+def _worst(form: Formula, part: Part) -> Accuracy:
     """The largest errors.
 
     A condition makes an error no larger: the samples whose plain errors are below what
     others have with theirs need none.
     """
-    plain = _each(form, part.plain)
+    plain = each(form, part.plain)
     largest = Accuracy(0.0, 0.0, 0)
     left = _worst_first(plain)
     while left:
         rows, left = left[:_TOGETHER], left[_TOGETHER:]
-        largest = worst((largest, *_each(form, part.conditioned(rows))))
+        largest = worst((largest, *each(form, part.conditioned(rows))))
         left = [row for row in left if _may_exceed(plain[row], largest)]
     return largest
 
@@ -136,7 +161,7 @@ def _may_exceed(plain: Accuracy, largest: Accuracy) -> bool:
     return plain.wrong > 0 or exceeds
 
 
-def _each(form: Formula, reference: Exact) -> list[Accuracy]:
+def each(form: Formula, reference: Exact) -> list[Accuracy]:
     """The accuracy at what `points_of` gives, with all evaluated together if may be."""
     points = list(points_of(reference, form))
     if len(points) > 1:

@@ -111,7 +111,7 @@ class PointBench:
         for k in points:
             for variable in self._loss.of_role(Role.Y_PRED):
                 batch = self._points[k].batch
-                for node, bits in _local_errors(form, batch, variable.name).items():
+                for node, bits in local_errors(form, batch, variable.name).items():
                     largest[node] = max(largest.get(node, 0.0), bits)
         return largest
 
@@ -132,7 +132,11 @@ class PointBench:
         return tuple(found) if all(map(isfinite, found)) else None
 
 
-def _local_errors(form: Expr, batch: Batch, name: str) -> dict[Expr, float]:
+def local_errors(form: Expr, batch: Batch, name: str) -> dict[Expr, float]:
+    """The bits that each operation loses in value or slope on exact arguments.
+
+    The slope is that by all elements of one prediction.
+    """
     errors: dict[Expr, float] = {}
     with mp.workdps(_DIGITS):
         moving = dict(environment(batch))

@@ -168,7 +168,7 @@ def _points(loss: Loss, sizes: Reach, *, logits: bool) -> Iterator[Batch]:
 def _first_usable(formula: Formula, batch: Batch, count: int) -> Batch:
     """The first samples that are allowed and can be compared."""
     loss = formula.loss
-    kept = _which_inside(formula, batch)
+    kept = not_held(formula, batch)
     if axes_of(loss):
         kept &= _moderate(batch)
     if not kept.any():
@@ -207,7 +207,7 @@ def _drawn(
     rows = _FEW_ROWS if formula.tied or long or not defaults else _ROWS
     for attempt in range(_ATTEMPTS):
         batch = sample(loss, rows, seed + 10 * attempt, defaults=defaults)
-        batch = batch.only(_which_inside(formula, batch))
+        batch = batch.only(not_held(formula, batch))
         batch = _with_masked_labels(loss, batch)
         if logits:
             batch = _as_logits(loss, batch)
@@ -219,7 +219,7 @@ def _drawn(
     return best if best is not None and best.rows >= 2 else None
 
 
-def _which_inside(formula: Formula, batch: Batch) -> Array:
+def not_held(formula: Formula, batch: Batch) -> Array:
     """The samples whose predictions no guard holds."""
     inside: Array = np.ones(batch.rows, dtype=bool)
     for guard in formula.guards:
@@ -273,19 +273,19 @@ def usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Batch:
 
 def _fits(formula: Formula, batch: Batch) -> bool:
     """Whether all samples of a batch are usable, and none is beyond a guard."""
-    inside = _which_inside(formula, batch)
+    inside = not_held(formula, batch)
     return bool((inside & _which_usable(formula, batch)).all())
 
 
 def _which_usable(formula: Formula, batch: Batch, at_kinks: bool = False) -> Array:
     """Which samples are."""
-    allowed = _allowed(formula.loss, batch)
+    allowed = permitted(formula.loss, batch)
     if allowed.any():
         allowed[allowed] = _comparable(formula, batch.only(allowed), at_kinks)
     return allowed
 
 
-def _allowed(loss: Loss, batch: Batch) -> Array:
+def permitted(loss: Loss, batch: Batch) -> Array:
     """The samples that satisfy the assumptions and have a label that counts."""
     keep = _is_labelled(loss, batch)
     for condition in loss.assume:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -73,6 +74,55 @@ def batches(
         }
         _bring_together(loss, inputs, dtype, generator, logits)
         yield Batch(inputs, drawn.parameters)
+
+
+def of_one_size(
+    loss: Loss, count: int, dtype: str, *, logits: bool, largest: float
+) -> Iterator[Batch]:
+    """Samples of which the unbounded inputs are all of about the same size.
+
+    `batches` draws the elements of a sample one by one, so that one of them is most
+    often much larger than all others.
+
+    Args:
+        loss: Declares the domains.
+        count: How many samples.
+        dtype: All inputs are numbers of this type.
+        logits: Whether y_pred is real, not in its domain.
+        largest: The largest size.
+    """
+    for part, batch in enumerate(batches(loss, count, dtype, logits=logits, seed=3)):
+        generator = random.Random(part)
+        inputs = dict(batch.inputs)
+        sizes = [largest * _two_to(-16 * generator.random()) for _ in range(batch.rows)]
+        for item in unbounded(loss, logits=logits):
+            array = inputs[item.name].copy()
+            as_logits = logits and item.role is Role.Y_PRED
+            inside = (lambda x: True) if as_logits else _within(item)
+            for index in np.ndindex(array.shape):
+                number = sizes[index[0]] * (2 * generator.random() - 1)
+                found = float(_rounded(np.array(number), dtype))
+                number = found if inside(found) else -found
+                if inside(number):
+                    array[index] = number
+            inputs[item.name] = array
+        yield replace(batch, inputs=inputs)
+
+
+def unbounded(loss: Loss, *, logits: bool) -> tuple[Variable, ...]:
+    """The inputs whose domains do not say how large they may be; logits are among them.
+
+    Counts are not: they are drawn up to some thousands.
+    """
+    return tuple(
+        item
+        for item in loss.of_role(Role.Y_TRUE, Role.Y_PRED)
+        if (logits and item.role is Role.Y_PRED)
+        or (
+            item.domain.kind is DomainKind.INTERVAL
+            and (item.domain.lower.value is None or item.domain.upper.value is None)
+        )
+    )
 
 
 def _filled(

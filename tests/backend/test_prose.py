@@ -174,17 +174,25 @@ def test_the_slopes_at_a_kink():
 
 def test_how_large_inputs_may_be():
     """(2*R)**2 * 2**20 < 2**128 up to R = 9e15; exp(100) is beyond."""
-    plain = docstring("(y_pred - y_true)**2")
-    assert "nothing overflows for inputs up to 1e15 in size" in plain
-    scaled = docstring("exp(y_pred) + a*y_true", "params: {a: 2.0}")
-    assert "for y_true up to 1e18, y_pred up to 30 in size" in scaled
-    assert "overflows with the default parameters" in scaled
-    assert "overflows" not in docstring("sqrt(abs(y_pred - y_true))")
+    square = "(y_pred - y_true)**2"
+    plain = "In float32 exact to rounding for inputs up to {} in size."
+    assert plain.format("1e15") in docstring(square, exact_to=1e18)
+    assert plain.format("50") in docstring(square, exact_to=50.0)
+    scaled = docstring("exp(y_pred) + a*y_true", "params: {a: 2.0}", exact_to=1e18)
+    sizes = "y_true up to 1e18, y_pred up to 30 in size (default parameters)."
+    assert f"exact to rounding for {sizes}" in scaled
+    # Nothing is proved of the overflow of this one.
+    root = docstring("sqrt(abs(y_pred - y_true))", exact_to=1e18)
+    assert plain.format("1e18") in root
+    bounded = docstring("y_pred*y_true", "y_true: unit\ny_pred: unit", exact_to=1e18)
+    assert "In float32 exact to rounding." in bounded
+    assert "exact to rounding" not in docstring(square, exact_to=None)
 
 
-def docstring(formula, *lines):
+def docstring(formula, *lines, exact_to):
     """The docstring of a generated function, on one line."""
     loss = resolved("\n".join([f"loss: {formula}", *lines]) + "\n")
-    source = emit_module(lower(unproved(loss)), Placeholders(0.0, 0.5), OPTIONS)
+    program = replace(lower(unproved(loss)), exact_to=exact_to)
+    source = emit_module(program, Placeholders(0.0, 0.5), OPTIONS)
     functions = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
     return " ".join((ast.get_docstring(functions[0]) or "").split())

@@ -13,7 +13,7 @@ EVERY = pytest.mark.parametrize("entry", CODES.values(), ids=lambda entry: entry
 
 @EVERY
 def test_every_code_is_documented(entry: Code) -> None:
-    assert re.fullmatch(r"LG[1-59]\d\d", entry.id)
+    assert re.fullmatch(r"LG[1-69]\d\d", entry.id)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", entry.name)
     for text in (entry.summary, entry.why, entry.remedy):
         assert text.endswith(".")
@@ -29,7 +29,8 @@ def test_ids_and_names_are_unique_and_in_order() -> None:
 
 def test_what_is_only_said_is_not_an_error() -> None:
     mild = {key for key, item in CODES.items() if item.severity is not Severity.ERROR}
-    assert mild == {"LG402", "LG407", "LG408", "LG409", "LG411", "LG412"}
+    smoothness = {"LG402", "LG407", "LG408", "LG409", "LG411", "LG412"}
+    assert mild == smoothness | {"LG601", "LG602", "LG603"}
 
 
 # Those that need two specs, or a file that is no text, are shown elsewhere.
@@ -43,7 +44,7 @@ def test_examples_of_yaml_faults_show_just_that_fault(code: str) -> None:
     assert [item.code.id for item in report] == [code]
 
 
-_LATER = [key for key in CODES if "LG2" <= key < "LG5"]
+_LATER = [key for key in CODES if "LG2" <= key < "LG5" or "LG6" <= key < "LG9"]
 
 
 @pytest.mark.parametrize("code", _LATER)

@@ -6,7 +6,7 @@ from mpmath import mp, mpf
 from lossgen.calculus.jets import Jet
 from lossgen.ir.accuracy import worst
 from lossgen.ir.expr import Axis
-from lossgen.oracle.accuracy import accuracy_at, errors_of, measured, points_of
+from lossgen.oracle.accuracy import Measured, accuracy_at, errors_of, points_of
 from lossgen.oracle.evaluation import Formula
 from lossgen.oracle.exact import Exact, exact, settled
 from lossgen.oracle.float_formats import FLOAT16, FLOAT32, FLOAT64
@@ -107,7 +107,7 @@ def test_at_a_kink_all_between_the_slopes_is_right():
 def test_forms_are_measured():
     """1 + 1e-9 is 1 in float32, and its logarithm 0; log1p keeps the digits."""
     loss = resolved("loss: log(1 + a*square(y_pred - y_true))\nparams: {a: 1.0}")
-    measure = measured(loss, logits=False)
+    measure = Measured(loss, logits=False)
     inner = call("mul", A, call("square", call("add", P, call("neg", T))))
     poor = measure(call("log", call("add", 1, inner)))
     good = measure(call("log1p", inner))
@@ -120,7 +120,7 @@ def test_forms_are_measured():
 
 def test_overflow_is_wrong_only_where_the_exact_value_does_not():
     loss = resolved("loss: square(y_pred) + y_true**2")
-    measure = measured(loss, logits=False)
+    measure = Measured(loss, logits=False)
     root = call("sqrt", call("add", call("pow", P, 4), call("pow", T, 4)))
     assert measure(call("add", call("square", P), call("square", T))).wrong == 0
     assert measure(root).wrong > 0  # the fourth power of 1e18 is infinite
@@ -154,8 +154,8 @@ BOUNDED = [
 @pytest.mark.parametrize(("spec", "form"), BOUNDED, ids=range(len(BOUNDED)))
 def test_bounds_give_the_same_verdict(spec, form):
     loss = resolved(spec)
-    found = measured(loss, logits=False)(form)
-    bound = measured(loss, logits=False, bounds=True)(form)
+    found = Measured(loss, logits=False)(form)
+    bound = Measured(loss, logits=False, bounds=True)(form)
     assert bound.good == found.good
     assert bound.value >= found.value
     assert bound.gradient >= found.gradient
@@ -173,12 +173,12 @@ def test_what_is_measured_is_the_worst_with_conditions_everywhere(spec, form):
         for batch in batches(loss, 60, "float32", logits=False)
         for point in points_of(exact(formula, batch, FLOAT32.unit), rewritten)
     )
-    assert measured(loss, logits=False)(form) == worst(everywhere)
+    assert Measured(loss, logits=False)(form) == worst(everywhere)
 
 
 def test_the_logarithm_of_a_quotient_does_not_overflow():
     loss = resolved("loss: log(y_true/y_pred)**2\ny_true: positive\ny_pred: positive")
-    measure = measured(loss, logits=False)
+    measure = Measured(loss, logits=False)
     assert measure(loss.expression).wrong > 10
     assert measure(stabilizer(loss, {})(loss.expression)).good
 
@@ -190,13 +190,13 @@ def test_conditions_are_counted_in_bounds():
     (batch,) = batches(loss, 60, "float32", logits=False)
     plain = [accuracy_at(formula, part.plain) for part in settled(formula, batch)]
     assert not worst(plain).good
-    assert measured(loss, logits=False, bounds=True)(form).good
+    assert Measured(loss, logits=False, bounds=True)(form).good
 
 
 def test_after_a_form_that_is_not_good_all_is_exact():
     loss = resolved("loss: log1p(square(y_pred - y_true))")
     square = call("square", call("add", P, call("neg", T)))
     poor, good = call("log", call("add", 1, square)), call("log1p", square)
-    bounded, exactly = (measured(loss, logits=False, bounds=b) for b in (True, False))
+    bounded, exactly = (Measured(loss, logits=False, bounds=b) for b in (True, False))
     assert bounded(good).good
     assert [bounded(poor), bounded(good)] == [exactly(poor), exactly(good)]

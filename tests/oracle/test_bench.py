@@ -5,7 +5,7 @@ from losses import A, P, T, call, resolved
 from mpmath import mp, mpf
 
 from lossgen.ir.accuracy import worst
-from lossgen.oracle.accuracy import measured
+from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.bench import PointBench
 
 RESIDUAL = call("add", P, call("neg", T))
@@ -22,7 +22,7 @@ def bench():
 def test_errors_are_those_of_a_build(bench):
     loss = resolved("loss: 1 - cos(y_pred - y_true)")
     whole = PointBench(loss, logits=False, count=60, seeds=[1])
-    measure = measured(loss, logits=False)
+    measure = Measured(loss, logits=False)
     for form in (ONE_MINUS_COS, HALF_ANGLE):
         assert worst(whole.errors(form)) == measure(form)
     assert bench.errors(HALF_ANGLE, [3, 5]) == tuple(

@@ -4,7 +4,7 @@ from losses import resolved
 from lossgen.analysis.spelling import spell
 from lossgen.ir.accuracy import Accuracy
 from lossgen.ir.expr import ONE, Apply, add
-from lossgen.oracle.accuracy import measured
+from lossgen.oracle.accuracy import Measured
 from lossgen.transform import stabilize
 from lossgen.transform.rules import RULES, Rule, U
 from lossgen.transform.selection import selected
@@ -29,7 +29,7 @@ def harmful(monkeypatch):
 def test_a_rule_that_costs_accuracy_is_declined(harmful):
     loss = resolved(TEXT)
     fired = {}
-    chosen = selected(loss, loss.expression, measured(loss, logits=False), fired)
+    chosen = selected(loss, loss.expression, Measured(loss, logits=False), fired)
     form = chosen.rewrite(loss.expression)
     assert spell(form) == "log1p(square(y_pred - y_true)) + y_true*y_pred"
     assert list(fired) == ["log-of-exponentials"]
@@ -65,11 +65,11 @@ def test_where_there_is_no_choice_nothing_is_measured():
 
 def test_slopes_in_closed_form_are_taken_where_they_are_better():
     loss = resolved(CRPS)
-    chosen = selected(loss, loss.expression, measured(loss, logits=False), {})
+    chosen = selected(loss, loss.expression, Measured(loss, logits=False), {})
     assert chosen.form.op == "with_slopes"
-    plain = measured(loss, logits=False)(chosen.rewrite(loss.expression))
+    plain = Measured(loss, logits=False)(chosen.rewrite(loss.expression))
     assert plain.gradient > 1e6
-    assert measured(loss, logits=False)(chosen.form).good
+    assert Measured(loss, logits=False)(chosen.form).good
 
 
 def test_slopes_in_closed_form_are_left_where_they_are_no_better():
