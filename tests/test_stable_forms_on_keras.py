@@ -12,6 +12,7 @@ import generating
 import numpy as np
 import pytest
 import tensorflow as tf
+from mpmath import mp, mpf
 
 
 def derivatives(
@@ -184,3 +185,36 @@ def test_log_of_a_running_sum(factor: float, offset: float, xla: bool) -> None:
     shares = np.exp(exact[:, None] - sums) * (np.arange(16)[:, None] <= np.arange(16))
     by_row = 16 * (shares @ event - event) / event.sum()
     assert slope[:, 0] == pytest.approx(by_row, rel=1e-3, abs=1e-5)
+
+
+# Multiples of logarithms, and complements ---------------------------------------------
+
+
+def evidential(y: float, m: mpf, nu: mpf, alpha: mpf, beta: mpf) -> mpf:
+    omega = 2 * beta * (1 + nu)
+    value = mp.log(mp.pi / nu) / 2 - alpha * mp.log(omega)
+    value += (alpha + mpf(1) / 2) * mp.log((y - m) ** 2 * nu + omega)
+    return value + mp.loggamma(alpha) - mp.loggamma(alpha + mpf(1) / 2)
+
+
+@BOTH
+@pytest.mark.parametrize("alpha", [1.5, 50.0, 1000.0, 20000.0])
+def test_evidence_of_many_observations(alpha: float, xla: bool) -> None:
+    point = [0.25, 2.0, alpha, 0.75 * alpha]
+    value, slope, _ = derivatives("evidential_regression", [[1.5]], [point], xla=xla)
+    with mp.workdps(50):
+        at = [mpf(item) for item in point]
+        expected = evidential(mpf(1.5), *at)
+        assert value == pytest.approx(float(expected), rel=1e-5)
+        for k in (0, 3):
+            moved = mp.diff(
+                lambda x, k=k: evidential(mpf(1.5), *at[:k], x, *at[k + 1 :]), at[k]
+            )
+            assert slope[0, k] == pytest.approx(float(moved), rel=1e-5)
+
+
+def test_complement_of_a_soft_hit() -> None:
+    labels = tf.constant([[1 - 2**-20], [1.0], [0.0]])
+    hits = tf.constant([[1.0], [1.0], [1e-9]])
+    value = generating.function("soft_miss", chosen=True)(labels, hits)
+    assert value.numpy() == pytest.approx([2**-20, 0, 1e-9], rel=1e-6)

@@ -33,8 +33,13 @@ class Accuracy:
         return not self.wrong and self._size <= 1
 
     def beats(self, other: Accuracy) -> bool:
-        """Whether it is better, and by more than chance."""
-        if self.wrong != other.wrong:
+        """Whether it is better, and by more than chance.
+
+        Of counts of about the same size the errors decide, where they are not.
+        """
+        fewest, most = sorted((self.wrong, other.wrong))
+        least, largest = (min(s, _ALL_LOST) for s in sorted((self._size, other._size)))
+        if fewest != most and (2 * fewest < most or 2 * least >= largest):
             return self.wrong < other.wrong
         return 2 * self._size < other._size
 
@@ -53,6 +58,7 @@ class Accuracy:
 
 
 _ALL_BITS = 64.0
+_ALL_LOST = 2.0**24  # errors beyond are no worse
 
 
 def worst(accuracies: Iterable[Accuracy]) -> Accuracy:

@@ -49,6 +49,7 @@ class Condition(Enum):
     W_NUMBER = "w is a number, and what is left depends on no prediction"
     W_BETWEEN_1_AND_2 = "w is a parameter or number between 1 and 2"
     SHARED_TERM = "u and v are sums with a term in common"
+    NESTED = "x is a sum of v and what is not negative, and u and w differ by less"
     V_NONNEGATIVE = "v is not negative"
     V_LABEL = "v is not negative, and no prediction"
     V_COUNT = "v is a label that counts"
@@ -250,6 +251,13 @@ RULES: tuple[Rule, ...] = (
         _select(Y, _f("log_sigmoid", U), _f("log_sigmoid", neg(U))),
         _f("log_sigmoid", mul(_SIGNED, U)),
         "one log_sigmoid instead of two",
+    ),
+    Rule(
+        "mixture-complement",
+        sub(ONE, add(mul(Y, U), mul(sub(ONE, Y), V))),
+        add(mul(Y, sub(ONE, U)), mul(sub(ONE, Y), sub(ONE, V))),
+        "of a mixture close to 1 its complement loses the digits",
+        Condition.Y_LABEL,
     ),
     Rule(
         "double-complement",
@@ -988,6 +996,25 @@ RULES: tuple[Rule, ...] = (
         "cheaper than a power",
     ),
     Rule("sqrt-of-square", _f("sqrt", _f("square", U)), _f("abs", U), "gradient at 0"),
+    Rule(
+        "weighted-log-growth",
+        add(mul(U, _f("log", X)), neg(mul(W, _f("log", V))), REST),
+        add(
+            mul(W, _f("log1p", div(sub(X, V), V))),
+            mul(sub(U, W), _f("log", X)),
+            REST,
+        ),
+        "large multiples of two logarithms cancel",
+        Condition.NESTED,
+        last=True,
+    ),
+    Rule(
+        "weighted-log-difference",
+        add(mul(U, _f("log", X)), neg(mul(U, _f("log", V))), REST),
+        add(mul(U, _f("log_difference", X, V)), REST),
+        "the terms cancel where x is close to v",
+        last=True,
+    ),
     Rule(
         "log-of-quotient",
         _f("log", div(U, V)),

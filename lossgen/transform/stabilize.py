@@ -34,7 +34,7 @@ from lossgen.ir.loss import Loss
 from lossgen.transform.gamma_arguments import aligned
 from lossgen.transform.logarithms import FORMS, Form
 from lossgen.transform.patterns import REST, Bindings, instantiate, matches
-from lossgen.transform.rules import RULES, Condition, Rule, U, V, W, Y
+from lossgen.transform.rules import RULES, Condition, Rule, U, V, W, X, Y
 
 Rewriter = Callable[[Expr], Expr]
 
@@ -152,6 +152,8 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
         return not varies and all(is_positive(end, ranges) for end in ends)
     if condition is Condition.SHARED_TERM:
         return _share_terms(bindings[U], bindings[V])
+    if condition is Condition.NESTED:
+        return _are_nested(bindings, ranges)
     if condition is Condition.VARY:
         varying = (Role.Y_TRUE, Role.Y_PRED, Role.DERIVED)
         return all(depends_on(bindings[side], *varying) for side in (U, V))
@@ -211,6 +213,18 @@ def _is_count(expr: Expr, loss: Loss) -> bool:
 def _share_terms(left: Expr, right: Expr) -> bool:
     count = _term_count(left) + _term_count(right)
     return right != left and _term_count(sub(right, left)) < count
+
+
+def _are_nested(bindings: Bindings, ranges: Ranges) -> bool:
+    """Whether multiples of logarithms of two numbers are nearly of opposite sizes."""
+    more, less = bindings[X], bindings[V]
+    left, right = bindings[U], bindings[W]
+    return (
+        _share_terms(less, more)
+        and (left == right or _share_terms(left, right))
+        and is_positive(less, ranges)
+        and is_nonnegative(sub(more, less), ranges)
+    )
 
 
 def _term_count(expr: Expr) -> int:

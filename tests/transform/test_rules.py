@@ -223,6 +223,18 @@ FORMULAS = {
         " - logsumexp(y_pred, axis=batch)",
         "y_true: binary\n",
     ),
+    "mixture-complement": (
+        "1 - (y_true*y_pred + (1 - y_true)*(1 - y_pred))",
+        "y_true: unit\ny_pred: unit\n",
+    ),
+    "weighted-log-growth": (
+        "(y_pred + 1)*log(y_true + y_pred) - y_pred*log(y_pred)",
+        "y_true: positive\ny_pred: positive\n",
+    ),
+    "weighted-log-difference": (
+        "y_true*log(y_true) - y_pred - y_true*log(y_pred)",
+        "y_true: positive\ny_pred: positive\n",
+    ),
     "reciprocal-logistic": ("y_true + 1/(1 + exp(-y_pred))", ""),
     "sigmoid-power": ("y_true*sigmoid(y_pred)**1.5", ""),
     "log1p": ("y_true*log(1 + y_pred)", "y_pred: positive\n"),
