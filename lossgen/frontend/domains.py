@@ -9,8 +9,9 @@ from fractions import Fraction
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
-from lossgen.frontend.parser import build, parse, suggestion
+from lossgen.frontend.parser import build, parse
 from lossgen.frontend.reader import shorten
+from lossgen.frontend.typos import suggestion
 from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import (
     ONE,

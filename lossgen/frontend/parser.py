@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from fractions import Fraction
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
+from lossgen.frontend.foreign_calls import describe, with_axis
 from lossgen.frontend.reader import shorten
+from lossgen.frontend.vocabulary import answer_to_argument, answer_to_axis
 from lossgen.ir.abbreviations import written_out
 from lossgen.ir.expr import (
     Apply,
@@ -38,7 +39,6 @@ MAX_DEPTH = 100
 MAX_TREE = 5_000
 MAX_TREE_DEPTH = 150
 MAX_DIGITS = 1_000
-MAX_WORD = 60  # what difflib compares in no time
 
 Lookup = Callable[[str, Span], "Expr | None"]
 """Finds what a name stands for; reports the unknown ones and returns None."""
@@ -57,6 +57,7 @@ _LOOKALIKES = {
     "\u221e": "oo",
 }
 _NOT_IN_EXPRESSIONS = re.compile(r"[#\\$?`;]")
+_OPTIONS = (ast.Constant, ast.List, ast.Tuple)  # such as an axis of another library
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Lt: "lt",
     ast.LtE: "le",
@@ -67,7 +68,9 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
 }
 _UNSUPPORTED: dict[type[ast.AST], str] = {
     ast.Lambda: "`lambda` is not part of the language; name a part under `where:`",
-    ast.Subscript: "indexing is not part of the language; use channels or `axis=`",
+    ast.Subscript: "indexing is not part of the language; parts of the last axis get "
+    "names under `channels`, and no formula sees the neighbours of an element: let the "
+    "model return their differences as y_pred",
     ast.List: "lists are not part of the language",
     ast.Tuple: "tuples are not part of the language",
     ast.Set: "sets are not part of the language",
@@ -84,9 +87,11 @@ _UNSUPPORTED: dict[type[ast.AST], str] = {
     ast.YieldFrom: "`yield` is not part of the language",
 }
 _OPERATORS: dict[type[ast.AST], str] = {
-    ast.Mod: "`%` is not part of the language",
+    ast.Mod: "`%` is not part of the language; of y_true and parameters it is "
+    "`a - b*floor(a/b)`",
     ast.FloorDiv: "`//` is not part of the language; `floor(a/b)` works on y_true",
-    ast.MatMult: "`@` is not part of the language; use `sum(a*b, axis=last)`",
+    ast.MatMult: "`@` is not part of the language; let the model return a product of "
+    "matrices as y_pred (that of each row with its own is `sum(a*b, axis=last)`)",
     ast.BitAnd: "`&` is not part of the language; write `and`",
     ast.BitOr: "`|` is not part of the language; write `or`",
     ast.LShift: "`<<` is not part of the language",
@@ -208,12 +213,6 @@ def _bound_names(tree: ast.expr) -> frozenset[str]:
 def _ignoring(names: frozenset[str], lookup: Lookup) -> Lookup:
     """Without a word about names whose binding is reported already."""
     return lambda name, span: None if name in names else lookup(name, span)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """A sentence that names the nearest known word, if one is near."""
-    near = get_close_matches(name[:MAX_WORD], sorted(known), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else None
 
 
 def _has_plain_characters(text: Text, report: Report) -> bool:
@@ -340,7 +339,7 @@ class _Translator:
         message = _UNSUPPORTED.get(
             type(node), "this Python syntax is not part of the language"
         )
-        return self._fail("LG202", message, node)
+        return self._foreign(message, node)
 
     def expect(self, expr: Expr, node: ast.expr, condition: bool) -> bool:
         """Report a condition where a number stands, or the reverse."""
@@ -370,6 +369,11 @@ class _Translator:
         """Report a fault; the value, always None, is what the caller returns."""
         self._report.add(code, message, self._span(node), help=help)
         return None
+
+    def _foreign(self, text: str, node: ast.AST) -> Expr | None:
+        """Report syntax of Python; behind a semicolon stands the way out."""
+        message, _, way_out = text.partition("; ")
+        return self._fail("LG202", message, node, way_out or None)
 
     def _number(self, node: ast.Constant) -> Expr | None:
         source = self._text.value[node.col_offset : node.end_col_offset]
@@ -407,7 +411,9 @@ class _Translator:
         ):
             found = self._lookup(f"{tensor.id}.{node.attr}", self._span(node))
             return found and _at(found, self._span(node))
-        return self._fail("LG202", "attribute access is not part of the language", node)
+        way_out = f"write `{node.attr}`" if node.attr in _CONSTANTS else None
+        message = "attribute access is not part of the language"
+        return self._fail("LG202", message, node, way_out)
 
     def _unary(self, node: ast.UnaryOp, depth: int) -> Expr | None:
         if isinstance(node.op, ast.USub):
@@ -416,7 +422,7 @@ class _Translator:
             return self._apply("not", [node.operand], node, depth, conditions=True)
         if isinstance(node.op, ast.UAdd):
             return self.translate(node.operand, depth + 1)
-        return self._fail("LG202", _OPERATORS[type(node.op)], node)
+        return self._foreign(_OPERATORS[type(node.op)], node)
 
     def _binary(self, node: ast.BinOp, depth: int) -> Expr | None:
         pair = [node.left, node.right]
@@ -436,14 +442,14 @@ class _Translator:
         }
         if type(node.op) in ops:
             return self._apply(ops[type(node.op)], pair, node, depth)
-        return self._fail("LG202", _OPERATORS[type(node.op)], node)
+        return self._foreign(_OPERATORS[type(node.op)], node)
 
     def _compare(self, node: ast.Compare, depth: int) -> Expr | None:
         sides = self._numbers([node.left, *node.comparators], depth)
         links: list[Expr] = []
         for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
             if type(op) not in _COMPARISONS:
-                return self._fail("LG202", _OPERATORS[type(op)], node)
+                return self._foreign(_OPERATORS[type(op)], node)
             if left is None or right is None:
                 return None
             name = _COMPARISONS[type(op)]
@@ -466,16 +472,16 @@ class _Translator:
         )
 
     def _call(self, node: ast.Call, depth: int) -> Expr | None:
-        if not isinstance(node.func, ast.Name):
+        if not isinstance(node.func, (ast.Name, ast.Attribute)):
             return self._fail("LG202", "only functions by name can be called", node)
+        if isinstance(node.func, ast.Attribute) or node.func.id not in CALLS:
+            code, message, way_out = describe(node.func, node, self._text)
+            self._fail(code, message, node.func, way_out)
+            for arg in node.args:
+                if not isinstance(arg, _OPTIONS):
+                    self.translate(arg, depth + 1)
+            return None
         name = node.func.id
-        if name not in CALLS:
-            return self._fail(
-                "LG204",
-                f"unknown function `{shorten(name)}`",
-                node.func,
-                _replacement(name) or suggestion(name, CALLS),
-            )
         known = self._has_known_keywords(node)
         axis, has_axis = self._axis(node) if known else (None, False)
         function = self._select(name, has_axis, node) if known else None
@@ -503,7 +509,7 @@ class _Translator:
                 self._fail("LG202", _UNSUPPORTED[ast.Starred], keyword)
             elif keyword.arg != "axis":
                 message = f"unknown argument `{shorten(keyword.arg)}`"
-                self._fail("LG205", message, keyword)
+                self._fail("LG205", message, keyword, answer_to_argument(keyword.arg))
         for keyword in [item for item in node.keywords if item.arg == "axis"][1:]:
             self._fail("LG205", "`axis=` stands twice", keyword)
         return len(node.keywords) < 2 and all(
@@ -521,7 +527,7 @@ class _Translator:
             "LG206",
             "`axis=` is one of " + ", ".join(f"`{name}`" for name in allowed),
             value,
-            "the last axis is `axis=last`",
+            answer_to_axis(ast.unparse(value)),
         )
         return None, True
 
@@ -531,12 +537,11 @@ class _Translator:
                 if len(CALLS[name]) == 2 and not has_axis and len(node.args) == 1:
                     break
                 return function
-        message = (
-            f"`{name}` takes no axis"
-            if has_axis
-            else f"`{name}` needs `axis=`: last, spatial, sample or batch"
-        )
-        self._fail("LG206", message, node)
+        if has_axis:
+            self._fail("LG206", f"`{name}` takes no axis", node)
+            return None
+        message = f"`{name}` needs `axis=`: last, spatial, sample or batch"
+        self._fail("LG206", message, node, with_axis(name, node, self._text))
         return None
 
     def _has_arity(self, function: Function, node: ast.Call) -> bool:
@@ -601,18 +606,3 @@ class _Translator:
 def _at(expr: Expr, span: Span) -> Expr:
     """A name's meaning; a symbol takes the place where the name stands."""
     return expr if isinstance(expr, Apply) else replace(expr, span=span)
-
-
-def _replacement(name: str) -> str | None:
-    known = {
-        "ln": "log",
-        "power": "**",
-        "pow": "**",
-        "maximum": "max",
-        "minimum": "min",
-        "log_softplus": "softplus",
-        "reduce_sum": "sum",
-        "reduce_mean": "mean",
-        "arctan": "atan",
-    }
-    return f"write `{known[name]}`" if name in known else None

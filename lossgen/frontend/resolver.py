@@ -11,9 +11,11 @@ import numpy as np
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
 from lossgen.frontend.domains import parse_domain, real
-from lossgen.frontend.parser import build, names_in, parse, suggestion
+from lossgen.frontend.parser import build, names_in, parse
 from lossgen.frontend.reader import shorten
 from lossgen.frontend.sizes import check_sizes, with_parameter_sizes
+from lossgen.frontend.typos import suggestion
+from lossgen.frontend.vocabulary import answer_to
 from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import (
     ONE,
@@ -38,6 +40,8 @@ from lossgen.ir.spec import (
 )
 
 _SHOWN = 8  # names of a cycle
+
+_DECLARE = "declare it under `params`, or name a part of the formula under `where`"
 
 _TAKEN = ("y_true", "y_pred", "e", "pi", "oo")
 
@@ -384,7 +388,7 @@ class _Scope:
         self._report.add("LG203", message, span, help=self._hint(name))
         return None
 
-    def _hint(self, name: str) -> str | None:
+    def _hint(self, name: str) -> str:
         tensors = {n.partition(".")[0] for n in self._variables if "." in n}
         if name in tensors:
             return f"{name} is split into channels; use their names"
@@ -394,7 +398,12 @@ class _Scope:
             return f"both tensors have it: write `y_true.{name}` or `y_pred.{name}`"
         if name in CALLS:
             return f"`{name}` is a function"
-        return suggestion(name, [*self._variables, *self._where, "pi"])
+        near = suggestion(name, [*self._variables, *self._where, "pi"])
+        if "." in name:
+            return (
+                near or f"declare it under the `channels` of {name.partition('.')[0]}"
+            )
+        return near or answer_to(name) or _DECLARE
 
     def _in_order(self) -> Iterator[str]:
         """The ``where`` names, each behind those that it uses; cycles are reported."""

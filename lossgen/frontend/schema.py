@@ -14,7 +14,7 @@ from pydantic_core import core_schema as core
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.source import Span
-from lossgen.frontend.conflicts import report_conflicts
+from lossgen.frontend.conflicts import LOGITS_OF_A_CHANNEL, report_conflicts
 from lossgen.frontend.keys import (
     ChannelKeys,
     DefaultKeys,
@@ -213,13 +213,15 @@ def _unknown(location: _Location, root: type[Keys]) -> tuple[str, str]:
     fields = (_model_at(tuple(parents)) if parents else root).model_fields
     close = closest(str(name), fields)
     guess = f"did you mean `{close}`?" if close else f"the keys are {', '.join(fields)}"
-    remedy = _elsewhere(str(name)) or guess
+    remedy = _elsewhere(str(name), "channels" in parents) or guess
     place = f" in `{parents[-1]}`" if parents else _PLACES.get(root, "")
     return f"unknown key `{shorten(str(name))}`{place}", remedy
 
 
-def _elsewhere(name: str) -> str | None:
+def _elsewhere(name: str, in_channel: bool) -> str | None:
     """Where a key belongs that stands on the wrong level."""
+    if name == "logits" and in_channel:
+        return LOGITS_OF_A_CHANNEL
     for model, place in (
         (SpecKeys, "at the top of the spec"),
         (TargetKeys, "under `y_true`"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import SourceFile, Span
-from lossgen.frontend.parser import build, names_in, parse, suggestion
+from lossgen.frontend.parser import build, names_in, parse
 from lossgen.ir.expr import Apply, Axis, Constant, Expr, Number, Role, Symbol, walk
 from lossgen.ir.spec import Text
 
@@ -180,7 +180,7 @@ def test_decimals_are_exact(written: str, value: Fraction) -> None:
         ("max(*a, b)", [("LG202", "*a")]),
         ("exp(**a)", [("LG202", "**a")]),
         ("a(b)", [("LG204", "a")]),
-        ("a.exp(b)", [("LG202", "a.exp(b)")]),
+        ("a.exp(b)", [("LG202", "a.exp")]),
         ("exp(a)(b)", [("LG202", "exp(a)(b)")]),
         ("a % b", [("LG202", "a % b")]),
         ("a // b", [("LG202", "a // b")]),
@@ -193,7 +193,7 @@ def test_decimals_are_exact(written: str, value: Fraction) -> None:
         ("c + d", [("LG203", "c"), ("LG203", "d")]),
         ("y_true.mean", [("LG203", "y_true.mean")]),
         ("oo", [("LG203", "oo")]),
-        ("ln(c)", [("LG204", "ln")]),
+        ("ln(c)", [("LG204", "ln"), ("LG203", "c")]),
         ("exp()", [("LG205", "exp()")]),
         ("exp(a, b)", [("LG205", "exp(a, b)")]),
         ("exp(x=a)", [("LG205", "x=a")]),
@@ -236,8 +236,8 @@ def test_a_number_is_no_condition() -> None:
     ("text", "words"),
     [
         ("a \u2212 b", "write `-`"),
-        ("ln(a)", "write `log`"),
-        ("pow(a, b)", "write `**`"),
+        ("ln(a)", "write `log(a)`"),
+        ("pow(a, b)", "write `a**b`"),
         ("sqare(a)", "did you mean `square`?"),
         ("a^2", "write `**`"),
         ("a b", "is an operator missing, such as `*`?"),
@@ -300,11 +300,6 @@ def test_names_stand_where_they_are_first_used() -> None:
     names = {name: span.start for name, span in names_in(tree, text).items()}
     assert names == {"b": 0, "a": 6, "last": 20, "y_pred": 54}
     assert list(names) == ["b", "a", "last", "y_pred"]
-
-
-def test_suggestions() -> None:
-    assert suggestion("y_ped", ["y_true", "y_pred"]) == "did you mean `y_pred`?"
-    assert suggestion("delta", ["y_true", "y_pred"]) is None
 
 
 # Generated ----------------------------------------------------------------------------
