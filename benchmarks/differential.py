@@ -24,7 +24,7 @@ from generated_function import Generated, compiled
 from interpreter import interpreted, per_sample
 from random_specs import Spec, random_specs, twins, written
 
-from lossgen.ir.expr import Role
+from lossgen.ir.expr import Apply, Axis, Expr, Role, replace_nodes
 from lossgen.ir.loss import Loss
 
 TOLERANCE = 1e-7
@@ -116,15 +116,11 @@ def _typed(
     loss: Loss, point: Point, from_logits: bool, trace: Trace
 ) -> tuple[Values, Any]:
     """The formula as typed, and where its values count."""
-    head = loss.spec.y_pred.logits if from_logits else None
-    link = {"sigmoid": tf.sigmoid, "softmax": tf.nn.softmax}.get(
-        head or "", tf.identity
-    )
+    formula = _of_logits(loss) if from_logits else loss.expression
 
     def result(predictions: Tensors, watch: Any = None) -> Any:
-        linked = {name: link(tensor) for name, tensor in predictions.items()}
-        symbols = {**point.targets, **point.parameters, **linked}
-        return interpreted(loss.expression, symbols, point.kept, watch)
+        symbols = {**point.targets, **point.parameters, **predictions}
+        return interpreted(formula, symbols, point.kept, watch)
 
     first = result(point.predictions, trace.watch)
     shape = next(iter(point.predictions.values())).shape
@@ -138,6 +134,14 @@ def _typed(
         return values, tf.ones_like(whole)
     gone = list(range(whole.shape.rank, point.kept.shape.rank))
     return values, tf.cast(tf.reduce_any(point.kept, gone), whole.dtype)
+
+
+def _of_logits(loss: Loss) -> Expr:
+    """The formula with the head written out, which sees what the mask keeps."""
+    (y_pred,) = (item.symbol for item in loss.of_role(Role.Y_PRED))
+    head = loss.spec.y_pred.logits or ""
+    axis = Axis.LAST if head == "softmax" else None
+    return replace_nodes(loss.expression, {y_pred: Apply(head, (y_pred,), axis)})
 
 
 def _generated(subject: Generated, point: Point, from_logits: bool) -> Values:

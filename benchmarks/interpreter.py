@@ -89,10 +89,12 @@ def _applied(node: Apply, arguments: list[Any], rank: int, kept: Any) -> Any:
     tensor = tf.reshape(tensor, [1] * (rank - tensor.shape.rank) + tensor.shape)
     if node.op == "mean":
         return _mean(tensor, axes, kept)
-    if kept is not None:
-        fill = {"amin": 1e300, **dict.fromkeys(_HIGHEST, -1e300)}.get(node.op, 0.0)
-        tensor = tf.where(_along(kept, tensor, axes), tensor, fill)
-    return _ALONG[node.op](tensor, axes)
+    if kept is None:
+        return _ALONG[node.op](tensor, axes)
+    here = _along(kept, tensor, axes)
+    fill = {"amin": 1e300, **dict.fromkeys(_HIGHEST, -1e300)}.get(node.op, 0.0)
+    found = _ALONG[node.op](tf.where(here, tensor, fill), axes)
+    return tf.where(here, found, 0.0) if found.shape == here.shape else found
 
 
 def _along(kept: Any, like: Any, axes: list[int]) -> Any:

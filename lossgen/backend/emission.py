@@ -73,6 +73,14 @@ class Emission:
         return f"{source}[0]" if len(self.loss.of_role(Role.Y_PRED)) > 1 else source
 
     @property
+    def classes(self) -> str:
+        """The prediction, or its channel, that has an entry for each class."""
+        target, *_ = self.loss.of_role(Role.Y_TRUE)
+        tensors = self.loss.of_role(Role.Y_PRED)
+        same = [item for item in tensors if item.size == target.size]
+        return self.names[(same or tensors)[0].name]
+
+    @property
     def needs_one_hot(self) -> bool:
         """Whether integer labels are used otherwise than to pick an entry."""
         return self.loss.spec.y_true.sparse and self.uses("y_true")

@@ -30,7 +30,7 @@ TEMPLATE = "loss_module.py.jinja"
 
 _HELPERS = (
     *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
-    *("_one_hot", "_picked", "_filled", "_per_class", "_check", "_plain"),
+    *("_one_hot", "_picked", "_valid", "_filled", "_per_class", "_check", "_plain"),
     *("_above", "_below", "_sigmoid", "_tanh", "_log_cosh", "_log1p_square"),
     *("_with_slopes", "_log_difference", "_log1p_difference", "_log1pmx", "_expm1mx"),
     *("_acos", "_exp_tilted", "_powm1", "_pow1pm1"),
@@ -67,6 +67,8 @@ _GAMMA_DIFFERENCE = (
 _BETA = ("_lgamma", "_lgamma_below", *_GAMMA, *_GAMMA_DIFFERENCE)
 
 _CALLED: dict[str, tuple[str, ...]] = {
+    "_one_hot": ("_valid",),
+    "_picked": ("_valid",),
     "_softmax": ("_log_softmax",),
     "_log_softmax_over": ("_log_softmax",),
     "_logcumsumexp_over": ("_logcumsumexp",),

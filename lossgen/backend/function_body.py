@@ -97,10 +97,11 @@ class FunctionBody:
             yield f"kept = tf.broadcast_to(True if kept is None else kept, {shape})"
         yield from self._some()
         if self._emission.needs_one_hot:
-            self._extra |= {"_one_hot", "_picked"}
+            self._extra.add("_one_hot")
             if self._emission.uses("labels"):
                 yield "labels = y_true"
-            yield "y_true = _one_hot(y_true, y_pred)"
+            like = self._emission.classes
+            yield f"y_true, {like} = _one_hot(y_true, {like})"
 
     def _sanitized(self) -> Iterator[str]:
         placeholders = self._emission.placeholders
@@ -116,7 +117,7 @@ class FunctionBody:
         condition = self._emission.program.kept
         if condition is not None:
             uneven = uneven or extents(self._loss, condition)[condition] != FULL
-        if uneven and self._masks_reductions():
+        if uneven and self._emission.uses("kept"):
             yield f"kept = tf.broadcast_to(kept, tf.shape({self._emission.element}))"
 
     def _some(self) -> Iterator[str]:
@@ -146,15 +147,14 @@ class FunctionBody:
         self._printer.axes.add(Axis.SAMPLE)
         return "sample_axes"
 
-    def _masks_reductions(self) -> bool:
-        labels_alone = self._emission.program.kept is None and not self._shape.batched
-        return not (labels_alone and self._shape.kind == "rows")
-
     def _drops_rows(self) -> bool:
         """Whether it takes a reduction to see which values nothing is kept of."""
         if not self._shape.masked or self._shape.kind == "elements":
             return False
-        return self._emission.program.kept is not None or self._shape.kind == "batch"
+        if self._emission.program.kept is not None or self._shape.kind == "batch":
+            return True
+        # For the sake of reductions a label was spread over its row.
+        return self._emission.uses("kept") and not self._shape.batched
 
     # Values -----------------------------------------------------------------------
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from lossgen.backend.emission import Emission
 from lossgen.backend.printer import AXIS_LINES, Printer
-from lossgen.ir.expr import Expr, symbols
+from lossgen.ir.expr import symbols
 from lossgen.ir.loss import Variable
 
 
@@ -38,11 +38,20 @@ def labelled_body(emission: Emission) -> tuple[list[str], set[str]]:
     if emission.masks_entries:
         if ignore is not None:
             lines.append(f"labelled = tf.not_equal(y_true, {ignore})")
+        like = emission.classes
+        lines += emission.layout.sizes
+        lines += _split(emission.layout.split_pred, {like})
         lines += [
             "y_true = tf.cast(y_true[..., 0], tf.int32)",
-            "y_true = tf.one_hot(y_true, tf.shape(y_pred)[-1], dtype=y_pred.dtype)",
+            f"y_true = tf.one_hot(y_true, tf.shape({like})[-1], dtype=y_pred.dtype)",
         ]
-    lines += _split(emission, kept)
+    else:
+        full = {symbol.name for symbol in symbols(kept)}
+        used = {name for key, name in emission.names.items() if key in full}
+        lines += [
+            *emission.layout.sizes_true,
+            *_split(emission.layout.split_true, used),
+        ]
     for axis, line in AXIS_LINES.items():
         if axis in printer.axes:
             lines.append(line.format("y_true"))
@@ -60,12 +69,9 @@ def _mask_parameters(emission: Emission) -> list[Variable]:
     return [p for p in emission.loss.parameters if p.name in used]
 
 
-def _split(emission: Emission, kept: Expr) -> Iterator[str]:
-    """The channels of y_true; those that the mask does not use get a `_`."""
-    full = {symbol.name for symbol in symbols(kept)}
-    used = {name for key, name in emission.names.items() if key in full}
-    yield from emission.layout.sizes_true
-    for line in emission.layout.split_true:
+def _split(lines: Sequence[str], used: Collection[str]) -> Iterator[str]:
+    """Lines that split channels off; those that are not used get a `_`."""
+    for line in lines:
         targets, _, source = line.partition(" = ")
         names = [t if t in used else f"_{t}" for t in targets.split(", ")]
         yield f"{', '.join(names)} = {source}"

@@ -300,7 +300,7 @@ def _erfc(x: Any) -> Derivatives:
 
 
 def _erfc_value(x: Any) -> Any:
-    if abs(x) < 2**20:
+    if abs(x) < 2**20 or mp.isnan(x):
         return mp.erfc(x)
     return _ZERO if x > 0 else mpf(2)
 
@@ -329,6 +329,7 @@ def _density(x: Any) -> Any:
 
 def _normal_logcdf(x: Any) -> Derivatives:
     if x < -(2**20):
+        _refuse_large(x)
         # The distribution function is density/(-x)*series, DLMF 7.12.1.
         with mp.extraprec(4 * mp.mag(x)):
             series = _mills(x)

@@ -17,6 +17,7 @@ from lossgen.ir.expr import (
     Expr,
     Role,
     Symbol,
+    depends_on,
     rebuild,
     replace_nodes,
     substitute,
@@ -40,6 +41,7 @@ from lossgen.transform.naming import (
 )
 from lossgen.transform.safe_branches import always_taken, protect_branches
 from lossgen.transform.selection import selected
+from lossgen.transform.single import without_single
 from lossgen.transform.stabilize import to_logits
 
 LABELS = Symbol("labels", Role.DERIVED)
@@ -136,12 +138,13 @@ def _block(
     components: dict[Expr, str] = {}
     always = always_taken(expr)
     steps: list[Callable[[Expr], Expr]] = [
+        lambda e: without_single(e, loss),
         lambda e: protect_branches(e, always),
         lambda e: protect_components(e, loss, components),
     ]
     if loss.spec.y_true.sparse and loss.mask is None:
         # A mask may drop the entry that a label names.
-        steps.append(take_labels)
+        steps.append(lambda e: take_labels(e, loss))
     axes = _masked_axes(expr, loss)
     filled = None
     if axes:
@@ -179,8 +182,9 @@ def _on_logits(loss: Loss) -> Loss:
 def _masked_axes(expr: Expr, loss: Loss) -> frozenset[Axis]:
     """The axes along which operations must skip elements.
 
-    A label mask may drop any element. Samples that Keras drops matter only where the
-    batch is reduced, ignored labels only where more than their own row is.
+    A label mask may drop any element, an ignored label its whole row, which matters
+    where more than that is reduced. Samples that Keras drops matter only where the batch
+    is.
     """
     axes = frozenset(node.axis for node in walk(expr) if isinstance(node, Apply))
     used = frozenset(axis for axis in axes if axis is not None)
@@ -188,21 +192,20 @@ def _masked_axes(expr: Expr, loss: Loss) -> frozenset[Axis]:
         return used | {Axis.LAST, Axis.SAMPLE}
     ignoring = loss.spec.y_true.ignore is not None
     if ignoring and used - {Axis.LAST}:
-        return used | {Axis.LAST, Axis.SAMPLE}
+        return used - {Axis.LAST} | {Axis.SAMPLE}
     return used & {Axis.BATCH}
 
 
 def _averaged(expr: Expr, loss: Loss) -> Expr:
     """The mean over what is left within a sample, or a row, where labels are dropped.
 
-    Without dropped labels the mean is plain, and left to the backend.
+    Where all or nothing is, the mean is plain, and left to the backend.
     """
     extent = extents(loss, expr)[expr]
-    if loss.mask is None and loss.spec.y_true.ignore is None:
-        return expr
-    if "last" not in extent or (extent == FULL and loss.mask is not None):
-        return expr
     row = {"batch", "spatial"} <= extent
+    dropping = loss.mask is not None or (loss.spec.y_true.ignore is not None and not row)
+    if not dropping or "last" not in extent or extent == FULL:
+        return expr
     return Apply("mean", (expr,), Axis.LAST if row else Axis.SAMPLE)
 
 
@@ -215,7 +218,10 @@ def _filled(expr: Expr, loss: Loss) -> Axis | None:
         return None if labelled else Axis.BATCH
     if extent == FULL:
         return None
-    return Axis.LAST if {"batch", "spatial"} <= extent else Axis.SAMPLE
+    if not {"batch", "spatial"} <= extent:
+        return Axis.SAMPLE
+    # What sees more than a row must not take one that is dropped for a kept one.
+    return Axis.LAST if axes <= {None, Axis.LAST} else None
 
 
 _LOCALS = frozenset(
@@ -252,22 +258,34 @@ def _renamed(words: dict[Expr, str], renamed: dict[Expr, Expr]) -> dict[Expr, st
     return {replace_nodes(expr, renamed): name for expr, name in words.items()}
 
 
-def take_labels(expr: Expr) -> Expr:
+def take_labels(expr: Expr, loss: Loss) -> Expr:
     """Replace sums over one-hot y_true by the entry that the label names.
 
     ``sum(u, axis=last)`` with u = 0 wherever y_true is 0 is u at the label, with
-    y_true = 1 there.
+    y_true = 1 there. What works along an axis sees more of y_true than one entry: where
+    such a part of u has y_true in it, the sum is left to one-hot rows.
     """
 
     def visit(node: Expr) -> Expr:
         if not isinstance(node, Apply) or (node.op, node.axis) != ("sum", Axis.LAST):
             return node
-        labels = [s for s in symbols(node) if s.role is Role.Y_TRUE]
-        if not labels or substitute(node.args[0], {labels[0]: ZERO}) != ZERO:
+        (arg,) = node.args
+        labels = [s for s in symbols(arg) if s.role is Role.Y_TRUE]
+        if not labels or _with_label(arg, labels[0], ZERO) != ZERO:
             return node
-        return Apply("take", (substitute(node.args[0], {labels[0]: ONE}), LABELS))
+        entry = _with_label(arg, labels[0], ONE)
+        whole = extents(loss, entry)[entry] == FULL
+        if not whole or depends_on(entry, Role.Y_TRUE):
+            return node
+        return Apply("take", (entry, LABELS))
 
     return rebuild(expr, visit)
+
+
+def _with_label(expr: Expr, label: Expr, value: Expr) -> Expr:
+    """An expression with a value for the label, but within what has an axis."""
+    along = {n: n for n in walk(expr) if isinstance(n, Apply) and n.axis is not None}
+    return substitute(expr, {**along, label: value})
 
 
 def flat_leaves(result: Expr, extent: Extent, loss: Loss) -> tuple[Apply, ...]:

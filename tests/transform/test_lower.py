@@ -246,6 +246,36 @@ def test_sums_that_see_all_classes_stay(formula):
     assert "take" not in ops(program.body)
 
 
+@pytest.mark.parametrize(
+    ("formula", "picks"),
+    [
+        ("sum(y_true*(y_pred - max(y_pred, axis=last)), axis=last)", True),
+        ("sum(y_true*(y_pred + mean(y_pred, axis=batch)), axis=last)", True),
+        ("sum(y_true*y_true*exp(y_pred + y_true), axis=last)", True),
+        ("sum(y_true*log_softmax(y_pred - y_true, axis=last), axis=last)", False),
+        ("sum(y_true*(y_pred + mean(y_true, axis=batch)), axis=last)", False),
+        ("sum(y_true*cumsum(y_true*y_pred, axis=last), axis=last)", False),
+        # A row of its own, which an index cannot be checked against.
+        ("sum(y_true*mean(y_pred, axis=last), axis=last)", False),
+    ],
+)
+def test_labels_pick_where_an_axis_sees_no_more_of_them(formula, picks):
+    program = lowered(
+        f"loss: {formula}\ny_true: {{domain: one_hot, sparse: true}}\n"
+    )
+    exprs = [*(a.value for a in program.body.assignments), program.body.result]
+    assert ("take" in ops(program.body)) == picks
+    assert any(s.role is Role.Y_TRUE for e in exprs for s in symbols(e)) != picks
+
+
+def test_parameters_lack_the_axes_that_they_are_reduced_over():
+    keys = "params: {a: 2.0, w: {shape: last, domain: positive}}\n"
+    formula = "norm(a, axis=sample) + mean(w, axis=batch) + softmax(a, axis=last)"
+    loss = f"loss: {formula} + sum(w, axis=sample) + y_true*y_pred\n"
+    program = lowered(loss + keys)
+    assert spell(program.body.result) == "abs(a) + w + 1 + sum(w, axis=last) + y_true*y_pred"
+
+
 def test_logits_have_no_guard():
     program = lowered(
         "loss: -y_true*log(y_pred)\ny_pred: {domain: probability, logits: sigmoid}\n"
