@@ -451,5 +451,6 @@ SMOOTH: dict[str, Callable[[Any], Derivatives]] = {
     "normal_logcdf": _normal_logcdf,
     "lgamma": _lgamma,
     "digamma": _digamma,
+    "trigamma": lambda x: islice(_digamma(x), 1, None),
 }
 """The smooth functions of one argument."""
