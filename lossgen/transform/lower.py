@@ -182,9 +182,8 @@ def _on_logits(loss: Loss) -> Loss:
 def _masked_axes(expr: Expr, loss: Loss) -> frozenset[Axis]:
     """The axes along which operations must skip elements.
 
-    A label mask may drop any element, an ignored label its whole row, which matters
-    where more than that is reduced. Samples that Keras drops matter only where the batch
-    is.
+    A label mask may drop any element. Samples that Keras drops matter only where the
+    batch is reduced, ignored labels only where more than their own row is.
     """
     axes = frozenset(node.axis for node in walk(expr) if isinstance(node, Apply))
     used = frozenset(axis for axis in axes if axis is not None)
@@ -203,8 +202,12 @@ def _averaged(expr: Expr, loss: Loss) -> Expr:
     """
     extent = extents(loss, expr)[expr]
     row = {"batch", "spatial"} <= extent
-    dropping = loss.mask is not None or (loss.spec.y_true.ignore is not None and not row)
-    if not dropping or "last" not in extent or extent == FULL:
+    ignoring = loss.spec.y_true.ignore is not None and not row
+    if (
+        not (loss.mask is not None or ignoring)
+        or "last" not in extent
+        or extent == FULL
+    ):
         return expr
     return Apply("mean", (expr,), Axis.LAST if row else Axis.SAMPLE)
 
@@ -284,8 +287,11 @@ def take_labels(expr: Expr, loss: Loss) -> Expr:
 
 def _with_label(expr: Expr, label: Expr, value: Expr) -> Expr:
     """An expression with a value for the label, but within what has an axis."""
-    along = {n: n for n in walk(expr) if isinstance(n, Apply) and n.axis is not None}
-    return substitute(expr, {**along, label: value})
+    known: dict[Expr, Expr] = {label: value}
+    for node in walk(expr):
+        if isinstance(node, Apply) and node.axis is not None:
+            known[node] = node
+    return substitute(expr, known)
 
 
 def flat_leaves(result: Expr, extent: Extent, loss: Loss) -> tuple[Apply, ...]:

@@ -260,9 +260,7 @@ def test_sums_that_see_all_classes_stay(formula):
     ],
 )
 def test_labels_pick_where_an_axis_sees_no_more_of_them(formula, picks):
-    program = lowered(
-        f"loss: {formula}\ny_true: {{domain: one_hot, sparse: true}}\n"
-    )
+    program = lowered(f"loss: {formula}\ny_true: {{domain: one_hot, sparse: true}}\n")
     exprs = [*(a.value for a in program.body.assignments), program.body.result]
     assert ("take" in ops(program.body)) == picks
     assert any(s.role is Role.Y_TRUE for e in exprs for s in symbols(e)) != picks
@@ -273,7 +271,8 @@ def test_parameters_lack_the_axes_that_they_are_reduced_over():
     formula = "norm(a, axis=sample) + mean(w, axis=batch) + softmax(a, axis=last)"
     loss = f"loss: {formula} + sum(w, axis=sample) + y_true*y_pred\n"
     program = lowered(loss + keys)
-    assert spell(program.body.result) == "abs(a) + w + 1 + sum(w, axis=last) + y_true*y_pred"
+    expected = "abs(a) + w + 1 + sum(w, axis=last) + y_true*y_pred"
+    assert spell(program.body.result) == expected
 
 
 def test_logits_have_no_guard():
