@@ -174,7 +174,7 @@ def _case(
     used: Array = np.ones(batch.rows, dtype=bool)
     if name == WHOLE_DOMAIN:
         accurate = off.accurate(batch.rows)
-        used = _stay_finite(computed, batch)
+        used = computed.stays_finite(batch, _DIGITS, FLOAT32)
         if formula.tied and not accurate.all():
             used[:] = False
         for item in (off_values, off_slopes):
@@ -202,21 +202,6 @@ def _case(
     left_over = batch.only(used).parameters
     parameters = {item.name: nested(left_over[item.name]) for item in loss.parameters}
     return ReferenceCase(parameters, rows, bool((apart > 0).any()), name)
-
-
-def _stay_finite(computed: Formula, batch: Batch) -> Array:
-    """The samples at which nothing overflows in float32."""
-    try:
-        results = computed.evaluated(batch, _DIGITS, rounding=FLOAT32)
-    except Undefined:
-        # At one sample, maybe not at all of them.
-        rows = np.arange(batch.rows)
-        if computed.tied or len(rows) == 1:
-            return np.zeros(len(rows), dtype=bool)
-        parts = [_stay_finite(computed, batch.only(rows == row)) for row in rows]
-        return np.concatenate(parts)
-    finite = [np.isfinite(floats(result)).reshape(batch.rows, -1) for result in results]
-    return np.asarray(np.concatenate(finite, axis=1).all(axis=1))
 
 
 # Precision ------------------------------------------------------------------------
