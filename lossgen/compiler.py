@@ -19,7 +19,7 @@ from lossgen.backend import emit_module as module_stage
 from lossgen.backend import emit_test as test_stage
 from lossgen.backend.header import fingerprint, write_header
 from lossgen.backend.templating import sources
-from lossgen.calculus.steps import Steps, limited
+from lossgen.calculus.steps import OutOfStepsError, Steps, limited
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.fault import fault
 from lossgen.diagnostics.source import SourceFile
@@ -34,13 +34,15 @@ from lossgen.ir.program import LossProgram
 from lossgen.ir.reference import ReferenceTable
 from lossgen.ir.spec import LossSpec
 from lossgen.oracle.accuracy import Measured
-from lossgen.oracle.guard_points import settled_guards
-from lossgen.oracle.inaccuracy import report_inaccuracy
+from lossgen.oracle.inaccuracy import report_inaccuracy, report_left_out
 from lossgen.oracle.placeholders import NoPlaceholderError, placeholders
-from lossgen.oracle.reference import NoSamplesError, PrecisionError, reference
+from lossgen.oracle.reference import NoSamplesError, reference
 from lossgen.transform.lower import lower
 
 MAX_SECONDS = 600  # for one spec; only what hangs takes as long
+
+MAX_STEPS = 20_000_000
+"""For choosing the forms, and for measuring those that are chosen."""
 
 
 @dataclass(frozen=True)
@@ -130,21 +132,15 @@ def _checked(spec: LossSpec) -> Compilation:
 
 def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Compilation:
     loss = checked.loss
+    steps = Steps(MAX_STEPS)
     measures = {
-        logits: Measured(loss, logits=logits, bounds=True)
+        logits: Measured(loss, logits=logits, bounds=True, steps=steps)
         for logits in ((False, True) if loss.spec.y_pred.logits else (False,))
     }
+    program = lower(checked, measures.__getitem__)
     report = Report()
     report.extend(item.diagnostics)
-    program = lower(
-        checked,
-        measures.__getitem__,
-        lambda form, guards: settled_guards(loss, form, guards, report),
-    )
-    if report.has_errors:
-        return replace(item, checked=None, diagnostics=tuple(report))
     program = _examined(program, measures, report)
-    report.silence(text.value for text, _ in loss.spec.allow)
     try:
         harmless = placeholders(loss)
         table = reference(
@@ -154,9 +150,11 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
             program.guards,
             program.reach or (),
         )
-    except (NoPlaceholderError, NoSamplesError, PrecisionError) as error:
-        report.add("LG309", str(error), loss.spec.loss.span())
+    except (NoPlaceholderError, NoSamplesError) as error:
+        report.add("LG309", str(error), loss.spec.loss.span(), help=error.help)
         return replace(item, checked=None, diagnostics=tuple(report))
+    report_left_out(loss, table, report)
+    report.silence(text.value for text, _ in loss.spec.allow)
     module = module_stage.emit_module(program, harmless, options)
     test = test_stage.emit_test(program, table, harmless, options)
     return replace(
@@ -178,12 +176,25 @@ def _examined(
     forms = {False: program.stable}
     if program.stable_logits is not None:
         forms[True] = program.stable_logits
-    sizes = [
-        report_inaccuracy(
-            measures[logits], form, () if logits else program.guards, report
+    sizes: list[float | None] = []
+    unmeasured = ["not all forms were compared, and the best so far was taken"]
+    unmeasured *= program.is_unfinished
+    try:
+        with limited(Steps(MAX_STEPS)):
+            for logits, form in forms.items():
+                guards = () if logits else program.guards
+                sizes.append(report_inaccuracy(measures[logits], form, guards, report))
+    except OutOfStepsError:
+        sizes.append(None)
+        unmeasured.append("what is computed was not compared at all points")
+    for what in unmeasured:
+        report.add(
+            "LG604",
+            f"{what}: that took more than {MAX_STEPS:,} steps",
+            program.checked.loss.expression.span,
+            help="write the formula with fewer terms, branches or nested calls, or "
+            "give a reason for LG604 under `allow`",
         )
-        for logits, form in forms.items()
-    ]
     known = [size for size in sizes if size is not None]
     return replace(program, exact_to=min(known) if known == sizes else None)
 

@@ -135,7 +135,7 @@ def test_warnings_can_be_allowed():
     assert codes(quiet) == []
 
 
-NUMBERS = [code for code in CODES if code.startswith("LG6")]
+NUMBERS = ["LG601", "LG602", "LG603"]
 
 
 @pytest.mark.parametrize("code", NUMBERS)
@@ -148,6 +148,35 @@ def test_what_goes_wrong_in_float32_is_told_and_can_be_allowed(code):
     allowed = "".join(f"  {item}: on purpose\n" for item in sorted(told))
     (quiet,) = compile_source(source(f"{example}\nallow:\n{allowed}"), OPTIONS)
     assert not told & set(codes(quiet))
+
+
+def test_what_runs_out_of_steps_is_told_and_built(monkeypatch):
+    monkeypatch.setattr(compiler, "MAX_STEPS", 1000)
+    text = "name: some_loss\nloss: log(1 + exp(y_pred)) - y_true*y_pred\ny_true: unit\n"
+    (found,) = compile_source(source(text), OPTIONS)
+    told = [item for item in found.diagnostics if item.code.id == "LG604"]
+    assert [item.message.partition(",")[0] for item in told] == [
+        "not all forms were compared",
+        "what is computed was not compared at all points: that took more than 1",
+    ]
+    assert len(found.artifacts) == 2
+    assert "softplus" in found.artifacts[0].text  # the rules need no steps
+    assert found.program.exact_to is None
+
+
+def test_few_reference_values_are_a_warning():
+    """Sines of ever larger numbers: no precision settles them."""
+    inner = "y_pred"
+    for _ in range(4):
+        inner = f"(1 + sin(exp(1000)*{inner}))"
+    loss = f"square(y_pred - y_true) + where(y_true > 0, stop_gradient({inner}), 0)"
+    text = (
+        f"name: some_loss\nloss: {loss}\ny_true: {{domain: '{{0, 1, 2, 3, 4, 5}}'}}\n"
+    )
+    (found,) = compile_source(source(f"{text}smoothness: discontinuous\n"), OPTIONS)
+    (told,) = [item for item in found.diagnostics if item.code.id == "LG605"]
+    assert "no number of digits settles them, such as at y_true = " in told.notes[0]
+    assert len(found.artifacts) == 2
 
 
 def test_the_docstring_says_how_large_inputs_may_be():

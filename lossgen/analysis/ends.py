@@ -35,9 +35,7 @@ def infinite_ends(loss: Loss, report: Report) -> tuple[str, ...]:
                     "LG409",
                     f"{what} is infinite at the open end {place}",
                     loss.expression.span,
-                    notes=(
-                        "the generated code has the value and the gradient just inside",
-                    ),
+                    notes=("the generated code continues linearly just before it",),
                 )
     return tuple(found)
 

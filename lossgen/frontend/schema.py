@@ -293,7 +293,6 @@ def to_spec(
         description=model.description,
         references=tuple(model.reference),
         smoothness_span=model.smoothness.span() if model.smoothness else None,
-        epsilon_span=_span_of(document, "epsilon"),
     )
 
 

@@ -77,6 +77,7 @@ class LossProgram:
     taken spoils a slope, without guard, mask and names; ``stable_logits`` the same for
     logits. ``exact_to`` is the size up to which inputs that may be of any size give
     results that are exact to rounding in float32, None where none was found.
+    ``is_unfinished`` says that not all forms were measured before one was chosen.
     """
 
     checked: CheckedLoss
@@ -89,6 +90,7 @@ class LossProgram:
     stable: Expr
     stable_logits: Expr | None
     exact_to: float | None = None
+    is_unfinished: bool = False
 
     @property
     def reach(self) -> Reach | None:

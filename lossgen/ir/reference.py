@@ -81,9 +81,8 @@ class KinkRow:
 class EndRow:
     """A sample at an end of the domain or beyond it.
 
-    ``total`` is the sum of its values, ``gradient`` its derivatives; beyond a guarded
-    end value and gradient are those of the guard point. Where they are not known the
-    tolerances are infinite.
+    ``total`` is the sum of its values, ``gradient`` its derivatives; beyond an open end
+    the loss goes on linearly. Where they are not known the tolerances are infinite.
     """
 
     y_true: Nested
@@ -109,7 +108,8 @@ class ReferenceTable:
     all together where samples are tied; none where they are not known. Each comes with
     what rounding may change in float64, and so do ``parameter_slopes``: for the last
     case but that of the whole domain, the derivative of the sum of the values by each
-    parameter. ``logits_slopes`` are the same for the logits.
+    parameter. ``logits_slopes`` are the same for the logits. ``left_out`` describes the
+    samples whose values no precision settled, or no steps were left for.
     """
 
     probabilities: tuple[ReferenceCase, ...]
@@ -119,3 +119,4 @@ class ReferenceTable:
     curvatures: tuple[tuple[float, float], ...] = ()
     parameter_slopes: ParameterSlopes = field(default_factory=dict)
     logits_slopes: ParameterSlopes = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()

@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 import numpy as np
 from mpmath import mp, mpf
 
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
+from lossgen.calculus.steps import Steps, limited
 from lossgen.ir.accuracy import Accuracy, worst
 from lossgen.ir.expr import Expr
 from lossgen.ir.loss import Loss
@@ -37,7 +39,14 @@ _TOGETHER = 8  # samples, which cost less than as many one by one
 class Measured:
     """Measures forms of a loss, on points of its domain."""
 
-    def __init__(self, loss: Loss, *, logits: bool, bounds: bool = False) -> None:
+    def __init__(
+        self,
+        loss: Loss,
+        *,
+        logits: bool,
+        bounds: bool = False,
+        steps: Steps | None = None,
+    ) -> None:
         """Prepare; points are drawn when the first form is measured.
 
         Args:
@@ -46,10 +55,11 @@ class Measured:
             bounds: Whether an upper bound will do for forms that are good. It is given
                 until the first form that is not good, so that what is compared is
                 exact.
+            steps: What forms may be measured with; no limit by default.
         """
         expression = on_logits(loss) if logits else loss.expression
         self.formula, self.logits = Formula(loss, expression), logits
-        self._bounded = bounds
+        self._bounded, self._steps = bounds, steps or Steps(inf)
         self._good: set[Expr] = set()
 
     @property
@@ -64,7 +74,15 @@ class Measured:
         return parts_of(self.formula, drawn)
 
     def __call__(self, form: Expr) -> Accuracy:
-        """The accuracy of a form."""
+        """The accuracy of a form.
+
+        Raises:
+            OutOfStepsError: If no steps are left.
+        """
+        with limited(self._steps):
+            return self._measured(form)
+
+    def _measured(self, form: Expr) -> Accuracy:
         rewritten = Formula(self.loss, form)
         if self._bounded:
             bound = _bound(rewritten, self.parts)

@@ -19,7 +19,14 @@ from lossgen.calculus.evaluate import Undefined
 from lossgen.ir.accuracy import Accuracy
 from lossgen.ir.expr import Expr
 from lossgen.ir.program import Guard
-from lossgen.oracle.accuracy import Measured, Part, each, errors_of, parts_of, points_of
+from lossgen.oracle.accuracy import (
+    Measured,
+    Part,
+    each,
+    errors_of,
+    parts_of,
+    points_of,
+)
 from lossgen.oracle.drawing import not_held, permitted
 from lossgen.oracle.evaluation import Formula, kept_by
 from lossgen.oracle.exact import Exact
@@ -39,6 +46,8 @@ LARGEST = 1e4
 _FAR = 1e18
 _NOTHING = 1e-30
 _SMALLEST = 1e-6
+_LARGEST_RESULT = 1e37  # leaves room for sums on the way
+_MAX_CONDITIONS = 720  # each element of a sample has one
 _MORE_POINTS = 24
 _DIGITS = 60
 _MAX_ELEMENTS = 12  # of a point that is made shorter
@@ -107,12 +116,7 @@ def examine(
     drawn = of_one_size(
         measure.loss, _MORE_POINTS, "float32", logits=measure.logits, largest=LARGEST
     )
-    found = [
-        alarm
-        for part in (*parts, *parts_of(measure.formula, drawn))
-        for point in _suspects(computed, part)
-        for alarm in _alarms(measure, computed, point)
-    ]
+    found = _found(measure, computed, (*parts, *parts_of(measure.formula, drawn)))
     chosen: list[Alarm] = []
     for kind in Kind:
         near = [a for a in found if a.kind is kind and _is_told(a)]
@@ -136,18 +140,35 @@ def _is_told(alarm: Alarm) -> bool:
     return typical or alarm.kind is Kind.NOT_FINITE
 
 
-def _suspects(computed: Formula, part: Part) -> Iterator[Exact]:
-    """The points at which a form may be wrong, with their conditions."""
-    batch = part.plain.batch
-    rows = _counts(computed, batch)
-    if not rows.any():
-        return
-    if not rows.all():
-        part = part.only(rows)
-    plain = each(computed, part.plain)
-    poor = [row for row, item in enumerate(plain) if _is_poor(item)]
-    if poor:
-        yield from points_of(part.conditioned(poor), computed)
+def _found(measure: Measured, computed: Formula, parts: Iterable[Part]) -> list[Alarm]:
+    """What is wrong at the samples of some parts.
+
+    Conditions cost most; of many elements the worst samples alone get theirs.
+    """
+    suspects: list[tuple[Accuracy, Part, int]] = []
+    for whole in parts:
+        rows = _counts(computed, whole.plain.batch)
+        if rows.any():
+            part = whole if rows.all() else whole.only(rows)
+            plain = each(computed, part.plain)
+            suspects += ((item, part, k) for k, item in enumerate(plain))
+    suspects = [item for item in suspects if _is_poor(item[0])]
+    suspects.sort(key=lambda item: (item[0].wrong, item[0].bits), reverse=True)
+    affordable: dict[Part, list[int]] = {}
+    elements = 0
+    for _, part, row in suspects:
+        affordable.setdefault(part, []).append(row)
+        inputs = part.plain.batch.inputs.values()
+        size = sum(array.size for array in inputs)
+        elements += size if computed.tied else size // part.plain.batch.rows
+        if elements > _MAX_CONDITIONS:
+            break
+    return [
+        alarm
+        for part, chosen in affordable.items()
+        for point in points_of(part.conditioned(chosen), computed)
+        for alarm in _alarms(measure, computed, point)
+    ]
 
 
 def _counts(computed: Formula, batch: Batch) -> Array:
@@ -167,7 +188,7 @@ def _is_poor(accuracy: Accuracy) -> bool:
 def _alarms(measure: Measured, computed: Formula, point: Exact) -> Iterator[Alarm]:
     """What is wrong at a point, values first."""
     size = _size(measure, point.batch)
-    if any(abs(right) >= FLOAT32.huge for right in point.value.flat):
+    if any(abs(right) >= _LARGEST_RESULT for right in point.value.flat):
         return  # what float32 cannot hold has no slope either
     try:
         found = computed.evaluated(point.batch, _DIGITS, rounding=FLOAT32)
@@ -215,7 +236,7 @@ def _matters(found: mpf, right: mpf) -> bool:
     nothing is learned from them, and products on the way are flushed.
     """
     tiny = mp.isfinite(found) and max(abs(right), abs(found)) < _NOTHING
-    return bool(abs(right) < FLOAT32.huge and not tiny)
+    return bool(abs(right) < _LARGEST_RESULT and not tiny)
 
 
 def _size(measure: Measured, batch: Batch) -> float:
@@ -246,13 +267,9 @@ def _same_kind(
     measure: Measured, computed: Formula, batch: Batch, alarm: Alarm
 ) -> list[Alarm]:
     """What is wrong at a point in the same way."""
-    return [
-        item
-        for part in parts_of(measure.formula, [batch])
-        for point in _suspects(computed, part)
-        for item in _alarms(measure, computed, point)
-        if (item.kind, item.is_slope) == (alarm.kind, alarm.is_slope)
-    ]
+    found = _found(measure, computed, parts_of(measure.formula, [batch]))
+    same = alarm.kind, alarm.is_slope
+    return [item for item in found if (item.kind, item.is_slope) == same]
 
 
 def _rounded(measure: Measured, batch: Batch, digits: int) -> Batch:

@@ -15,10 +15,12 @@ from lossgen.ir.domain import Bound, Domain
 from lossgen.ir.expr import Expr, Role, number
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Guard
+from lossgen.ir.reference import ReferenceTable
 from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.alarms import Alarm, Examination, Kind, examine
 from lossgen.oracle.culprit import Culprit, culprit
 from lossgen.oracle.points import unbounded
+from lossgen.oracle.reference import OUT_OF_STEPS
 from lossgen.oracle.samples import Batch
 
 _CODES = {Kind.NOT_FINITE: "LG601", Kind.ZERO: "LG602", Kind.DIGITS: "LG603"}
@@ -55,6 +57,23 @@ def report_inaccuracy(
             help=_way_out(measure, form, found, alarm, cause),
         )
     return found.reach
+
+
+def report_left_out(loss: Loss, table: ReferenceTable, report: Report) -> None:
+    """Warn where fewer than a third of the reference values are known."""
+    kept = sum(len(case.rows) for case in (*table.probabilities, *table.logits))
+    left_out = len(table.left_out)
+    exhausted = OUT_OF_STEPS in table.left_out
+    if left_out <= 2 * kept and not exhausted:
+        return
+    reason = f"no number of digits settles them, such as at {table.left_out[0]}"
+    report.add(
+        "LG605",
+        f"of the samples for the generated test {kept} are left",
+        loss.expression.span,
+        notes=["there were no steps left for others" if exhausted else reason],
+        help="simplify the formula, or give a reason for LG605 under `allow`",
+    )
 
 
 def _message(measure: Measured, alarm: Alarm) -> str:

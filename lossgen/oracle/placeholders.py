@@ -21,6 +21,8 @@ _CANDIDATES = (0.0, 0.5, 1.0, -1.0, 0.25, 2.0, -0.5, 1.5, 10.0, -10.0)
 class NoPlaceholderError(ValueError):
     """No constant input makes the loss and its gradient finite."""
 
+    help = "widen the domains, or write the formula so that one is"
+
 
 def placeholders(loss: Loss) -> Placeholders:
     """Constants at which the loss and its gradient are finite.

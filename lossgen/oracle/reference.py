@@ -6,14 +6,17 @@ in it. The precision is doubled until two results agree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
+from mpmath import mpf
 
+from lossgen.analysis.spelling import spell_symbol
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import UndecidedError, Undefined
 from lossgen.calculus.reverse import TiedError
+from lossgen.calculus.steps import OutOfStepsError, Steps, limited
 from lossgen.ir.expr import Expr, Role
 from lossgen.ir.loss import Loss
 from lossgen.ir.program import Guard, Reach
@@ -37,14 +40,32 @@ from lossgen.oracle.tolerance import EPSILON, deviations, in_double, tolerance
 _DIGITS = 40
 _MAX_DIGITS = 2560
 _AGREEMENT = 1e-20
+_NO_FLOAT = mpf(10) ** -330  # rounds to 0 in every type
+
+MAX_STEPS = 30_000_000
+OUT_OF_STEPS = "further samples, for which no steps were left"
 
 
 class NoSamplesError(ValueError):
     """No sample satisfies the assumptions and has a value that can be compared."""
 
-
-class PrecisionError(ArithmeticError):
-    """Two precisions did not agree before the limit was reached."""
+    def __init__(self, left_out: tuple[str, ...]) -> None:
+        """Say what became of the samples that were drawn, and what to do."""
+        message = (
+            "no sample was found that satisfies the assumptions, with value and "
+            f"gradient below {LARGEST:g}"
+        )
+        self.help = "check the domains and `assume`"
+        if OUT_OF_STEPS in left_out:
+            message = "the values for the test take too many steps to compute"
+            self.help = "write the formula with fewer terms, branches or nested calls"
+        elif left_out:
+            message = (
+                f"{_MAX_DIGITS:,} digits do not settle value and gradient at any "
+                f"sample, such as at {left_out[0]}"
+            )
+            self.help = "simplify the formula: all digits of its terms cancel there"
+        super().__init__(message)
 
 
 def reference(
@@ -53,6 +74,7 @@ def reference(
     computed_from_logits: Expr | None,
     guards: tuple[Guard, ...] = (),
     sizes: Reach = (),
+    steps: int = MAX_STEPS,
 ) -> ReferenceTable:
     """Compute the table that the generated test compares with.
 
@@ -63,27 +85,25 @@ def reference(
         computed_from_logits: The same for logits, or None.
         guards: Where predictions are held, which are not logits.
         sizes: How large inputs may be, where their domains do not say.
+        steps: How much work may go into the values, of each of the two forms.
 
     Raises:
         NoSamplesError: If no sample satisfies the assumptions and has value and
-            gradient that float32 can hold.
-        PrecisionError: If no precision up to 2,560 digits settles a value.
+            gradient that float32 can hold and some number of digits settles.
     """
     formula = Formula(loss, loss.expression, guards)
-    batches = dict(drawn_batches(formula, sizes, logits=False))
-    if not batches:
-        raise NoSamplesError(
-            "no sample was found that satisfies the assumptions, with value and "
-            f"gradient below {LARGEST:g}"
-        )
+    drawing = drawn_batches(formula, sizes, logits=False)
+    batches, left_out = _settling(formula, drawing, Steps(steps))
+    if not batches.keys() - {WHOLE_DOMAIN}:
+        raise NoSamplesError(left_out)
     on_kinks = tuple(points_on_kinks(loss))
     beside = beside_kinks(loss, on_kinks)
     if beside is not None:
         if loss.mask is not None:
             beside = replace(beside, mask=kept_by(loss.mask, beside))
         beside = usable(formula, beside)
-        if beside.rows > 1:
-            batches = {BESIDE_KINKS: beside, **batches}
+        kept, more = _settling(formula, [(BESIDE_KINKS, beside)], Steps(steps))
+        batches, left_out = {**kept, **batches}, (*left_out, *more)
     written = Formula(loss, computed)
     cases = _cases(formula, written, batches)
     logits: tuple[ReferenceCase, ...] = ()
@@ -91,7 +111,11 @@ def reference(
     if computed_from_logits is not None:
         by_logits = Formula(loss, on_logits(loss))
         written_from_logits = Formula(loss, computed_from_logits)
-        drawn = dict(drawn_batches(by_logits, sizes, logits=True))
+        drawing = drawn_batches(by_logits, sizes, logits=True)
+        drawn, more = _settling(by_logits, drawing, Steps(steps))
+        left_out = (*left_out, *more)
+        if not drawn.keys() - {WHOLE_DOMAIN}:
+            raise NoSamplesError(left_out)
         logits = _cases(by_logits, written_from_logits, drawn)
         logits_slopes = _parameter_slopes(
             by_logits, written_from_logits, drawn[_last(logits)]
@@ -104,6 +128,7 @@ def reference(
         _curvatures(formula, written, batches[cases[0].name]),
         _parameter_slopes(formula, written, batches[_last(cases)]),
         logits_slopes,
+        left_out,
     )
 
 
@@ -174,7 +199,7 @@ def _case(
     used: Array = np.ones(batch.rows, dtype=bool)
     if name == WHOLE_DOMAIN:
         accurate = off.accurate(batch.rows)
-        used = computed.stays_finite(batch, _DIGITS, FLOAT32)
+        used = _stay_finite(computed, batch)
         if formula.tied and not accurate.all():
             used[:] = False
         for item in (off_values, off_slopes):
@@ -204,28 +229,97 @@ def _case(
     return ReferenceCase(parameters, rows, bool((apart > 0).any()), name)
 
 
+def _stay_finite(computed: Formula, batch: Batch) -> Array:
+    """The samples at which nothing overflows in float32."""
+    try:
+        results = computed.evaluated(batch, _DIGITS, rounding=FLOAT32)
+    except Undefined:
+        # At one sample, maybe not at all of them.
+        rows = np.arange(batch.rows)
+        if computed.tied or len(rows) == 1:
+            return np.zeros(len(rows), dtype=bool)
+        parts = [_stay_finite(computed, batch.only(rows == row)) for row in rows]
+        return np.concatenate(parts)
+    finite = [np.isfinite(floats(result)).reshape(batch.rows, -1) for result in results]
+    return np.asarray(np.concatenate(finite, axis=1).all(axis=1))
+
+
 # Precision ------------------------------------------------------------------------
 
 
 def _settled(formula: Formula, batch: Batch) -> tuple[Array, Array, Array]:
-    """Values and gradients, once twice the digits change nothing."""
+    """Values and gradients of samples of which `_settle` says that they settle."""
+    *_, left = formula.sides(batch, _DIGITS)
+    found = next(item for rows, *item in _digit_by_digit(formula, batch) if rows.all())
+    values, right = found
+    return values, right, right if formula.tied else left
+
+
+def _settling(
+    formula: Formula, drawing: Iterable[tuple[str, Batch]], steps: Steps
+) -> tuple[dict[str, Batch], tuple[str, ...]]:
+    """The batches with the samples that settle, and what became of the others."""
+    batches: dict[str, Batch] = {}
+    left_out: list[str] = []
+    try:
+        with limited(steps):
+            for name, batch in drawing:
+                if batch.rows < 2:
+                    continue
+                rows = _settle(formula, batch)
+                left_out += [
+                    _described(batch, int(row)) for row in np.flatnonzero(~rows)
+                ]
+                if rows.sum() > 1:
+                    batches[name] = batch.only(rows)
+    except OutOfStepsError:
+        left_out.append(OUT_OF_STEPS)
+    return batches, tuple(left_out)
+
+
+def _settle(formula: Formula, batch: Batch) -> Array:
+    """The samples for which twice the digits change nothing at some number of digits.
+
+    Where samples depend on one another it is all or none.
+    """
+    rows: Array = np.zeros(batch.rows, dtype=bool)
+    for rows, *_ in _digit_by_digit(formula, batch):
+        if rows.all():
+            break
+    return rows & rows.all() if formula.tied else rows
+
+
+def _digit_by_digit(
+    formula: Formula, batch: Batch
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Which samples are as they were with half the digits; values and gradients."""
     digits = _DIGITS
-    *previous, left = formula.sides(batch, digits)
+    before = formula.evaluated(batch, digits)
     while digits < _MAX_DIGITS:
         digits *= 2
-        current = list(formula.evaluated(batch, digits))
-        if all(_agree(a, b) for a, b in zip(previous, current, strict=True)):
-            values, right = current
-            return values, right, right if formula.tied else left
-        previous = current
-    name = formula.loss.name
-    raise PrecisionError(f"{name}: {_MAX_DIGITS} digits do not settle it")
+        now = formula.evaluated(batch, digits)
+        agree = [_agreeing(*pair, batch.rows) for pair in zip(before, now, strict=True)]
+        yield agree[0] & agree[1], *now
+        before = now
 
 
-def _agree(left: Array, right: Array) -> bool:
-    for a, b in zip(left.flat, right.flat, strict=True):
-        if a is None or b is None:
-            continue
-        if abs(a - b) > _AGREEMENT * max(abs(a), abs(b)):
-            return False
-    return True
+def _agreeing(left: Array, right: Array, rows: int) -> Array:
+    """In which samples two precisions give the same; what is dropped is the same."""
+    same = np.array(
+        [
+            a is None
+            or b is None
+            or abs(a - b) <= max(_AGREEMENT * max(abs(a), abs(b)), _NO_FLOAT)
+            for a, b in zip(left.flat, right.flat, strict=True)
+        ]
+    )
+    return np.asarray(same.reshape(rows, -1).all(axis=1))
+
+
+def _described(batch: Batch, row: int) -> str:
+    """A sample in words."""
+    shown = (
+        f"{spell_symbol(name)} = {', '.join(f'{x:.6g}' for x in array[row].flat)}"
+        for name, array in batch.inputs.items()
+    )
+    return ", ".join(shown)

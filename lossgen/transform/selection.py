@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import inf
+from sys import maxsize
 
+from lossgen.calculus.steps import OutOfStepsError
 from lossgen.ir.accuracy import Accuracy, Declined, Measure
 from lossgen.ir.expr import Expr, Role, Symbol
 from lossgen.ir.loss import Loss
@@ -21,12 +24,29 @@ class Selection:
     """What rewrites a loss, and the rules that it does without.
 
     ``form`` is the loss rewritten, with its slopes in closed form where these are more
-    accurate than those of reverse mode.
+    accurate than those of reverse mode. ``is_unfinished`` says that the steps ran out
+    before all forms were measured: it is the best of those that were.
     """
 
     rewrite: Rewriter
     form: Expr
     declined: tuple[Declined, ...]
+    is_unfinished: bool = False
+
+
+class _Patient:
+    """A measure by which what there are no steps left for is as poor as can be."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure, self.is_spent = measure, False
+
+    def __call__(self, form: Expr) -> Accuracy:
+        if not self.is_spent:
+            try:
+                return self._measure(form)
+            except OutOfStepsError:
+                self.is_spent = True
+        return Accuracy(inf, inf, maxsize)
 
 
 def selected(
@@ -49,7 +69,8 @@ def selected(
         without: The names of rules that are not to be used.
     """
     declined: list[Declined] = []
-    off = without
+    patient = None if measure is None else _Patient(measure)
+    measure, off = patient, without
     tried: dict[str, None] = {}
     form = stabilizer(loss, tried, without)(expr)
     accuracy = None
@@ -66,7 +87,8 @@ def selected(
     form = rewrite(expr)
     if measure is not None and accuracy is not None and has_slopes(expr):
         form = _sloped(loss, expr, form, rewrite, accuracy, measure)
-    return Selection(rewrite, form, tuple(declined))
+    is_unfinished = patient is not None and patient.is_spent
+    return Selection(rewrite, form, tuple(declined), is_unfinished)
 
 
 def _sloped(

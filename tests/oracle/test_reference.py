@@ -8,7 +8,7 @@ import pytest
 from losses import resolved
 from mpmath import mp, mpf
 
-from lossgen.oracle.reference import NoSamplesError, PrecisionError, reference
+from lossgen.oracle.reference import OUT_OF_STEPS, NoSamplesError, reference
 from lossgen.oracle.tolerance import tolerance
 from lossgen.transform.guard import guards
 from lossgen.transform.stabilize import to_logits
@@ -19,7 +19,7 @@ BCE = "-(y_true*log(y_pred) + (1 - y_true)*log(1 - y_pred))"
 def table(text):
     loss = resolved(text)
     logits = to_logits(loss)(loss.expression) if loss.spec.y_pred.logits else None
-    return reference(loss, loss.expression, logits, guards(loss, loss.expression))
+    return reference(loss, loss.expression, logits, guards(loss))
 
 
 def rows(text):
@@ -175,9 +175,9 @@ def test_spatial_axes():
 
 
 def test_samples_that_an_assumption_excludes_are_left_out():
-    found = rows("loss: (y_true - y_pred)**2\nassume: ['y_true > y_pred']\n")
+    found = rows("loss: (y_true - y_pred)**2\nassume: ['y_true > 2*y_pred']\n")
     assert 0 < len(found) < 12
-    assert all(row.y_true[0] > row.y_pred[0] for row in found)
+    assert all(row.y_true[0] > 2 * row.y_pred[0] for row in found)
 
 
 def test_digits_that_cancel():
@@ -189,13 +189,61 @@ def test_digits_that_cancel():
             assert close(row.value, 2 * mp.sin(x / 2) ** 2)
 
 
-def test_what_no_precision_settles():
+def unsettled():
     """Each of four sines takes more than 400 digits of its argument away."""
     inner = "y_pred"
     for _ in range(4):
         inner = f"(1 + sin(exp(1000)*{inner}))"
-    with pytest.raises(PrecisionError, match="some_loss"):
-        rows(f"loss: y_true*y_pred + mean(stop_gradient({inner}), axis=batch)\n")
+    return f"stop_gradient({inner})"
+
+
+def test_what_no_precision_settles():
+    with pytest.raises(NoSamplesError, match="2,560 digits do not settle") as caught:
+        rows(f"loss: y_true*y_pred + mean({unsettled()}, axis=batch)\n")
+    assert "simplify the formula" in caught.value.help
+
+
+def test_samples_that_no_precision_settles_are_left_out():
+    found = table(
+        f"loss: y_true*y_pred + where(y_true < 1, {unsettled()}, y_pred)\n"
+        "y_true: '{0, 1, 2}'\n"
+    )
+    labels = {row.y_true for case in found.probabilities for row in case.rows}
+    assert labels == {(1.0,), (2.0,)}
+    assert found.left_out
+    assert all(text.startswith("y_true = 0, y_pred = ") for text in found.left_out)
+
+
+def test_terms_that_cancel_to_the_last_digit_are_0():
+    """log(sum(exp)) less itself is 0, whatever the digits; less a part of it is not."""
+    cases = table(
+        "loss: logsumexp(y_pred, axis=last) - log(sum(y_true*exp(y_pred), axis=last))\n"
+        "y_true: binary\nassume: sum(y_true, axis=last) > 0\n"
+    ).probabilities
+    found = [row for case in cases for row in case.rows]
+    whole = [row for row in found if all(row.y_true)]
+    part = [row for row in found if not all(row.y_true)]
+    assert whole
+    assert part
+    assert all(row.value == 0 for row in whole)
+    with mp.workdps(50):
+        for row in part:
+            pairs = list(zip(row.y_true, row.y_pred, strict=True))
+            among = mp.fsum(y * mp.exp(p) for y, p in pairs)
+            total = mp.fsum(mp.exp(p) for _, p in pairs)
+            assert close(row.value, mp.log(total) - mp.log(among))
+
+
+def test_values_that_take_too_many_steps_are_left_out():
+    loss = resolved("loss: square(exp(sin(y_true)) - exp(sin(y_pred)))")
+    full = reference(loss, loss.expression, None)
+    found = reference(loss, loss.expression, None, steps=1000)
+    assert full.left_out == ()
+    assert found.left_out == (OUT_OF_STEPS,)
+    assert found.probabilities == full.probabilities[:1]
+    assert len(full.probabilities) > 1
+    with pytest.raises(NoSamplesError, match="too many steps"):
+        reference(loss, loss.expression, None, steps=100)
 
 
 def test_cases_where_parameters_have_defaults():
