@@ -12,7 +12,6 @@ import numpy as np
 from mpmath import mp
 
 from lossgen.analysis.cells import Cell
-from lossgen.analysis.evolution import evolved, vanishing
 from lossgen.analysis.guards import Guard, compared
 from lossgen.analysis.loci import DIGITS, Locus, inside, loci
 from lossgen.analysis.ranges import Ranges, domain_interval
@@ -47,10 +46,10 @@ def points_in(
     """Points of a locus of which some lie in a cell, as a search finds them."""
     for moved in _candidates(loss, guard, cell, place, samples):
         for located in loci(guard, place.variable, moved) or ():
-            if located.name == place.name:
-                truth = truth_at([cell], located)
-                if touched(cell, truth):
-                    yield located
+            if located.name == place.name and (
+                not cell.conditions or touched(cell, truth_at([cell], located))
+            ):
+                yield located
 
 
 def _candidates(
@@ -59,14 +58,13 @@ def _candidates(
     for sample in samples:
         yield sample
         yield from _towards(loss, guard, cell, place, sample)
-    yield from evolved(loss, cell, place)
 
 
 def points_inside(
     loss: Loss, guard: Guard, place: Locus, samples: tuple[Sample, ...]
 ) -> Locus | None:
     """Points of a locus within the prediction's domain, if a search finds any."""
-    cell = Cell((*interior(place), vanishing(guard.difference)), ())
+    cell = Cell(tuple(interior(place)), ())
     return next(points_in(loss, guard, cell, place, samples), None)
 
 

@@ -37,7 +37,6 @@ from lossgen.analysis.loci import (
     name_of,
     solved_names,
 )
-from lossgen.analysis.otherwise import located_otherwise
 from lossgen.analysis.places import last_lengths, places_of, samples_of
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import (
@@ -228,9 +227,6 @@ def _breaks(
             jumps = True
             yield found
     places = places_of(loss, guard, variable)
-    if places is None:
-        otherwise = located_otherwise(loss, guard, variable)
-        places = None if otherwise is None else (otherwise,)
     if places is None and not guard.branching:
         yield None
         return

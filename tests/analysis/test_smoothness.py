@@ -456,8 +456,9 @@ def test_a_jump_where_another_comparison_rarely_lets_one_decide():
         y_true="unit",
         params={"a": {"default": 1.0, "domain": "(0, 3)"}},
     )
-    (jump,) = [item for item in found if item.code.id == "LG401"]
-    assert jump.message == "the loss jumps at y_pred = 0"
+    (error,) = [item for item in found if item.severity.value == "error"]
+    assert error.code.id == "LG406"
+    assert error.message == "cannot show that the branches meet where y_pred = 0"
 
 
 @pytest.mark.parametrize("larger", ["logaddexp(y_pred, y_true)", "softplus(y_pred)"])
