@@ -1,7 +1,8 @@
 """Sums in which one term outweighs another, as simpler sums that they are not below.
 
-``max(a, b) - min(c, d)`` is at least ``b - d``, and what two boxes share, a product of
-``relu(min(b, d) - max(a, c))``, takes at most all of the area ``b - a`` times … away.
+``max(a, b) - min(c, d)`` is at least ``b - d``. What two boxes share is a product of
+widths ``relu(min(b, d) - max(a, c))``, each of which is at most ``b - a``: it takes no
+more away than the area of either.
 """
 
 from __future__ import annotations
@@ -9,33 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice, product
+from typing import TYPE_CHECKING
 
 from lossgen.analysis.intervals import Interval
-from lossgen.analysis.polynomials import Polynomial
+from lossgen.analysis.polynomials import Polynomial, TooManyTermsError, plus
 from lossgen.calculus.steps import spend
 from lossgen.ir.expr import ZERO, Apply, Expr, Number, add, mul, neg, walk
+
+if TYPE_CHECKING:
+    from lossgen.analysis.ranges import Ranges
 
 _MAX_BOUNDS = 16
 _STEPS_OF_A_BOUND = 10
 
 Range = Callable[[Expr], Interval]
-Expanded = Callable[[Expr], Polynomial]
 
 _Term = tuple[Fraction, tuple[Expr, ...]]
 """A coefficient and factors."""
 
 
-def simpler_below(expr: Expr, of: Range, expanded: Expanded) -> Iterator[Expr]:
-    """Sums with fewer extrema that a sum is nowhere below.
-
-    Args:
-        expr: The sum.
-        of: Ranges of expressions.
-        expanded: Expressions as polynomials.
-    """
+def simpler_below(expr: Expr, ranges: Ranges) -> Iterator[Expr]:
+    """Sums with fewer extrema that a sum is nowhere below."""
     terms = tuple(_terms(expr))
     if any(_extreme(factor) for _, factors in terms for factor in factors):
-        yield from _matched(terms, of, expanded)
+        yield from _matched(terms, ranges)
         yield from _chosen(terms)
 
 
@@ -83,19 +81,31 @@ def _sum(terms: Sequence[_Term]) -> Expr:
 # One term against another -------------------------------------------------------------
 
 
-def _matched(terms: tuple[_Term, ...], of: Range, expanded: Expanded) -> Iterator[Expr]:
-    """The sum without what a term takes away at most of another."""
+def _matched(terms: tuple[_Term, ...], ranges: Ranges) -> Iterator[Expr]:
+    """The sum without what a term takes away at most of others."""
     for place, (scale, factors) in enumerate(terms):
-        if scale >= 0 or not all(of(factor).nonnegative for factor in factors):
+        if scale >= 0 or not all(ranges.of(x).nonnegative for x in factors):
             continue
-        bounds = [expanded(bound) for bound in _products_above(factors, of)]
-        for other, (size, above) in enumerate(terms):
-            if size > 0 and expanded(mul(*above)) in bounds:
-                shared = min(-scale, size)
-                rest = list(terms)
-                rest[place] = scale + shared, factors
-                rest[other] = size - shared, above
-                yield _sum(rest)
+        others = (*terms[:place], *terms[place + 1 :])
+        whole = ranges.polynomial(_sum(others))
+        for bound in _products_above(factors, ranges.of):
+            taken = ranges.polynomial(bound)
+            for other, (size, above) in enumerate(terms):
+                if size > 0 and ranges.polynomial(mul(*above)) == taken:
+                    shared = min(-scale, size)
+                    rest = list(terms)
+                    rest[place] = scale + shared, factors
+                    rest[other] = size - shared, above
+                    yield _sum(rest)
+            if len(left := _difference(whole, taken, scale)) < len(whole):
+                yield ranges.expression(left)
+
+
+def _difference(whole: Polynomial, taken: Polynomial, scale: Fraction) -> Polynomial:
+    try:
+        return plus(whole, taken, scale)
+    except TooManyTermsError:
+        return whole
 
 
 def _products_above(factors: tuple[Expr, ...], of: Range) -> Iterator[Expr]:
@@ -112,7 +122,9 @@ def _above(expr: Expr, of: Range) -> Iterator[Expr]:
         return
     if expr.op == "min":
         yield from expr.args
-    elif expr.op == "relu" or (expr.op == "max" and ZERO in expr.args):
+    elif expr.op == "relu" or (
+        expr.op == "max" and len(expr.args) == 2 and ZERO in expr.args
+    ):
         for arg in expr.args:
             for bound in _above(arg, of):
                 if of(bound).nonnegative:

@@ -48,7 +48,7 @@ def atom(index: int) -> Polynomial:
     return {((index, 1),): Fraction(1)}
 
 
-def plus(left: Polynomial, right: Polynomial, scale: int = 1) -> Polynomial:
+def plus(left: Polynomial, right: Polynomial, scale: int | Fraction = 1) -> Polynomial:
     """``left + scale*right``."""
     spend(len(left) + len(right))
     result = dict(left)

@@ -545,10 +545,10 @@ class Ranges:
     def _outweighed(self, total: Apply) -> Interval:
         """What is known of a sum by simpler ones that it is not below, or above."""
         result = EVERYTHING
-        for other in simpler_below(total, self.of, self.polynomial):
+        for other in simpler_below(total, self):
             low = self.of(other)
             result = intersect(result, Interval(low.lower, inf, low.lower_open, True))
-        for other in simpler_below(Apply("neg", (total,)), self.of, self.polynomial):
+        for other in simpler_below(Apply("neg", (total,)), self):
             low = self.of(other)
             high = intervals.negate(Interval(low.lower, inf, low.lower_open, True))
             result = intersect(result, high)

@@ -18,6 +18,7 @@ from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.ir.expr import Apply, Expr, Role
 from lossgen.ir.loss import Loss
 
+_SHORT = 5  # characters of a number that is not one of many
 _DENOMINATOR = 12  # of what a formula is multiplied by
 _MAGNITUDE = 100  # binary; beyond, a fraction would have needlessly many digits
 
@@ -40,6 +41,12 @@ def slope_text(loss: Loss, sample: Sample, slopes: list[Any]) -> str:
 def range_text(slopes: list[Any]) -> str:
     """Derivatives that the data decides: the least and the largest."""
     return f"{rounded(min(slopes))} … {rounded(max(slopes))}"
+
+
+def is_sampled(text: str) -> bool:
+    """Whether slopes in words are those of some points, and say little of others."""
+    ends = text.split(" … ")
+    return len(ends) > 1 and any(len(end.lstrip("-")) > _SHORT for end in ends)
 
 
 def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:

@@ -43,7 +43,7 @@ from lossgen.analysis.samples import (
     generic,
 )
 from lossgen.analysis.search import points_in
-from lossgen.analysis.slopes import range_text, rounded, slope_text
+from lossgen.analysis.slopes import is_sampled, range_text, rounded, slope_text
 from lossgen.analysis.spelling import spell
 from lossgen.analysis.unseen import unseen
 from lossgen.calculus.evaluate import Undefined, evaluate
@@ -488,14 +488,11 @@ def _report_kink(item: _Break, report: Report) -> None:
             notes=(f"the loss is continuous there; {item.witness}",),
         )
         return
-    report.add(
-        "LG402",
-        f"kink at {kink.at}",
-        kink.node.span,
-        notes=(
-            f"the derivative is {kink.left} on the left and {kink.right} on the right",
-        ),
-    )
+    sides = f"{kink.left} on the left and {kink.right} on the right"
+    what = f"the derivative is {sides}"
+    if is_sampled(kink.left) or is_sampled(kink.right or ""):
+        what = f"the data decide about the derivative: at some points it is {sides}"
+    report.add("LG402", f"kink at {kink.at}", kink.node.span, notes=(what,))
 
 
 def _jump_text(item: _Break) -> str:

@@ -9,6 +9,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from lossgen.analysis.slopes import is_sampled
 from lossgen.analysis.spelling import spell_symbol
 from lossgen.backend.shape import Shape
 from lossgen.ir.expr import Number, Role
@@ -166,6 +167,11 @@ def _remarks(program: LossProgram) -> Iterable[str]:
             yield f"Jumps at `{safe(kink.at)}`."
         elif kink.left is None or kink.right is None:
             yield f"May have a kink where `{safe(kink.at)}`."
+        elif is_sampled(kink.left) or is_sampled(kink.right):
+            yield (
+                f"Not differentiable at `{safe(kink.at)}`: the data decide about the "
+                "derivative on either side."
+            )
         elif kink.order == 1:
             yield (
                 f"Not differentiable at `{safe(kink.at)}`: the derivative is "

@@ -87,6 +87,15 @@ FINE = {
             "assume": ["b > a"],
         },
     ),
+    "union of valid intervals": (
+        "log(b - a + (d - c) - relu(min(b, d) - max(a, c)))",
+        {
+            **BARE,
+            "y_pred": {"channels": {"c": "real", "d": "real"}},
+            "params": PAIR,
+            "assume": ["b > a", "d > c"],
+        },
+    ),
     "union of boxes": (
         "1/((b - a)*h + w*s - relu(min(b, c + w/2) - max(a, c - w/2))*min(h, s))",
         {
