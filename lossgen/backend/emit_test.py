@@ -46,6 +46,7 @@ from lossgen.ir.reference import (
     Nested,
     ParameterSlopes,
     ReferenceCase,
+    ReferenceRow,
     ReferenceTable,
 )
 
@@ -152,6 +153,7 @@ def emit_test(
         "properties": property_tests(program.checked),
         "unbounded": is_unbounded(loss),
         "at_kinks": table.probabilities[0].at_kinks,
+        "level": _is_level(table.probabilities[0].rows),
         "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
     }
     tables = [ends, kinks, *(case.rows for case in (*cases, *logits_cases))]
@@ -437,6 +439,23 @@ def _take_variables(table: ReferenceTable) -> bool:
     first, *others = (case.parameters for case in table.probabilities)
     shapes = [{k: np.shape(v) for k, v in item.items()} for item in (first, *others)]
     return bool(first) and all(item == shapes[0] for item in shapes)
+
+
+def _is_level(rows: Sequence[ReferenceRow]) -> bool:
+    """Whether no step of a dense layer need lower the loss by more than rounding.
+
+    The layer starts as the identity, and a step changes no weight by more than 1.
+    """
+    y_pred, slope, noise = (
+        np.array([getattr(row, name) for row in rows])
+        for name in ("y_pred", "gradient", "gradient_tolerance")
+    )
+    batch = range(y_pred.ndim - 1)
+    by_weight = np.abs(np.tensordot(y_pred, slope, (batch, batch)))
+    uncertain = np.tensordot(np.abs(y_pred), noise, (batch, batch))
+    gain = (by_weight**2).sum() / (by_weight.max() or 1.0)
+    rounding = sum(np.sum(row.value_tolerance) for row in rows)
+    return bool(gain <= rounding or (by_weight <= uncertain).all())
 
 
 def _is_zero(value: Nested) -> bool:
