@@ -45,7 +45,7 @@ BATCH = 40
 """How many test files one pytest runs: each of its processes imports TensorFlow."""
 
 _LIMIT = 600  # seconds of a build; a spec takes steps, and this many mean a fault
-_NAME = re.compile(r"^name: *(\w+)", re.MULTILINE)
+_NAME = re.compile(r"^name: *\"?(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ def emit_test(
         "drops_weight_0": shape.batched or not placeholders.counts,
         "independent": independent,
         "averages_kept": shape.masked,
-        "masked": shape.kind == "elements",
+        "masked": shape.kind == "elements" and _are_alike(loss.of_role(Role.Y_PRED)),
+        "copies": len(loss.of_role(Role.Y_PRED)),
         "more_axes": (independent and not shape.repeated and _broadcasts(loss)),
         "whole_sample": shape.kind == "batch",
         "along_samples": _looks_along_samples(loss),
@@ -456,6 +457,11 @@ def _is_level(rows: Sequence[ReferenceRow]) -> bool:
     gain = (by_weight**2).sum() / (by_weight.max() or 1.0)
     rounding = sum(np.sum(row.value_tolerance) for row in rows)
     return bool(gain <= rounding or (by_weight <= uncertain).all())
+
+
+def _are_alike(channels: Sequence[Variable]) -> bool:
+    """Whether all have one length."""
+    return len({item.size for item in channels}) == 1
 
 
 def _is_zero(value: Nested) -> bool:

@@ -53,7 +53,7 @@ class NoSamplesError(ValueError):
         """Say what became of the samples that were drawn, and what to do."""
         message = (
             "no sample was found that satisfies the assumptions, with value and "
-            f"gradient below {LARGEST:g}"
+            f"gradient below {LARGEST:g}, computed in float32 without overflow"
         )
         self.help = "check the domains and `assume`"
         if OUT_OF_STEPS in left_out:
@@ -106,7 +106,9 @@ def reference(
         batches, left_out = {**kept, **batches}, (*left_out, *more)
     written = Formula(loss, computed)
     cases = _cases(formula, written, batches)
-    logits: tuple[ReferenceCase, ...] = ()
+    if not cases:
+        raise NoSamplesError(left_out)
+    logits: _Cases = []
     logits_slopes: ParameterSlopes = {}
     if computed_from_logits is not None:
         by_logits = Formula(loss, on_logits(loss))
@@ -117,34 +119,30 @@ def reference(
         if not drawn.keys() - {WHOLE_DOMAIN}:
             raise NoSamplesError(left_out)
         logits = _cases(by_logits, written_from_logits, drawn)
-        logits_slopes = _parameter_slopes(
-            by_logits, written_from_logits, drawn[_last(logits)]
-        )
+        logits_slopes = _parameter_slopes(by_logits, written_from_logits, logits)
+    _, first = cases[0]
     return ReferenceTable(
-        cases,
-        logits,
-        end_samples(formula, computed, batches[cases[0].name].parameters),
+        tuple(case for case, _ in cases),
+        tuple(case for case, _ in logits),
+        end_samples(formula, computed, first.parameters),
         tuple(point.row for point in on_kinks),
-        _curvatures(formula, written, batches[cases[0].name]),
-        _parameter_slopes(formula, written, batches[_last(cases)]),
+        _curvatures(formula, written, first),
+        _parameter_slopes(formula, written, cases),
         logits_slopes,
         left_out,
     )
 
 
-def _cases(
-    formula: Formula, computed: Formula, batches: Mapping[str, Batch]
-) -> tuple[ReferenceCase, ...]:
+_Cases = list[tuple[ReferenceCase, Batch]]
+"""Cases, each with the samples of its rows."""
+
+
+def _cases(formula: Formula, computed: Formula, batches: Mapping[str, Batch]) -> _Cases:
     """The cases in the order of the tests: training first, other parameters last."""
     names = [name for name in CASES if name in batches]
-    cases = (_case(formula, computed, batches[name], name) for name in names)
-    # Of the samples from all over the domain few or none may be left.
-    return tuple(case for case in cases if len(case.rows) > 1)
-
-
-def _last(cases: tuple[ReferenceCase, ...]) -> str:
-    """The name of the last case of which no sample was left out."""
-    return [case.name for case in cases if case.name != WHOLE_DOMAIN][-1]
+    cases = [_case(formula, computed, batches[name], name) for name in names]
+    # Of the samples few or none may be left.
+    return [(case, batch) for case, batch in cases if batch.rows > 1]
 
 
 def _curvatures(
@@ -161,10 +159,12 @@ def _curvatures(
 
 
 def _parameter_slopes(
-    formula: Formula, computed: Formula, batch: Batch
+    formula: Formula, computed: Formula, cases: _Cases
 ) -> ParameterSlopes:
-    if not formula.loss.parameters:
+    moderate = [batch for case, batch in cases if case.name != WHOLE_DOMAIN]
+    if not formula.loss.parameters or not moderate:
         return {}
+    batch = moderate[-1]
     try:
         slopes = formula.parameter_slopes(batch, _DIGITS)
         allowed = in_double(
@@ -183,8 +183,8 @@ def _parameter_slopes(
 
 def _case(
     formula: Formula, computed: Formula, batch: Batch, name: str
-) -> ReferenceCase:
-    """Evaluate a batch.
+) -> tuple[ReferenceCase, Batch]:
+    """Evaluate the samples of a batch at which nothing overflows in float32.
 
     At a kink the gradient is to lie between the slopes of the two sides. From all over
     the domain, what has no digits that can be compared has to be finite.
@@ -196,10 +196,9 @@ def _case(
     slopes = np.where(apart > 0, (left + right) / 2, right)
     off = deviations(formula, computed, batch)
     off_values, off_slopes = off.total
-    used: Array = np.ones(batch.rows, dtype=bool)
+    used = _stay_finite(computed, batch)
     if name == WHOLE_DOMAIN:
         accurate = off.accurate(batch.rows)
-        used = _stay_finite(computed, batch)
         if formula.tied and not accurate.all():
             used[:] = False
         for item in (off_values, off_slopes):
@@ -224,9 +223,12 @@ def _case(
         for row in range(batch.rows)
         if used[row]
     )
-    left_over = batch.only(used).parameters
-    parameters = {item.name: nested(left_over[item.name]) for item in loss.parameters}
-    return ReferenceCase(parameters, rows, bool((apart > 0).any()), name)
+    kept = batch.only(used)
+    parameters = {
+        item.name: nested(kept.parameters[item.name]) for item in loss.parameters
+    }
+    case = ReferenceCase(parameters, rows, bool((apart[used] > 0).any()), name)
+    return case, kept
 
 
 def _stay_finite(computed: Formula, batch: Batch) -> Array:
@@ -249,10 +251,9 @@ def _stay_finite(computed: Formula, batch: Batch) -> Array:
 
 def _settled(formula: Formula, batch: Batch) -> tuple[Array, Array, Array]:
     """Values and gradients of samples of which `_settle` says that they settle."""
-    *_, left = formula.sides(batch, _DIGITS)
-    found = next(item for rows, *item in _digit_by_digit(formula, batch) if rows.all())
-    values, right = found
-    return values, right, right if formula.tied else left
+    found = _digit_by_digit(formula, batch)
+    _, values, right, left = next(sides for sides in found if sides[0].all())
+    return values, right, left
 
 
 def _settling(
@@ -291,15 +292,15 @@ def _settle(formula: Formula, batch: Batch) -> Array:
 
 def _digit_by_digit(
     formula: Formula, batch: Batch
-) -> Iterator[tuple[Array, Array, Array]]:
-    """Which samples are as they were with half the digits; values and gradients."""
+) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Which samples are as they were with half the digits; values, both gradients."""
     digits = _DIGITS
-    before = formula.evaluated(batch, digits)
+    before = formula.sides(batch, digits)
     while digits < _MAX_DIGITS:
         digits *= 2
-        now = formula.evaluated(batch, digits)
-        agree = [_agreeing(*pair, batch.rows) for pair in zip(before, now, strict=True)]
-        yield agree[0] & agree[1], *now
+        now = formula.sides(batch, digits)
+        pairs = zip(before, now, strict=True)
+        yield np.all([_agreeing(*pair, batch.rows) for pair in pairs], axis=0), *now
         before = now
 
 

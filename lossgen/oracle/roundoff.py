@@ -35,6 +35,12 @@ _LIBRARY_ERROR = {
 """Units in the last place by which TensorFlow or XLA may be off; 1 for all others."""
 
 
+_SMALL = 2.0**-100
+_RECIPROCAL_ERROR = 2.0**13
+"""Of the derivative of a logarithm, where it is below ``_SMALL``: TensorFlow takes the
+reciprocal of larger arguments from the processor's estimate and does not refine it."""
+
+
 class Roundoff:
     """Moves results at random; an instance is one run."""
 
@@ -48,10 +54,12 @@ class Roundoff:
             return result
         size = _UNIT * _LIBRARY_ERROR.get(op, 1.0)
         if isinstance(result, Jet):
-            return Jet([self._moved(item, size) for item in result.coefficients])
-        return self._moved(result, size)
+            return Jet([self._moved(op, item, size) for item in result.coefficients])
+        return self._moved(op, result, size)
 
-    def _moved(self, number: Element, size: float) -> Element:
+    def _moved(self, op: str, number: Element, size: float) -> Element:
+        if op == "log" and abs(number) < _SMALL:
+            size *= _RECIPROCAL_ERROR
         factor = 1 + size * (2 * self._random.random() - 1)
         # As `mpf(factor)`, in a third of the time: it is near 1.
         moved = number * mp.make_mpf(from_man_exp(int(factor * 2.0**53), -53))

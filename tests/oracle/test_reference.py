@@ -405,6 +405,41 @@ def test_derivatives_by_parameters():
     assert 0 < noise < 1e-13 * slope
 
 
+def test_both_slopes_at_a_point_have_as_many_digits_as_it_takes():
+    """Of 1 - p, where p is close to 1, 40 digits leave fewer."""
+    text = "loss: -sum(y_true*log(1 - y_pred), axis=last)\ny_true: binary\n"
+    found = table(f"{text}y_pred: {{domain: simplex, logits: softmax}}\n").logits
+    for case in found:
+        assert not case.at_kinks
+    labelled = [row for case in found for row in case.rows if sum(row.y_true) == 1]
+    assert labelled
+    for row in labelled:
+        true = row.y_true.index(1)
+        powers = [mp.exp(mpf(logit)) for logit in row.y_pred]
+        others = sum(powers) - powers[true]
+        for k, (power, slope) in enumerate(zip(powers, row.gradient, strict=True)):
+            share = power / sum(powers) - (k != true) * power / others
+            assert abs(slope - share) <= 1e-12 * max(abs(share), mpf(10) ** -3)
+
+
+def test_samples_at_which_it_overflows_are_left_out():
+    """With a rate far from 1 the exponential is infinite in float32."""
+    text = "loss: log(exp(y_pred/rate) + 1 + exp(-y_pred/rate)) - y_true\n"
+    found = table(f"{text}params: {{rate: {{default: 1.0, domain: positive}}}}\n")
+    for case in found.probabilities:
+        for row in case.rows:
+            assert abs(row.y_pred[0] / case.parameters["rate"]) < 128 * math.log(2)
+
+
+def test_a_default_for_all_elements_counts_as_often_as_there_are_elements():
+    """A sum over three elements of one value is three times the value."""
+    text = "loss: sum(w, axis=last) + y_pred**2\ny_true: unused\n"
+    params = "params: {w: {default: 1.5, shape: elements}}\n"
+    for row in rows(text + params):
+        squares = [float(value) ** 2 for value in row.y_pred]
+        assert row.value == pytest.approx(4.5 + sum(squares) / 3, rel=1e-12)
+
+
 def test_what_rounding_changes_counts_what_cancels():
     """The slopes of the parts are sums of squares, that of the parameter is 0."""
     sized = "y_true: {size: 1}\ny_pred: {size: 1}\n"
