@@ -17,6 +17,8 @@ CHOSEN = {
     *("certainty_weighted", "through_subnormal_numbers", "weighted_mean_crossentropy"),
     *("masked_below", "masked_norms", "sparse_scores", "entropy_of_allowed_classes"),
     *("size_told_by_the_target", "batch_contrast", "spatial_crossentropy"),
+    *("cosface_min", "hits_of_a_batch", "scores_beside_a_level", "policy_gradient"),
+    *("ignored_rows_of_samples", "pair_of_targets", "sized_scores"),
     *("guarded_epsilon", "guarded_reduction", "capped_deviance", "weight_map"),
 }
 

@@ -118,6 +118,9 @@ def _environment(
 ) -> dict[str, Any] | None:
     """All predictions, one to a row; the parameters are the same in each."""
     rows, last = len(predictions), len(predictions[0])
+    sizes = {v.size for v in loss.of_role(Role.Y_PRED) if isinstance(v.size, int)}
+    if last > 1 and not sizes <= {last}:
+        return None  # the laws are of another number of classes
     sample = generic(loss, last=last, rows=rows, salt=70 + salt)
     if sample is None:
         return None

@@ -7,10 +7,10 @@ from functools import cached_property
 
 from lossgen.backend.layout import Layout, layout
 from lossgen.backend.shape import Shape, result_shape
-from lossgen.ir.expr import Role, symbols
+from lossgen.ir.expr import Role
 from lossgen.ir.local_names import channel_names
 from lossgen.ir.loss import Loss, Variable
-from lossgen.ir.program import Block, LossProgram, Placeholders
+from lossgen.ir.program import LossProgram, Placeholders
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,6 @@ class Emission:
         return self.names[(same or tensors)[0].name]
 
     @property
-    def needs_one_hot(self) -> bool:
-        """Whether integer labels are used otherwise than to pick an entry."""
-        return self.loss.spec.y_true.sparse and self.uses("y_true")
-
-    @property
     def masks_entries(self) -> bool:
         """Whether a mask speaks of the one-hot rows that integer labels stand for."""
         return self.loss.spec.y_true.sparse and self.program.kept is not None
@@ -94,13 +89,3 @@ class Emission:
     def masks_labels(self) -> bool:
         """Whether labels say themselves that they do not count."""
         return self.program.kept is not None or self.loss.spec.y_true.ignore is not None
-
-    def uses(self, name: str) -> bool:
-        """Whether a symbol occurs in what is computed."""
-        blocks = [self.program.body, self.program.logits]
-        return any(_mentions(block, name) for block in blocks if block is not None)
-
-
-def _mentions(block: Block, name: str) -> bool:
-    exprs = [block.result, *(item.value for item in block.assignments)]
-    return any(s.name == name for expr in exprs for s in symbols(expr))

@@ -136,6 +136,7 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
         "sparse": loss.spec.y_true.sparse,
         "prepare": prepare(emission),
         "like": emission.layout.like,
+        "length": emission.layout.length,
         "stops_gradient": not loss.spec.y_true.gradient,
         "body": lines,
         "kept_shape": _kept_shape(emission),

@@ -24,7 +24,7 @@ class FunctionBody:
         self._emission = emission
         self._loss = emission.loss
         self._shape = emission.shape
-        labels = "labels" if emission.needs_one_hot else "y_true"
+        labels = "labels" if emission.program.needs_one_hot else "y_true"
         self._printer = Printer({**emission.names, "labels": labels})
         self._extra: set[str] = set()
 
@@ -77,7 +77,7 @@ class FunctionBody:
             tensors = self._emission.tensors
             owner = next(item for item in tensors if item.size == size.name)
             tensor = self._emission.names[owner.name]
-            if self._emission.uses(size.name):
+            if self._emission.program.uses(size.name):
                 yield f"{size.name} = tf.cast(tf.shape({tensor})[-1], y_pred.dtype)"
 
     # Masks ------------------------------------------------------------------------
@@ -96,9 +96,9 @@ class FunctionBody:
             shape = f"tf.shape({self._emission.element})"
             yield f"kept = tf.broadcast_to(True if kept is None else kept, {shape})"
         yield from self._some()
-        if self._emission.needs_one_hot:
+        if self._emission.program.needs_one_hot:
             self._extra.add("_one_hot")
-            if self._emission.uses("labels"):
+            if self._emission.program.uses("labels"):
                 yield "labels = y_true"
             like = self._emission.classes
             yield f"y_true, {like} = _one_hot(y_true, {like})"
@@ -117,7 +117,7 @@ class FunctionBody:
         condition = self._emission.program.kept
         if condition is not None:
             uneven = uneven or extents(self._loss, condition)[condition] != FULL
-        if uneven and self._emission.uses("kept"):
+        if uneven and self._emission.program.uses("kept"):
             yield f"kept = tf.broadcast_to(kept, tf.shape({self._emission.element}))"
 
     def _some(self) -> Iterator[str]:
@@ -154,7 +154,7 @@ class FunctionBody:
         if self._emission.program.kept is not None or self._shape.kind == "batch":
             return True
         # For the sake of reductions a label was spread over its row.
-        return self._emission.uses("kept") and not self._shape.batched
+        return self._emission.program.uses("kept") and not self._shape.batched
 
     # Values -----------------------------------------------------------------------
 

@@ -14,12 +14,14 @@ from lossgen.ir.loss import Loss, Variable
 class Layout:
     """Source lines that take the tensors apart.
 
-    ``like`` is an expression of the shape that y_true must have. ``sizes`` defines the
-    named sizes, ``sizes_true`` those of y_true where y_pred is not at hand,
-    ``split_true`` and ``split_pred`` the channels; they may be empty.
+    ``like`` is an expression of the shape that y_true must have, ``length`` the number
+    that the last axis of y_pred is declared to have. ``sizes`` defines the named sizes,
+    ``sizes_true`` those of y_true where y_pred is not at hand, ``split_true`` and
+    ``split_pred`` the channels; they may be empty.
     """
 
     like: str
+    length: int | None
     sizes: tuple[str, ...]
     sizes_true: tuple[str, ...]
     split_true: tuple[str, ...]
@@ -33,6 +35,7 @@ def layout(loss: Loss) -> Layout:
     pred = loss.of_role(Role.Y_PRED)
     return Layout(
         like=_like(true, pred, loss.spec.y_true.sparse),
+        length=None if _total(pred)[1] else _total(pred)[0],
         sizes=tuple(_named_sizes({"y_true": true, "y_pred": pred})),
         sizes_true=tuple(_named_sizes({"y_true": true})),
         split_true=_split("y_true", true, names),
@@ -114,16 +117,23 @@ def _like(true: Sequence[Variable], pred: Sequence[Variable], sparse: bool) -> s
         return "y_pred[..., :1]"
     if not true:
         return "y_pred"
+    if _total(true) == _total(pred):
+        return "y_pred"
     constant, counts = _total(true)
     if not counts:
         one = "y_pred[..., :1]"
         return one if constant == 1 else f"tf.repeat({one}, {constant}, axis=-1)"
-    if _total(true) == _total(pred):
-        return "y_pred"
     pred_constant, pred_counts = _total(pred)
-    if not constant and not pred_constant and set(counts) == set(pred_counts):
-        (times,), (parts,) = counts.values(), pred_counts.values()
+    if len(counts) > 1 or set(counts) != set(pred_counts):
+        # The last axis of y_true is not tied to that of y_pred.
+        return "tf.repeat(y_pred[..., :1], tf.shape(y_true)[-1], axis=-1)"
+    (times,), (parts,) = counts.values(), pred_counts.values()
+    if not constant and not pred_constant:
         part = f"tf.split(y_pred, {parts}, axis=-1)[0]" if parts > 1 else "y_pred"
         return part if times == 1 else f"tf.repeat({part}, {times}, axis=-1)"
-    # The last axis of y_true is not tied to that of y_pred.
-    return "tf.repeat(y_pred[..., :1], tf.shape(y_true)[-1], axis=-1)"
+    size = "keras.ops.shape(y_pred)[-1]"
+    size = f"{size} - {pred_constant}" if pred_constant else size
+    size = f"({size}) // {parts}" if parts > 1 else size
+    size = f"{times} * ({size})" if times > 1 else size
+    length = f"{size} + {constant}" if constant else size
+    return f"tf.repeat(y_pred[..., :1], {length}, axis=-1)"

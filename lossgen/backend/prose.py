@@ -153,6 +153,8 @@ def _listed(parts: Sequence[str]) -> str:
 
 def _remarks(program: LossProgram) -> Iterable[str]:
     loss, certificate = program.checked.loss, program.checked.certificate
+    if program.needs_one_hot:
+        yield "Labels are spread to one-hot rows, a number for each sample and class."
     for guard in program.guards:
         variable = loss.variable(guard.prediction.name)
         name = variable.channel or variable.name

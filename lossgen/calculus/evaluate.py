@@ -414,6 +414,7 @@ _ELEMENTWISE: dict[str, _Operation] = {
     "mul": _fold(jets.mul),
     "div": _plain(jets.div),
     "pow": _plain(jets.power),
+    "trigamma": _smooth("trigamma"),
     **{
         op: _smooth(op)
         for op, row in FUNCTIONS.items()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lossgen.ir.accuracy import Declined
-from lossgen.ir.expr import Apply, Axis, Expr, Role, Symbol
+from lossgen.ir.expr import Apply, Axis, Expr, Role, Symbol, symbols
 from lossgen.ir.extent import Extent
 from lossgen.ir.loss import CheckedLoss, Variable
 
@@ -93,11 +93,29 @@ class LossProgram:
     is_unfinished: bool = False
 
     @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The body and, where there is one, the form that takes logits."""
+        return (self.body,) if self.logits is None else (self.body, self.logits)
+
+    def uses(self, name: str) -> bool:
+        """Whether a symbol occurs in what is computed."""
+        exprs = [
+            expr
+            for block in self.blocks
+            for expr in (block.result, *(item.value for item in block.assignments))
+        ]
+        return any(symbol.name == name for expr in exprs for symbol in symbols(expr))
+
+    @property
+    def needs_one_hot(self) -> bool:
+        """Whether integer labels are used otherwise than to pick an entry."""
+        return self.checked.loss.spec.y_true.sparse and self.uses("y_true")
+
+    @property
     def reach(self) -> Reach | None:
         """That of the body and, where there is a form that takes logits, of both."""
-        blocks = [block for block in (self.body, self.logits) if block is not None]
         found: dict[str, float] = {}
-        for block in blocks:
+        for block in self.blocks:
             if block.reach is None:
                 return None
             for name, size in block.reach:
