@@ -243,6 +243,47 @@ def test_refused(name):
     assert errors == {name.split()[0]}
 
 
+def test_assumptions_that_no_point_was_found_for_are_named():
+    rare = "y_pred > 1000*exp(y_true) + 1e6"
+    _, found = checked("y_pred*y_true", assume=["y_true > 1", rare])
+    (error,) = [item for item in found if item.severity.value == "error"]
+    assert error.code.id == "LG309"
+    assert error.message == "no point was found that satisfies the assumptions"
+    assert error.notes == (f"none of the points tried satisfies `{rare}`",)
+
+
+def test_that_no_point_satisfies_them_is_said_where_it_is_shown():
+    _, found = checked("y_pred*y_true", assume=["y_pred**2 < -1"])
+    (error,) = [item for item in found if item.severity.value == "error"]
+    assert error.message == "no point of the domain satisfies the assumptions"
+
+
+def test_a_jump_that_may_be_is_accepted_where_jumps_are():
+    loss = "(1 if y_pred**2 + y_true**2 <= 0 else 0) + square(y_pred - y_true)"
+    result, found = checked(loss, smoothness="discontinuous")
+    assert result.certificate.smoothness is Smoothness.DISCONTINUOUS
+    assert codes(found) == ["LG412"]
+    assert kinks(result) == {"y_pred**2 + y_true**2 = 0": (None, None)}
+
+
+def test_slopes_at_a_kink_are_formulas_of_the_data():
+    result, _ = checked("100*abs((y_true - y_pred)/y_true)", y_true="positive")
+    assert kinks(result) == {"y_pred = y_true": ("-100/y_true", "100/y_true")}
+    result, _ = checked("abs(y_pred - y_true)/y_true/2", mask="y_true != 0")
+    assert kinks(result)["y_pred = y_true"] == ("-1/2/y_true", "1/2/y_true")
+
+
+def test_continuous_operations_jump_nowhere():
+    # The divisor is at least 1e-8, though no point is found where the norm is 0.
+    loss = "sum(y_true*y_pred, axis=last)/max(norm(y_pred, axis=last), 1e-8)"
+    result, _ = checked(loss)
+    assert result.certificate.smoothness is CONTINUOUS
+    assert set(kinks(result)) == {
+        "norm(y_pred, axis=last) = 0",
+        "norm(y_pred, axis=last) = 1e-08",
+    }
+
+
 def test_accepted_jump():
     result, found = checked(
         "where(y_pred > 0, y_pred**2, y_pred**2 + 1)*y_true",
