@@ -34,6 +34,7 @@ from lossgen.ir.program import LossProgram
 from lossgen.ir.reference import ReferenceTable
 from lossgen.ir.spec import LossSpec
 from lossgen.oracle.accuracy import Measured
+from lossgen.oracle.guard_points import settled_guards
 from lossgen.oracle.inaccuracy import report_inaccuracy, report_left_out
 from lossgen.oracle.placeholders import NoPlaceholderError, placeholders
 from lossgen.oracle.reference import NoSamplesError, reference
@@ -137,9 +138,15 @@ def _compiled(item: Compilation, checked: CheckedLoss, options: Options) -> Comp
         logits: Measured(loss, logits=logits, bounds=True, steps=steps)
         for logits in ((False, True) if loss.spec.y_pred.logits else (False,))
     }
-    program = lower(checked, measures.__getitem__)
     report = Report()
     report.extend(item.diagnostics)
+    program = lower(
+        checked,
+        measures.__getitem__,
+        lambda form, guards: settled_guards(loss, form, guards, report),
+    )
+    if report.has_errors:
+        return replace(item, checked=None, diagnostics=tuple(report))
     program = _examined(program, measures, report)
     try:
         harmless = placeholders(loss)

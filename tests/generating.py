@@ -16,10 +16,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from lossgen.backend.emit_module import emit_module
 from lossgen.compiler import Compilation, check_source
+from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.render import render_text
 from lossgen.diagnostics.source import SourceFile
 from lossgen.ir.options import Options
 from lossgen.oracle.accuracy import Measured
+from lossgen.oracle.guard_points import settled_guards
 from lossgen.oracle.placeholders import placeholders
 from lossgen.transform.lower import lower
 
@@ -67,7 +69,12 @@ def generate(name: str, *, chosen: bool = False) -> None:
     assert harmless is not None, f"no placeholders for {name}"
     loss = compiled.checked.loss
     measure = (lambda logits: Measured(loss, logits=logits)) if chosen else None
-    source = emit_module(lower(compiled.checked, measure), harmless, OPTIONS)
+    program = lower(
+        compiled.checked,
+        measure,
+        lambda form, guards: settled_guards(loss, form, guards, Report()),
+    )
+    source = emit_module(program, harmless, OPTIONS)
     (FOLDER / f"{name}.py").write_text(source, encoding="utf-8")
     importlib.invalidate_caches()
 

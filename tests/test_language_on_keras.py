@@ -305,8 +305,8 @@ GUARDED = [
     ("guarded_epsilon", 1.0, 1 - 1e-3, 0.1),
     ("guarded_circle", 0.0, 1e-18, 1e-18),
     ("guarded_circle", 2 * np.pi, np.nextafter(2 * np.pi, 0), 1e-14),
-    ("positive_scale", 0.0, 1e-18, 1e-18),
-    ("guarded_reciprocal", 0.0, 1e-18, 1e-18),
+    ("positive_scale", 0.0, 3.5e-16, 1e-16),
+    ("guarded_reciprocal", 0.0, 2.5e-16, 1e-16),
     ("guarded_power", 0.0, 1e-9, 1e-8),
     ("guarded_reduction", 0.0, 0.01, 0.1),
 ]

@@ -218,3 +218,68 @@ def test_complement_of_a_soft_hit() -> None:
     hits = tf.constant([[1.0], [1.0], [1e-9]])
     value = generating.function("soft_miss", chosen=True)(labels, hits)
     assert value.numpy() == pytest.approx([2**-20, 0, 1e-9], rel=1e-6)
+
+
+# Counts -------------------------------------------------------------------------------
+
+
+def negative_binomial(y: float, log_mu: mpf, log_theta: mpf) -> mpf:
+    theta, mu = mp.exp(log_theta), mp.exp(log_mu)
+    value = mp.loggamma(theta) + mp.loggamma(y + 1) - mp.loggamma(y + theta)
+    value -= theta * mp.log(theta / (theta + mu))
+    return value - y * mp.log(mu / (theta + mu))
+
+
+def zero_inflated(y: float, log_mu: mpf, log_theta: mpf, logit: mpf) -> mpf:
+    share = 1 / (1 + mp.exp(-logit))
+    counted = negative_binomial(y, log_mu, log_theta)
+    return -mp.log((share if y == 0 else 0) + (1 - share) * mp.exp(-counted))
+
+
+def slopes(formula: Any, label: mpf, at: list[mpf]) -> list[mpf]:
+    def along(k: int) -> Any:
+        return lambda x: formula(label, *at[:k], x, *at[k + 1 :])
+
+    return [mp.diff(along(k), at[k]) for k in range(len(at))]
+
+
+COUNTS = [
+    (38143, np.log(5.6e6), np.log(5.6e6)),
+    (38143, np.log(38100), np.log(5.6e6)),
+    (5, 1.5, np.log(0.01)),
+    (700, 6.5, np.log(0.01)),
+    (0, -3.0, 12.0),
+    (0, 2.0, 9.0),
+    (3, 100.0, 1.0),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("negative_binomial_of_logarithms", negative_binomial),
+        ("zero_inflated_negative_binomial", zero_inflated),
+    ],
+)
+def test_counts_by_log_mean_and_log_dispersion(
+    name: str, formula: Any, xla: bool
+) -> None:
+    more = [0.5] if formula is zero_inflated else []
+    rows = np.array([[*item[1:], *more] for item in COUNTS], "float32")
+    labels = np.array([[item[0]] for item in COUNTS], "float32")
+    value, slope, _ = derivatives(name, labels, rows, xla=xla)
+    with mp.workdps(60):
+        for index, row in enumerate(rows):
+            at = [mpf(float(item)) for item in row]
+            label = mpf(float(labels[index, 0]))
+            gradient = slopes(formula, label, at)
+            # Half a unit in the last place of a logarithm changes the value by this.
+            blur = sum(abs(g * x) for g, x in zip(gradient, at, strict=True)) * 2e-7
+            exact = formula(label, *at)
+            assert abs(value[index] - exact) <= 4e-6 * abs(exact) + blur, row
+            for k, expected in enumerate(gradient):
+                # The slope of theta*softplus(log_mu - log_theta) is a difference.
+                bound = 2e-5 * abs(expected) + 1e-6 * max(1, abs(at[k])) * label**0.5
+                bound += 1e-8
+                assert abs(slope[index, k] - expected) <= bound, (row, k)

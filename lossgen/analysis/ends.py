@@ -35,7 +35,9 @@ def infinite_ends(loss: Loss, report: Report) -> tuple[str, ...]:
                     "LG409",
                     f"{what} is infinite at the open end {place}",
                     loss.expression.span,
-                    notes=("the generated code continues linearly just before it",),
+                    notes=(
+                        "the generated code has the value and the gradient just inside",
+                    ),
                 )
     return tuple(found)
 

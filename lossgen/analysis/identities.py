@@ -319,10 +319,15 @@ class Quotients:
         for monomial, value in sorted(top.items()):
             coefficient = value / bottom[polynomials.ONE]
             unit = {monomial: Fraction(1, coefficient.denominator)}
-            atom = self._atom(Apply("exp", (self._ranges.expression(unit),)))
-            factor = self._whole_power(atom, coefficient.numerator)
+            base = self._exponential_of(self._ranges.expression(unit))
+            factor = self._whole_power(base, coefficient.numerator)
             result = self._times(result, factor)
         return result
+
+    def _exponential_of(self, unit: Expr) -> Ratio:
+        if isinstance(unit, Apply) and unit.op == "log":
+            return self.of(unit.args[0])
+        return self._atom(Apply("exp", (unit,)))
 
     def _log(self, expr: Apply) -> Ratio:
         top, bottom = self.of(expr.args[0])

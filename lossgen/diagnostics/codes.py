@@ -633,6 +633,40 @@ _NUMBERS = (
         example="a formula whose terms cancel to the last digit nearly everywhere",
         remedy="Simplify the formula, or give a reason under `allow`.",
     ),
+    Code(
+        "LG611",
+        "unbounded-pole",
+        _WARNING,
+        "How steep the loss is near an end of the domain has no bound.",
+        why="No guard point is far enough from the end for all exponents.",
+        example=_spec(
+            "loss: (y_true / scale)**k",
+            "y_true: positive",
+            "y_pred:",
+            "  channels: {k: positive, scale: positive}",
+        ),
+        remedy="Bound the exponent's domain, or set `epsilon`.",
+    ),
+    Code(
+        "LG612",
+        "epsilon-too-small",
+        _ERROR,
+        "`epsilon` is less than one unit in the last place of an end.",
+        why="The guard point is then the end itself, where the loss is infinite.",
+        example=_spec(
+            "loss: -log(1 - y_pred)", "y_pred: probability", "epsilon: 1e-12"
+        ),
+        remedy="Write a larger `epsilon`, or leave it out.",
+    ),
+    Code(
+        "LG613",
+        "epsilon-without-guard",
+        _ERROR,
+        "`epsilon` guards nothing.",
+        why="Value and derivative are finite at every open end, and beyond.",
+        example=_spec("loss: square(y_pred - y_true)", "epsilon: 1e-3"),
+        remedy="Leave `epsilon` out.",
+    ),
 )
 
 _INTERNAL = (

@@ -20,7 +20,7 @@ from lossgen.driver.summary import certificate_lines
 from lossgen.ir.expr import ONE, Apply, Role, Symbol, walk
 from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.evaluation import on_logits
-from lossgen.transform.logarithms import FORMS
+from lossgen.transform.forms import FORMS
 from lossgen.transform.rules import RULES
 
 if TYPE_CHECKING:

@@ -293,6 +293,7 @@ def to_spec(
         description=model.description,
         references=tuple(model.reference),
         smoothness_span=model.smoothness.span() if model.smoothness else None,
+        epsilon_span=_span_of(document, "epsilon"),
     )
 
 

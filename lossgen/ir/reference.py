@@ -81,8 +81,9 @@ class KinkRow:
 class EndRow:
     """A sample at an end of the domain or beyond it.
 
-    ``total`` is the sum of its values, ``gradient`` its derivatives; beyond an open end
-    the loss goes on linearly. Where they are not known the tolerances are infinite.
+    ``total`` is the sum of its values, ``gradient`` its derivatives; beyond a guarded
+    end value and gradient are those of the guard point. Where they are not known the
+    tolerances are infinite.
     """
 
     y_true: Nested

@@ -94,3 +94,4 @@ class LossSpec:
     description: str | None
     references: tuple[str, ...]
     smoothness_span: Span | None = None
+    epsilon_span: Span | None = None

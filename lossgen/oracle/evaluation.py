@@ -124,6 +124,25 @@ class Formula:
             return values, gradient, gradient
         return self.both_sides(batch, digits)
 
+    def stays_finite(
+        self, batch: Batch, digits: int, rounding: Rounding, largest: float = np.inf
+    ) -> Array:
+        """The samples at which value and gradient, rounded, are below ``largest``."""
+        try:
+            results = self.evaluated(batch, digits, rounding=rounding)
+        except Undefined:
+            # At one sample, maybe not at all of them.
+            rows = np.arange(batch.rows)
+            if self.tied or len(rows) == 1:
+                return np.zeros(len(rows), dtype=bool)
+            parts = [batch.only(rows == row) for row in rows]
+            found = [
+                self.stays_finite(part, digits, rounding, largest) for part in parts
+            ]
+            return np.concatenate(found)
+        sizes = [np.abs(floats(item)).reshape(batch.rows, -1) for item in results]
+        return np.asarray((np.concatenate(sizes, axis=1) < largest).all(axis=1))
+
     def curvatures(
         self, batch: Batch, digits: int, rounding: Rounding | None = None
     ) -> Array:

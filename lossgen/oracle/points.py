@@ -25,7 +25,7 @@ ROWS = 6
 
 _LARGEST = 2.0**60
 _SMALLEST = -126
-_GUARD = -59  # 2**-59 > 1e-18: nearer to an open end at 0 a loss goes on linearly
+_GUARD = -59  # 2**-59 > 1e-18: nearer to an open end at 0 a prediction is held
 
 _CORNERS = (0.0, 2.0**_SMALLEST, -(2.0**_SMALLEST), 1.0, -1.0, 1e18, -1e18)
 """Values outside a domain are replaced later."""
@@ -154,8 +154,8 @@ def _filled(
     if as_logits or domain.along_last_axis:
         return rounded
     inside = np.vectorize(_within(variable), otypes=[bool])(rounded)
-    middle = _rounded(np.full(shape, _middle(domain)), dtype)
-    return np.where(inside, rounded, middle)
+    usual = _rounded(np.full(shape, middle(domain)), dtype)
+    return np.where(inside, rounded, usual)
 
 
 def _rounded(array: Array, dtype: str) -> Array:
@@ -173,7 +173,8 @@ def _within(variable: Variable) -> Callable[[float], bool]:
     return lambda x: domain.contains(x) and x >= lowest
 
 
-def _middle(domain: Domain) -> float:
+def middle(domain: Domain) -> float:
+    """A number of moderate size inside a domain."""
     lower, upper = domain.lower.approx, domain.upper.approx
     if np.isinf(lower) and np.isinf(upper):
         return 1.0

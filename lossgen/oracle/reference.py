@@ -196,7 +196,7 @@ def _case(
     slopes = np.where(apart > 0, (left + right) / 2, right)
     off = deviations(formula, computed, batch)
     off_values, off_slopes = off.total
-    used = _stay_finite(computed, batch)
+    used = computed.stays_finite(batch, _DIGITS, FLOAT32)
     if name == WHOLE_DOMAIN:
         accurate = off.accurate(batch.rows)
         if formula.tied and not accurate.all():
@@ -229,21 +229,6 @@ def _case(
     }
     case = ReferenceCase(parameters, rows, bool((apart[used] > 0).any()), name)
     return case, kept
-
-
-def _stay_finite(computed: Formula, batch: Batch) -> Array:
-    """The samples at which nothing overflows in float32."""
-    try:
-        results = computed.evaluated(batch, _DIGITS, rounding=FLOAT32)
-    except Undefined:
-        # At one sample, maybe not at all of them.
-        rows = np.arange(batch.rows)
-        if computed.tied or len(rows) == 1:
-            return np.zeros(len(rows), dtype=bool)
-        parts = [_stay_finite(computed, batch.only(rows == row)) for row in rows]
-        return np.concatenate(parts)
-    finite = [np.isfinite(floats(result)).reshape(batch.rows, -1) for result in results]
-    return np.asarray(np.concatenate(finite, axis=1).all(axis=1))
 
 
 # Precision ------------------------------------------------------------------------

@@ -9,10 +9,10 @@ logarithm is ``exponent + log(factor)``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 
+from lossgen.analysis.identities import vanishes
 from lossgen.analysis.proofs import is_nonnegative, is_positive
 from lossgen.analysis.ranges import Ranges
 from lossgen.ir.domain import DomainKind
@@ -54,15 +54,6 @@ _OVERFLOW, _UNDERFLOW = 1e38, 1e-37
 _CHOICE = (Fraction(0), Fraction(1))
 
 
-@dataclass(frozen=True)
-class Form:
-    """A rewrite that no pattern says, in place of a row of the rules."""
-
-    name: str
-    reason: str
-    rewritten: Callable[[Apply, Ranges], Expr | None]
-
-
 def logarithm(node: Apply, ranges: Ranges) -> Expr | None:
     """A logarithm of exponentials without them; None for anything else."""
     if node.op not in ("log", "log1p", "xlogy"):
@@ -84,8 +75,9 @@ def logarithm(node: Apply, ranges: Ranges) -> Expr | None:
 class _Reading:
     """Reads expressions as exponentials with factors."""
 
-    def __init__(self, ranges: Ranges) -> None:
+    def __init__(self, ranges: Ranges, *, exp_alone: bool = False) -> None:
         self._ranges = ranges
+        self._unread = frozenset(AT_ONCE if exp_alone else ())
 
     def is_exponential(self, expr: Expr) -> bool:
         """Whether an exponential takes part, other than as a mere number."""
@@ -95,7 +87,7 @@ class _Reading:
 
     def split(self, expr: Expr) -> Split:
         """The expression as ``exp(exponent)*factor``, the exponent 0 if need be."""
-        if not isinstance(expr, Apply) or expr.op not in _RULES:
+        if not isinstance(expr, Apply) or expr.op not in _RULES.keys() - self._unread:
             return ZERO, expr
         found = _RULES[expr.op](self, expr)
         return (ZERO, expr) if found is None or found[0] == ZERO else found
@@ -121,7 +113,10 @@ class _Reading:
 
     def softplus(self, expr: Expr) -> Expr | None:
         """The logarithm of 1 more, where exponentials may overflow, or None."""
-        if not self.is_exponential(expr) or not self._may_leave_float32(add(ONE, expr)):
+        plain = _Reading(self._ranges, exp_alone=True)
+        if not plain.is_exponential(expr) or not self._may_leave_float32(
+            add(ONE, expr)
+        ):
             return None
         found = self.logarithm(expr)
         return None if found is None else apply("softplus", found)
@@ -187,8 +182,9 @@ class _Reading:
         total = reduce(lambda left, right: apply("logaddexp", left, right), found)
         if len(others) < len(expr.args):
             return apply("softplus", total), ONE
-        exponents, shares = zip(*map(self.split, expr.args), strict=True)
-        if self._ranges.polynomial(add(*shares, neg(ONE))):
+        plain = _Reading(self._ranges, exp_alone=True)
+        exponents, shares = zip(*map(plain.split, expr.args), strict=True)
+        if not vanishes(add(*shares, neg(ONE)), self._ranges):
             return total, ONE
         return _close_or_far(exponents, shares, total), ONE
 
@@ -317,11 +313,3 @@ _RULES: dict[str, Callable[[_Reading, Apply], Split | None]] = {
     "mean": _Reading._mean_along,
     "cumsum": _Reading._running_sum,
 }
-
-FORMS = (
-    Form(
-        "log-of-exponentials",
-        "exp overflows, or underflows to 0",
-        logarithm,
-    ),
-)

@@ -51,8 +51,14 @@ KEPT = Symbol("kept", Role.DERIVED)
 """Where the label mask keeps elements, in the names of the blocks."""
 
 
+Settle = Callable[[Expr, tuple[Guard, ...]], tuple[Guard, ...]]
+"""From what is computed, and guard points as close as may be, to those that serve."""
+
+
 def lower(
-    checked: CheckedLoss, measure: Callable[[bool], Measure] | None = None
+    checked: CheckedLoss,
+    measure: Callable[[bool], Measure] | None = None,
+    settle: Settle | None = None,
 ) -> LossProgram:
     """Rewrite, guard, mask and name a loss.
 
@@ -60,6 +66,7 @@ def lower(
         checked: The loss and its certificate.
         measure: Gives what measures forms of the loss, or of its form that takes
             logits. Without it no rule is declined.
+        settle: Moves guard points to where value and slope are finite.
 
     Returns:
         The program, for probabilities and, where the spec says so, for logits.
@@ -70,7 +77,10 @@ def lower(
         loss, loss.expression, None if measure is None else measure(False), fired
     )
     stable, declined, is_unfinished = chosen, chosen.declined, chosen.is_unfinished
-    held = guards(loss)
+    computed = _protected(stable.form, loss)
+    held = guards(loss, stable.form)
+    if settle is not None:
+        held = settle(computed, held)
     body = _block(loss, stable.rewrite, stable.form, held)
     logits, stable_logits = None, None
     if loss.spec.y_pred.logits:
@@ -97,7 +107,7 @@ def lower(
         held,
         tuple(fired),
         declined,
-        _protected(stable.form, loss),
+        computed,
         None if stable_logits is None else _protected(stable_logits, loss),
         is_unfinished=is_unfinished,
     )

@@ -51,6 +51,8 @@ def _matches(pattern: Expr, expr: Expr, bound: Bindings) -> Iterator[Bindings]:
                 yield from _match_some("add", pattern.args, terms, bound)
         elif pattern.axis is expr.axis or pattern.axis is None:
             yield from _match_all(pattern.args, expr.args, bound)
+            if pattern.op == "logaddexp":
+                yield from _match_all(pattern.args, expr.args[::-1], bound)
     elif pattern.op == "neg" and _is_wild(pattern.args[0]):
         # `1 - ?u` reads `1 + v` with ?u = -v.
         yield from _matches(pattern.args[0], neg(expr), bound)

@@ -508,6 +508,30 @@ RULES: tuple[Rule, ...] = (
         "the slope of exp(u) - v*u loses its digits where v is 1 and u small",
     ),
     Rule(
+        "logaddexp-excess",
+        add(_f("logaddexp", U, V), neg(U), REST),
+        add(_f("softplus", sub(V, U)), REST),
+        "the terms cancel where u is much larger than v",
+    ),
+    Rule(
+        "logaddexp-excess-negated",
+        add(neg(_f("logaddexp", U, V)), U, REST),
+        sub(REST, _f("softplus", sub(V, U))),
+        "the terms cancel where u is much larger than v",
+    ),
+    Rule(
+        "softplus-excess",
+        add(_f("softplus", U), neg(U), REST),
+        add(_f("softplus", neg(U)), REST),
+        "the terms cancel where u is large",
+    ),
+    Rule(
+        "softplus-excess-negated",
+        add(neg(_f("softplus", U)), U, REST),
+        sub(REST, _f("softplus", neg(U))),
+        "the terms cancel where u is large",
+    ),
+    Rule(
         "softplus-tilted",
         add(mul(TWO, _f("softplus", neg(U))), U, REST),
         add(mul(TWO, _f("log_cosh", div(U, TWO))), mul(TWO, _f("log", TWO)), REST),
@@ -777,40 +801,6 @@ RULES: tuple[Rule, ...] = (
         sub(REST, _f("log_multiset", U, V)),
         "logarithms of large factorials cancel",
         Condition.V_COUNT,
-    ),
-    Rule(
-        "negative-binomial",
-        add(
-            mul(U, _f("log1p", div(W, U))),
-            mul(V, _f("log1p", div(U, W))),
-            neg(_f("log_multiset", U, V)),
-            REST,
-        ),
-        add(_f("negative_binomial", V, U, W), REST),
-        "the terms cancel where a large count is close to its mean",
-    ),
-    Rule(
-        "negative-binomial-by-dispersion",
-        add(
-            mul(add(V, div(ONE, U)), _f("log1p", mul(U, W))),
-            neg(mul(V, _f("log", mul(U, W)))),
-            neg(_f("log_multiset", div(ONE, U), V)),
-            REST,
-        ),
-        add(_f("negative_binomial", V, div(ONE, U), W), REST),
-        "the terms cancel where a large count is close to its mean",
-    ),
-    Rule(
-        "negative-binomial-by-logarithms",
-        add(
-            mul(add(U, V), _f("log", add(U, W))),
-            neg(mul(U, _f("log", U))),
-            neg(mul(V, _f("log", W))),
-            neg(_f("log_multiset", U, V)),
-            REST,
-        ),
-        add(_f("negative_binomial", V, U, W), REST),
-        "the terms cancel where a large count is close to its mean",
     ),
     Rule(
         "lgamma-difference-by-label",

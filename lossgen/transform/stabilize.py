@@ -31,8 +31,8 @@ from lossgen.ir.expr import (
     walk,
 )
 from lossgen.ir.loss import Loss
+from lossgen.transform.forms import FORMS, Form
 from lossgen.transform.gamma_arguments import aligned
-from lossgen.transform.logarithms import FORMS, Form
 from lossgen.transform.patterns import REST, Bindings, instantiate, matches
 from lossgen.transform.rules import RULES, Condition, Rule, U, V, W, X, Y
 
@@ -278,6 +278,8 @@ def _without_fixed(node: Expr, loss: Loss) -> Expr:
     value, *rest = node.args
     pairs = zip(rest[::2], rest[1::2], strict=True)
     kept = [pair for pair in pairs if depends_on(pair[0], *roles)]
+    if not kept:
+        return value
     return Apply(node.op, (value, *(item for pair in kept for item in pair)))
 
 

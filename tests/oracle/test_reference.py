@@ -19,7 +19,7 @@ BCE = "-(y_true*log(y_pred) + (1 - y_true)*log(1 - y_pred))"
 def table(text):
     loss = resolved(text)
     logits = to_logits(loss)(loss.expression) if loss.spec.y_pred.logits else None
-    return reference(loss, loss.expression, logits, guards(loss))
+    return reference(loss, loss.expression, logits, guards(loss, loss.expression))
 
 
 def rows(text):

@@ -12,7 +12,7 @@ from lossgen.analysis.spelling import spell
 from lossgen.calculus.evaluate import evaluate
 from lossgen.ir.accuracy import GRADIENT_BAR, VALUE_BAR
 from lossgen.ir.expr import Apply, walk
-from lossgen.oracle.accuracy import measured
+from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.samples import sample
 from lossgen.transform.stabilize import stabilizer
 
@@ -160,7 +160,7 @@ def test_forms_equal_the_formula(name):
 @pytest.mark.parametrize("name", CASES)
 def test_forms_keep_their_digits(name):
     loss, form = stabilized(name)
-    found = measured(loss, logits=False)(form)
+    found = Measured(loss, logits=False)(form)
     assert not found.wrong
     assert found.value <= 4 * VALUE_BAR
     # A share of exp(u) is off by u ulps where u comes of labels, which count as exact.

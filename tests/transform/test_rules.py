@@ -147,7 +147,6 @@ BINARY = "y_true: binary\ny_pred: probability\n"
 LOGITS = "y_true: binary\ny_pred: {domain: probability, logits: sigmoid}\n"
 CLASSES = "y_true: one_hot\ny_pred: {domain: simplex, logits: softmax}\n"
 COUNTS = "y_true: count\ny_pred: positive\n"
-SIZES = "y_true: count\ny_pred: {channels: {m: positive, r: positive}}\n"
 TWEEDIE = (
     "y_true: positive\ny_pred: positive\n"
     "params: {k: {default: 1.5, domain: '(1, 2)'}}\n"
@@ -223,6 +222,10 @@ FORMULAS = {
         " - logsumexp(y_pred, axis=batch)",
         "y_true: binary\n",
     ),
+    "logaddexp-excess": ("y_true*(logaddexp(y_true, y_pred) - y_pred)", ""),
+    "logaddexp-excess-negated": ("y_true + y_pred - logaddexp(y_pred, y_true)", ""),
+    "softplus-excess": ("softplus(y_true*y_pred) + 1 - y_true*y_pred", ""),
+    "softplus-excess-negated": ("y_true*(y_pred - softplus(y_pred))", ""),
     "mixture-complement": (
         "1 - (y_true*y_pred + (1 - y_true)*(1 - y_pred))",
         "y_true: unit\ny_pred: unit\n",
@@ -405,21 +408,6 @@ FORMULAS = {
     "log-multiset-negated": (
         "lgamma(y_pred) + lgamma(y_true + 1) - lgamma(y_pred + y_true)",
         COUNTS,
-    ),
-    "negative-binomial": (
-        "lgamma(r) + lgamma(y_true + 1) - lgamma(y_true + r)"
-        " - r*log(r/(r + m)) - y_true*log(m/(r + m))",
-        SIZES,
-    ),
-    "negative-binomial-by-dispersion": (
-        "lgamma(1/r) + lgamma(y_true + 1) - lgamma(y_true + 1/r)"
-        " + (y_true + 1/r)*log(1 + r*m) - y_true*log(r*m)",
-        SIZES,
-    ),
-    "negative-binomial-by-logarithms": (
-        "lgamma(r) + lgamma(y_true + 1) - lgamma(y_true + r)"
-        " - r*log(r) - y_true*log(m) + (r + y_true)*log(r + m)",
-        SIZES,
     ),
     "beta-of-mean": (
         "lgamma(mu*phi) + lgamma((1 - mu)*phi) - lgamma(phi)"
