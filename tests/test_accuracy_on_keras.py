@@ -168,12 +168,12 @@ def test_tails_are_right_where_the_scale_is_tiny(xla: bool) -> None:
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_tails_go_on_where_the_scale_ends(xla: bool) -> None:
-    """Below 1e-18 the slope by the scale stays what it is there."""
-    rows = [[50.0, 1e-18], [50.0, 0.0], [50.0, -1.0]]
+def test_tails_have_a_slope_where_the_scale_ends(xla: bool) -> None:
+    """Below 7.7e-18 that of this point; there 2e4/scale**2 is just below 2**128."""
+    rows = [[50.0, 7.7e-18], [50.0, 0.0], [50.0, -1.0]]
     values, slopes = computed("heavy_tails", [[0.0]] * 3, rows, xla)
     assert np.isfinite(values).all()
-    np.testing.assert_allclose(slopes[:, 1], [-4e18] * 3, rtol=1e-5)
+    np.testing.assert_allclose(slopes[:, 1], [-4 / 7.7e-18] * 3, rtol=1e-5)
 
 
 @pytest.mark.parametrize("xla", [False, True])
