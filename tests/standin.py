@@ -178,6 +178,9 @@ _HELPERS = {
     "_itakura_saito": elementwise(lambda x, y: x / y - _log(x / y) - 1, 2),
     "_lgamma": elementwise(mp.loggamma),
     "_digamma": elementwise(mp.digamma),
+    "_digamma_difference": elementwise(
+        lambda x, d: mp.digamma(x + d) - mp.digamma(x), 2
+    ),
     "_lgamma_difference": elementwise(
         lambda x, d: mp.loggamma(x + d) - mp.loggamma(x), 2
     ),

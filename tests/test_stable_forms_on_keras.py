@@ -283,3 +283,22 @@ def test_counts_by_log_mean_and_log_dispersion(
                 bound = 2e-5 * abs(expected) + 1e-6 * max(1, abs(at[k])) * label**0.5
                 bound += 1e-8
                 assert abs(slope[index, k] - expected) <= bound, (row, k)
+
+
+@BOTH
+def test_many_degrees_of_freedom(xla: bool) -> None:
+    freedom = [1.0, 30.0, 1000.0, 1e5]
+    rows, labels = [[0.0, 1.0, nu] for nu in freedom], [[0.3]] * 4
+    value, slope, _ = derivatives("student_t", labels, rows, xla=xla)
+
+    def exact(nu: mpf) -> mpf:
+        gammas = mp.loggamma(nu / 2) - mp.loggamma((nu + 1) / 2)
+        kernel = (nu + 1) / 2 * mp.log(1 + mpf(0.3) ** 2 / nu)
+        return gammas + mp.log(mp.pi * nu) / 2 + kernel
+
+    with mp.workdps(50):
+        for index, nu in enumerate(freedom):
+            assert value[index] == pytest.approx(float(exact(mpf(nu))), rel=1e-6)
+            # Terms of .5/nu cancel down to the order of 1/nu**2.
+            expected = float(mp.diff(exact, mpf(nu)))
+            assert slope[index, 2] == pytest.approx(expected, rel=1e-6, abs=2e-7 / nu)

@@ -609,6 +609,12 @@ def _lgamma_difference(x: Bounds, d: Bounds) -> Bounds | None:
     return None if between is None else _times(d, between)
 
 
+def _digamma_difference(x: Bounds, d: Bounds) -> Bounds | None:
+    if x[0] <= 0 or d[0] < 0 or d[1] / x[0] > _LARGEST:
+        return None
+    return 0.0, _lgamma_difference_slopes(x, d)[0]
+
+
 def _log_beta(x: Bounds, y: Bounds) -> Bounds | None:
     """Between the logarithms of 1/y and of 1/x + 1/y, up to a factor of 4**-y."""
     low, high = min(x[0], y[0]), max(x[1], y[1])
@@ -780,6 +786,7 @@ _VALUES: dict[str, Callable[..., Bounds | None]] = {
     "normal_logcdf": _normal_logcdf,
     "lgamma": _lgamma,
     "lgamma_difference": _lgamma_difference,
+    "digamma_difference": _digamma_difference,
     "log_beta": _log_beta,
     "log_multiset": _log_multiset,
     "log_beta_excess": _log_beta_excess,
@@ -910,6 +917,12 @@ def _lgamma_difference_slopes(x: Bounds, d: Bounds) -> tuple[float, float]:
     return by_x, inf if bounds is None else _size(bounds)
 
 
+def _digamma_difference_slopes(x: Bounds, d: Bounds) -> tuple[float, float]:
+    """Both are at most the slope of digamma at x."""
+    (slope,) = _digamma_slope(x)
+    return slope, slope
+
+
 def _log_beta_slopes(x: Bounds, y: Bounds) -> tuple[float, float]:
     by_x, _ = _lgamma_difference_slopes(x, y)
     return by_x, _lgamma_difference_slopes(y, x)[0]
@@ -998,6 +1011,7 @@ _SLOPES: dict[str, Callable[..., Sequence[float]]] = {
     "lgamma": _lgamma_slope,
     "digamma": _digamma_slope,
     "lgamma_difference": _lgamma_difference_slopes,
+    "digamma_difference": _digamma_difference_slopes,
     "log_beta": _log_beta_slopes,
     "log_multiset": _log_multiset_slopes,
     "log_beta_excess": _log_beta_slopes,

@@ -79,6 +79,7 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "_lgamma": ("_lgamma_below", *_GAMMA),
     "_digamma": ("_stirling",),
     "_lgamma_difference": _GAMMA_DIFFERENCE,
+    "_digamma_difference": ("_digamma_excess", "_stirling"),
     "_log_beta_excess": ("_digamma_excess", "_lgamma_below", *_GAMMA),
     "_log_beta": ("_lgamma_difference", "_log_beta_excess", *_BETA),
     "_log_multiset": ("_log_beta", "_lgamma_difference", "_log_beta_excess", *_BETA),

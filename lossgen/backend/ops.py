@@ -42,6 +42,7 @@ CALLS: dict[str, str] = {
     "kl_div": "_kl_div({0}, {1})",
     "itakura_saito": "_itakura_saito({0}, {1})",
     "lgamma_difference": "_lgamma_difference({0}, {1})",
+    "digamma_difference": "_digamma_difference({0}, {1})",
     "log_beta": "_log_beta({0}, {1})",
     "log_multiset": "_log_multiset({0}, {1})",
     "poisson_peak": "_poisson_peak({0})",

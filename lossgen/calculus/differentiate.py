@@ -288,6 +288,10 @@ _PARTIALS: dict[str, Callable[..., tuple[Expr, ...]]] = {
         div(div(sub(u, v), u), v),
         div(div(sub(v, u), v), v),
     ),
+    "digamma_difference": lambda u, v: (
+        sub(apply("trigamma", add(u, v)), apply("trigamma", u)),
+        apply("trigamma", add(u, v)),
+    ),
     "lgamma_difference": lambda u, v: (
         sub(apply("digamma", add(u, v)), apply("digamma", u)),
         apply("digamma", add(u, v)),

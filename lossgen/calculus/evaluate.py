@@ -434,6 +434,7 @@ _ELEMENTWISE: dict[str, _Operation] = {
     "kl_div": _plain(jets.kl_div),
     "itakura_saito": _plain(jets.itakura_saito),
     "lgamma_difference": _plain(jets.lgamma_difference),
+    "digamma_difference": _plain(jets.digamma_difference),
     "log_beta": _plain(jets.log_beta),
     "log_multiset": _plain(jets.log_multiset),
     "poisson_peak": _plain(jets.poisson_peak),

@@ -260,6 +260,11 @@ def itakura_saito(left: Element, right: Element) -> Element:
     return sub(sub(ratio, smooth("log", ratio)), mpf(1))
 
 
+def digamma_difference(left: Element, step: Element) -> Element:
+    """``digamma(left + step) - digamma(left)``."""
+    return sub(smooth("digamma", add(left, step)), smooth("digamma", left))
+
+
 def lgamma_difference(left: Element, step: Element) -> Element:
     """``lgamma(left + step) - lgamma(left)``."""
     return sub(smooth("lgamma", add(left, step)), smooth("lgamma", left))

@@ -332,7 +332,9 @@ _COLLAPSED: dict[str, Callable[[_Row, Any, Any], list[Any]]] = {
     "amax": lambda row, y, weight: each(lambda x: weight * (x == y), row),
     "amin": lambda row, y, weight: each(lambda x: weight * (x == y), row),
     "logsumexp": lambda row, y, weight: each(
-        lambda x: weight * exponential(x - y), row
+        # Rounding may have moved the sum below its largest term.
+        lambda x: weight * exponential(min(x - y, mpf(0))),
+        row,
     ),
     "norm": lambda row, y, weight: each(lambda x: weight * x / y, row),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log2
+from math import log2, prod
 from typing import Protocol
 
 from lossgen.ir.expr import Expr
@@ -38,10 +38,10 @@ class Accuracy:
         Of counts of about the same size the errors decide, where they are not.
         """
         fewest, most = sorted((self.wrong, other.wrong))
-        least, largest = (min(s, _ALL_LOST) for s in sorted((self._size, other._size)))
+        least, largest = sorted((self._lost, other._lost))
         if fewest != most and (2 * fewest < most or 2 * least >= largest):
             return self.wrong < other.wrong
-        return 2 * self._size < other._size
+        return 2 * self._lost < other._lost
 
     def __str__(self) -> str:
         wrong = f", {self.wrong} wrong NaN, infinity or 0" if self.wrong else ""
@@ -51,6 +51,12 @@ class Accuracy:
     def bits(self) -> float:
         """How many bits are lost beyond what is good enough, about."""
         return _ALL_BITS if self.wrong else min(log2(1 + self._size), _ALL_BITS)
+
+    @property
+    def _lost(self) -> float:
+        """By how much value and gradient together miss what is good enough."""
+        sizes = (self.value / VALUE_BAR, self.gradient / GRADIENT_BAR)
+        return prod(min(max(size, 1.0), _ALL_LOST) for size in sizes)
 
     @property
     def _size(self) -> float:

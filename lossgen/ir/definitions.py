@@ -61,6 +61,9 @@ _DEFINITIONS: dict[str, Callable[..., Expr]] = {
     "itakura_saito": lambda u, v: Apply(
         "add", (div(u, v), neg(apply("log", div(u, v))), neg(ONE))
     ),
+    "digamma_difference": lambda u, v: sub(
+        apply("digamma", add(u, v)), apply("digamma", u)
+    ),
     "lgamma_difference": lambda u, v: sub(
         apply("lgamma", add(u, v)), apply("lgamma", u)
     ),

@@ -139,6 +139,7 @@ LOWERED: dict[str, str] = {
     "itakura_saito": "u/v - log(u/v) - 1",
     "with_slopes": "with_slopes(v, x, slope, …): v, whose derivative by x is the slope",
     "lgamma_difference": "lgamma(u + v) - lgamma(u), v >= 0",
+    "digamma_difference": "digamma(u + v) - digamma(u), v >= 0",
     "log_beta": "lgamma(u) + lgamma(v) - lgamma(u + v)",
     "log_multiset": "lgamma(u + v) - lgamma(u) - lgamma(v + 1), v in {0, 1, 2, ...}",
     "poisson_peak": "lgamma(u + 1) - u*log(u) + u, and 0 where u = 0",

@@ -15,7 +15,7 @@ import numpy as np
 from lossgen.analysis.orderings import ordered
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined, evaluate
-from lossgen.ir.expr import Apply, Number, Role, walk
+from lossgen.ir.expr import Apply, Axis, Expr, Number, Role, walk
 from lossgen.ir.loss import Loss
 from lossgen.ir.program import Reach
 from lossgen.ir.reference import (
@@ -289,9 +289,22 @@ def permitted(loss: Loss, batch: Batch) -> Array:
     """The samples that satisfy the assumptions and have a label that counts."""
     keep = _is_labelled(loss, batch)
     for condition in loss.assume:
-        held = evaluate(condition, environment(batch))
-        keep &= _all_per_row(held, batch.rows)
+        keep &= _where_held(condition, batch, Axis.BATCH in axes_of(loss))
     return keep
+
+
+def _where_held(condition: Expr, batch: Batch, tied: bool) -> Array:
+    """The samples that satisfy a condition; none where its sides have no value."""
+    try:
+        held = evaluate(condition, environment(batch))
+    except Undefined:
+        # Too large to be written down: at one sample, maybe not at all of them.
+        rows = np.arange(batch.rows)
+        if tied or len(rows) == 1:
+            return np.zeros(len(rows), dtype=bool)
+        alone = [_where_held(condition, batch.only(rows == row), tied) for row in rows]
+        return np.concatenate(alone)
+    return _all_per_row(held, batch.rows)
 
 
 def _comparable(formula: Formula, batch: Batch, at_kinks: bool) -> Array:

@@ -817,6 +817,20 @@ RULES: tuple[Rule, ...] = (
         Condition.V_LABEL,
     ),
     Rule(
+        "digamma-difference",
+        add(neg(_f("digamma", U)), _f("digamma", add(U, V)), REST),
+        add(_f("digamma_difference", U, V), REST),
+        "the terms cancel where u is large",
+        Condition.V_NONNEGATIVE,
+    ),
+    Rule(
+        "digamma-difference-negated",
+        add(_f("digamma", U), neg(_f("digamma", add(U, V))), REST),
+        sub(REST, _f("digamma_difference", U, V)),
+        "the terms cancel where u is large",
+        Condition.V_NONNEGATIVE,
+    ),
+    Rule(
         "log-beta",
         add(_lgamma(U), _lgamma(V), neg(_lgamma(add(U, V))), REST),
         add(_f("log_beta", U, V), REST),

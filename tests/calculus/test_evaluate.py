@@ -46,7 +46,7 @@ REWRITTEN = (
 def test_every_operation_is_covered():
     rewritten = (
         *("log1m_softmax", "pow1pm1", "kl_div", "itakura_saito"),
-        *("lgamma_difference", "log_beta", "log_multiset"),
+        *("lgamma_difference", "digamma_difference", "log_beta", "log_multiset"),
         *("exp_tilted", "with_slopes", "powm1"),
         *("log_difference", "log1p_difference"),
         *("log_beta_excess", "negative_binomial", "tweedie"),

@@ -226,6 +226,11 @@ FORMULAS = {
     "logaddexp-excess-negated": ("y_true + y_pred - logaddexp(y_pred, y_true)", ""),
     "softplus-excess": ("softplus(y_true*y_pred) + 1 - y_true*y_pred", ""),
     "softplus-excess-negated": ("y_true*(y_pred - softplus(y_pred))", ""),
+    "digamma-difference": ("digamma(y_pred + 0.5) - digamma(y_pred) + y_true", COUNTS),
+    "digamma-difference-negated": (
+        "digamma(y_pred) + 1 - digamma(y_true + y_pred)",
+        COUNTS,
+    ),
     "mixture-complement": (
         "1 - (y_true*y_pred + (1 - y_true)*(1 - y_pred))",
         "y_true: unit\ny_pred: unit\n",

@@ -90,6 +90,7 @@ def test_slopes_in_closed_form_are_left_where_they_are_no_better():
         (Accuracy(1, 1, 9), Accuracy(9, 9, 8), True),
         (Accuracy(1, 1, 8), Accuracy(1, 1, 9), True),
         (Accuracy(9, 9, 4), Accuracy(1, 1, 9), True),
+        (Accuracy(6, 1e20, 12), Accuracy(2e5, 1e20, 11), True),
     ],
 )
 def test_what_is_better_by_more_than_chance(one, other, beats):
