@@ -56,6 +56,14 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _import_path(value: str | None) -> str | None:
+    from lossgen.driver.project import is_import_path
+
+    if value is not None and not is_import_path(value):
+        raise typer.BadParameter("must be an import path such as mypackage.losses")
+    return value
+
+
 @app.callback()
 def _root(
     version: Annotated[
@@ -86,6 +94,14 @@ def build(
     tests: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where tests go.")
     ] = None,
+    module: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE",
+            callback=_import_path,
+            help="How tests import the modules, such as mypackage.losses.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite what was edited by hand.")
     ] = False,
@@ -110,7 +126,7 @@ def build(
         return commands.run_build(
             paths or (),
             BuildMode(check=check, dry=diff, force=force, prune=prune),
-            Overrides(out, tests, tuple(templates or ())),
+            Overrides(out, tests, tuple(templates or ()), module),
             with_diff=diff,
             cached=not no_cache,
             jobs=jobs,

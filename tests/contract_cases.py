@@ -160,7 +160,7 @@ CASES = [
         softmax(NOISE),
         lambda t, p, class_weights: -(class_weights * t * np.log(p)).sum(-1),
         params={"class_weights": [1.0, 2.0, 0.5]},
-        bad={"class_weights": [[1, -1, 1], [1, float("nan"), 1], 1.0, [[1.0]]]},
+        bad={"class_weights": [[1, -1, 1], [1, float("nan"), 1], -1.0, [[1.0]]]},
         activation="softmax",
     ),
     Case(

@@ -154,6 +154,15 @@ def test_out_and_tests(project: Path) -> None:
     done = run_lossgen("build", "--out", "a", "--tests", "b", cwd=project)
     assert done.returncode == 2
     assert "`module`" in done.stderr
+    assert "`--module mypackage.losses`" in done.stderr
+    done = run_lossgen(
+        *("build", "--out", "a", "--tests", "b", "--module", "a.b"), cwd=project
+    )
+    assert done.returncode == 0
+    assert "from a.b.my_mse import" in (project / "b" / "test_my_mse.py").read_text()
+    done = run_lossgen("build", "--out", "a", "--module", "a b", cwd=project)
+    assert done.returncode == 2
+    assert "must be an import path" in done.stderr
     (project / "lossgen.toml").write_text('module = "a"\n')
     done = run_lossgen("build", "--out", "a", "--tests", "b", cwd=project)
     assert done.returncode == 0

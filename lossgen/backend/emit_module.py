@@ -30,7 +30,8 @@ TEMPLATE = "loss_module.py.jinja"
 
 _HELPERS = (
     *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
-    *("_one_hot", "_picked", "_valid", "_filled", "_per_class", "_check", "_plain"),
+    *("_one_hot", "_picked", "_valid", "_filled", "_per_class", "_listed"),
+    *("_check", "_plain"),
     *("_above", "_below", "_sigmoid", "_tanh", "_log_cosh", "_log1p_square"),
     *("_with_slopes", "_log_difference", "_log1p_difference", "_log1pmx", "_expm1mx"),
     *("_acos", "_exp_tilted", "_powm1", "_pow1pm1"),
@@ -122,6 +123,8 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
         "name": loss.name,
         "class_name": loss.class_name,
         "package": options.package,
+        # Keras saves a function by its name alone, without arguments.
+        "serializable": all(p.default is not None for p in loss.parameters),
         "module_docstring": module_docstring(loss),
         "function_docstring": function_docstring(emission.program, emission.shape),
         "parameter_docs": parameter_arguments(loss),

@@ -56,11 +56,12 @@ class FunctionBody:
     def _parameters(self) -> Iterator[str]:
         for p in self._loss.parameters:
             like = self._like(p)
-            yield f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_pred.dtype)"
             if p.shape == "last":
-                self._extra.add("_per_class")
+                self._extra |= {"_per_class", "_listed"}
                 yield f'{p.name} = _per_class("{p.name}", {p.name}, {like})'
-            elif p.shape == "elements":
+                continue
+            yield f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_pred.dtype)"
+            if p.shape == "elements":
                 yield f"{p.name} = tf.broadcast_to({p.name}, tf.shape({like}))"
 
     def _like(self, parameter: Variable) -> str:

@@ -292,7 +292,10 @@ def domain_words(variable: Variable) -> str:
 def _y_true(loss: Loss) -> str:
     tensor = loss.spec.y_true
     if tensor.unused:
-        return "Ignored; the loss has no target."
+        return (
+            "Ignored. The loss has no target, but `fit` wants one: pass zeros, one for "
+            "each sample."
+        )
     described = (
         f"{safe(tensor.description).rstrip('.')}; " if tensor.description else ""
     )
@@ -353,7 +356,10 @@ def _y_pred(loss: Loss) -> str:
 
 def _parameter(variable: Variable) -> str:
     text = safe(variable.description or "Parameter").rstrip(".")
-    shapes = {"last": ", one value per class", "elements": ", broadcast against y_pred"}
+    shapes = {
+        "last": ", one value per class or one for all",
+        "elements": ", broadcast against y_pred",
+    }
     return f"{text}, {domain_words(variable)}{shapes.get(variable.shape, '')}."
 
 

@@ -24,10 +24,12 @@ def constructor_parameters(loss: Loss) -> list[str]:
 
 def parameter_check(variable: Variable) -> str:
     """The call that refuses values outside the parameter's domain."""
-    rank = {"scalar": "", "last": ", rank=1", "elements": ", rank=None"}[variable.shape]
+    name, shape = variable.name, variable.shape
+    rank = {"scalar": "", "last": ", rank=1", "elements": ", rank=None"}[shape]
+    value = f'_listed("{name}", {name})' if shape == "last" else name
     words = safe(" ".join(variable.domain.text.split())).replace('"', "'")
     holds = _holds(variable.domain)
-    return f'_check("{variable.name}", {variable.name}, "{words}", {holds}{rank})'
+    return f'_check("{name}", {value}, "{words}", {holds}{rank})'
 
 
 def default_source(default: Default) -> str:
@@ -44,7 +46,7 @@ def _from_logits(loss: Loss) -> list[str]:
 
 def _parameter(variable: Variable) -> str:
     scalar = variable.shape == "scalar"
-    kind = "float | tf.Tensor" if scalar else "Sequence[Any] | tf.Tensor"
+    kind = "float | tf.Tensor" if scalar else "float | Sequence[Any] | tf.Tensor"
     if variable.default is None:
         return f"{variable.name}: {kind}"
     return f"{variable.name}: {kind} = {default_source(variable.default)}"
@@ -59,7 +61,7 @@ def _holds(domain: Domain) -> str:
     if domain.kind is DomainKind.COUNT:
         tests.append("v % 1 == 0")
     if domain.kind is DomainKind.SIMPLEX:
-        tests.append("abs(v.sum(axis=-1) - 1) < 1e-6")
+        tests += ["v.ndim > 0", "abs(v.sum(axis=-1) - 1) < 1e-6"]
     present = [test for test in tests if test]
     if not present:
         return "lambda v: v == v"

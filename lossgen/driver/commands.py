@@ -22,7 +22,7 @@ from lossgen.driver.build import BuildMode
 from lossgen.driver.build_inputs import build_inputs
 from lossgen.driver.cache import opened
 from lossgen.driver.catalogue import catalogue_files
-from lossgen.driver.discovery import Selection, find_specs, read_spec
+from lossgen.driver.discovery import Selection, find_specs
 from lossgen.driver.explain import explain, list_codes
 from lossgen.driver.formats import Format
 from lossgen.driver.project import Overrides, load_project
@@ -97,9 +97,9 @@ def run_show(spec: str, stage: str | None) -> int:
     from lossgen.driver.show import find_spec, show
 
     project = load_project()
-    file = find_spec(project, spec)
-    compilations = compile_source(read_spec(file), options=project.options)
-    texts = [show(item, file.shown, stage) for item in compilations]
+    source = find_spec(project, spec)
+    compilations = compile_source(source, options=project.options)
+    texts = [show(item, source.path, stage) for item in compilations]
     sys.stdout.write("\n".join(text for text in texts if text))
     findings = [item for each in compilations for item in each.diagnostics]
     report_findings(findings, Format.TEXT, sys.stderr)
@@ -113,7 +113,7 @@ def run_optimize(spec: str, *, budget: int, always: bool, format_: Format) -> in
     from lossgen.driver.show import find_spec
 
     project = load_project()
-    compilations = check_source(read_spec(find_spec(project, spec)), project.defaults)
+    compilations = check_source(find_spec(project, spec), project.defaults)
     found = []
     for item in compilations:
         if item.checked is None:

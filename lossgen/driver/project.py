@@ -75,6 +75,7 @@ class Overrides:
     out: Path | None = None
     tests: Path | None = None
     templates: tuple[Path, ...] = ()
+    module: str | None = None
 
 
 def load_project(
@@ -154,12 +155,15 @@ def _registrable(value: object) -> str:
     return value
 
 
+def is_import_path(value: object) -> bool:
+    """Whether tests can import a module by this name."""
+    return isinstance(value, str) and all(map(str.isidentifier, value.split(".")))
+
+
 def _importable(value: object) -> str:
-    if not isinstance(value, str) or not all(
-        part.isidentifier() for part in value.split(".")
-    ):
+    if not is_import_path(value):
         raise _WrongValueError("must be an import path such as `mypackage.losses`")
-    return value
+    return str(value)
 
 
 def _subtable(value: object) -> Mapping[str, Any]:
@@ -315,7 +319,7 @@ def _resolve(
         out=out,
         tests=_absolute(tests),
         package=settings.package or _project_name(root) or "lossgen",
-        module=settings.module,
+        module=overrides.module or settings.module,
         templates=tuple(
             _absolute(path)
             for path in (*overrides.templates, *own_templates, templates_folder())
@@ -360,8 +364,8 @@ def _apart(project: Project, found: _Found | None) -> Iterator[Diagnostic]:
             f"modules go to {project.relative(project.out)}, "
             f"tests to {project.relative(project.tests)}",
         ),
-        help="set `module` to the import path of the modules, "
-        'such as module = "mypackage.losses"',
+        help="set `module` to the import path of the modules, such as "
+        'module = "mypackage.losses", or say `--module mypackage.losses`',
         path=found.path.name if found else None,
     )
 

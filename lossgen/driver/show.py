@@ -12,11 +12,12 @@ from lossgen.analysis.spelling import spell, spell_symbol
 from lossgen.backend.prose import sizes_text
 from lossgen.calculus.differentiate import directional_derivative
 from lossgen.driver.catalogue import catalogue_files
-from lossgen.driver.discovery import SpecFile, UsageError, find_specs
+from lossgen.driver.discovery import UsageError, find_specs, read_spec
 from lossgen.driver.outcome import summarize
 from lossgen.driver.outline import outline
 from lossgen.driver.project import Project
 from lossgen.driver.summary import certificate_lines
+from lossgen.frontend.reader import document_of
 from lossgen.ir.expr import ONE, Apply, Role, Symbol, walk
 from lossgen.oracle.accuracy import Measured
 from lossgen.oracle.evaluation import on_logits
@@ -25,6 +26,7 @@ from lossgen.transform.rules import RULES
 
 if TYPE_CHECKING:
     from lossgen.compiler import Compilation
+    from lossgen.diagnostics.source import SourceFile
     from lossgen.ir.loss import Loss, Variable
     from lossgen.ir.program import LossProgram
     from lossgen.ir.spec import LossSpec, TensorSpec
@@ -41,20 +43,31 @@ STAGES: dict[str, Callable[[Compilation], str]] = {
 """What ``--stage`` takes, in the order of the compiler."""
 
 
-def find_spec(project: Project, spec: str) -> SpecFile:
-    """The file of a spec: a path, or a name among the project's or the catalogue's.
+def find_spec(project: Project, spec: str) -> SourceFile:
+    """A spec file, or the loss of a name among the project's or the catalogue's.
+
+    Of a file with several losses only the one of that name is kept, at its place. A
+    file of the project may go by its own name, too.
 
     Raises:
         UsageError: If there is none.
+        SpecError: With LG110, if a file cannot be read.
     """
     if Path(spec).is_file():
-        return find_specs(project, [Path(spec)]).files[0]
+        return read_spec(find_specs(project, [Path(spec)]).files[0])
     present = [path for path in project.specs if path.exists()]
     own = find_specs(project, present).files if present else ()
     for file in (*own, *catalogue_files()):
+        source = read_spec(file)
+        if spec in source.text:
+            alone = document_of(source, spec)
+            if alone is not None:
+                return alone
+    for file in own:
         if file.path.stem == spec:
-            return file
-    raise UsageError(f"no spec {spec}")
+            return read_spec(file)
+    hint = "give a file, or the `name` of a loss in the configured specs"
+    raise UsageError(f"no loss {spec}; {hint}")
 
 
 def show(compilation: Compilation, spec_path: str, stage: str | None = None) -> str:

@@ -115,6 +115,17 @@ def document_starts(source: SourceFile) -> list[int]:
     return [start for start, _ in _documents(source.text)]
 
 
+def document_of(source: SourceFile, name: str) -> SourceFile | None:
+    """The file with no document but the one of a loss, on the lines that it has."""
+    for start, end in _documents(source.text):
+        for node in _read_document(source, start, end, Report()):
+            entry = node.index.get("name") if isinstance(node, Mapping) else None
+            if entry and isinstance(entry[1], Scalar) and entry[1].text.value == name:
+                before = "\n" * source.text.count("\n", 0, start)
+                return SourceFile(source.path, before + source.text[start:end])
+    return None
+
+
 def _structure(text: str) -> int:
     # A document costs as much as a few keys.
     documents = len(_DOCUMENT.findall(text))

@@ -131,8 +131,8 @@ def test_signature():
     function = tree.body[[type(n) for n in tree.body].index(ast.FunctionDef)]
     assert ast.unparse(function.args) == (
         "y_true: tf.Tensor, y_pred: tf.Tensor, *, b: float | tf.Tensor=2.0, "
-        "c: float | tf.Tensor, w: Sequence[Any] | tf.Tensor=(1.0, 2.0, 0.5), "
-        "from_logits: bool=False"
+        "c: float | tf.Tensor, "
+        "w: float | Sequence[Any] | tf.Tensor=(1.0, 2.0, 0.5), from_logits: bool=False"
     )
     (loss_class,) = [n for n in tree.body if isinstance(n, ast.ClassDef)]
     init = next(n for n in loss_class.body if getattr(n, "name", "") == "__init__")

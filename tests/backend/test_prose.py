@@ -161,7 +161,7 @@ def test_function_docstring_names_what_is_special():
     tied = _function_docstring("loss: mean(y_true*y_pred, axis=batch)\n")
     assert "one and the same for the whole batch" in tied
     untargeted = _function_docstring("loss: y_pred**2\ny_true: unused\n")
-    assert "Ignored; the loss has no target." in untargeted
+    assert "The loss has no target, but `fit` wants one: pass zeros" in untargeted
 
 
 def test_the_slopes_at_a_kink():
