@@ -19,6 +19,7 @@ CHOSEN = {
     *("size_told_by_the_target", "batch_contrast", "spatial_crossentropy"),
     *("cosface_min", "hits_of_a_batch", "scores_beside_a_level", "policy_gradient"),
     *("ignored_rows_of_samples", "pair_of_targets", "sized_scores"),
+    *("masked_moments", "masked_assume", "assumed_norm"),
     *("guarded_epsilon", "guarded_reduction", "capped_deviance", "weight_map"),
 }
 

@@ -294,9 +294,12 @@ def permitted(loss: Loss, batch: Batch) -> Array:
 
 
 def _where_held(condition: Expr, batch: Batch, tied: bool) -> Array:
-    """The samples that satisfy a condition; none where its sides have no value."""
+    """The samples of which all that is kept satisfies a condition.
+
+    None does where its sides have no value.
+    """
     try:
-        held = evaluate(condition, environment(batch))
+        held = evaluate(condition, environment(batch), mask=batch.mask)
     except Undefined:
         # Too large to be written down: at one sample, maybe not at all of them.
         rows = np.arange(batch.rows)
@@ -304,6 +307,9 @@ def _where_held(condition: Expr, batch: Batch, tied: bool) -> Array:
             return np.zeros(len(rows), dtype=bool)
         alone = [_where_held(condition, batch.only(rows == row), tied) for row in rows]
         return np.concatenate(alone)
+    if batch.mask is not None and held.ndim == batch.mask.ndim:
+        gone = tuple(axis for axis, length in enumerate(held.shape) if length == 1)
+        held = held | ~batch.mask.any(axis=gone, keepdims=True)
     return _all_per_row(held, batch.rows)
 
 

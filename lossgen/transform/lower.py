@@ -310,7 +310,8 @@ def flat_leaves(result: Expr, extent: Extent, loss: Loss) -> tuple[Apply, ...]:
     """The collapsing operations that need not keep their axis as length 1.
 
     They are all of those that the result is made of elementwise, provided that they
-    collapse the same axis and nothing broadcasts them back.
+    collapse the same axis, and that nothing broadcasts them, or what is made of them,
+    back.
     """
     wanted = {FULL - {"last"}: Axis.LAST, frozenset({"batch"}): Axis.SAMPLE}.get(extent)
     if wanted is None:
@@ -333,6 +334,8 @@ def flat_leaves(result: Expr, extent: Extent, loss: Loss) -> tuple[Apply, ...]:
             above.setdefault(node)
             stack.extend(node.args)
     for node in walk(result):
-        if node not in above and any(child in leaves for child in node.children):
+        if node in above:
+            continue
+        if any(child in leaves or child in above for child in node.children):
             return ()
     return tuple(leaves)
