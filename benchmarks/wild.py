@@ -1,13 +1,14 @@
 """Whether every module passes the tests that are generated with it.
 
-python benchmarks/wild.py FOLDER… [--random N --seed S] [--keep FOLDER]
+python benchmarks/wild.py FOLDER… [--random N --seed S] [--only EXPRESSION]
+                          [--keep FOLDER]
 
 Each document of the spec files in the folders, and so many random specs, are built, and
 all generated tests run; those that start a process of their own take seconds each, and
 run for every twentieth loss. By loss: the verdict, the time of the build, the lines of
 module and test, and the tests that fail. A spec that is refused has a verdict like any
 other. Exit code 1 if a test failed, if a loss had none, or if a build ended without a
-verdict.
+verdict. An expression as pytest's ``-k`` takes it ("not xla") chooses among the tests.
 """
 
 from __future__ import annotations
@@ -161,7 +162,9 @@ def batches(built: Sequence[Built]) -> Iterator[list[Built]]:
         yield list(chosen.values())
 
 
-def run(batch: Sequence[Built], folder: Path, alone: set[str]) -> dict[str, Ran]:
+def run(
+    batch: Sequence[Built], folder: Path, alone: set[str], only: str
+) -> dict[str, Ran]:
     """Run the tests of some losses in one folder, and tell by name how they went."""
     for item in batch:
         for name, text in item.files:
@@ -169,7 +172,7 @@ def run(batch: Sequence[Built], folder: Path, alone: set[str]) -> dict[str, Ran]
     names = [item.document.name for item in batch]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["-n", "2", "--dist", "loadfile", "--continue-on-collection-errors"]
-    command += ["--tb=line", "--junitxml", "tests.xml", "."]
+    command += ["--tb=line", "--junitxml", "tests.xml", "-k", only, "."]
     for name in names:
         if name not in alone:
             command += ["--deselect", f"test_{name}.py::{ALONE}"]
@@ -214,7 +217,7 @@ def _message(mark: ElementTree.Element) -> str:
 
 
 def outcomes(
-    built: Sequence[Built], keep: Path | None = None
+    built: Sequence[Built], keep: Path | None = None, only: str = ""
 ) -> Iterator[tuple[Built, Ran]]:
     """Run all tests, a batch at a time."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -222,7 +225,7 @@ def outcomes(
             folder = (keep or Path(temporary)) / f"batch_{number}"
             folder.mkdir(parents=True, exist_ok=True)
             alone = {item.document.name for item in batch[::EVERY]}
-            results = run(batch, folder, alone)
+            results = run(batch, folder, alone, only)
             yield from ((item, results[item.document.name]) for item in batch)
 
 
@@ -234,6 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs="*", type=Path, help="spec files, or folders")
     parser.add_argument("--keep", type=Path, help="where the generated files stay")
+    parser.add_argument("--only", default="", help="which of the tests, as for -k")
     parser.add_argument("--random", type=int, default=0, help="how many random specs")
     parser.add_argument("--seed", type=int, default=0, help="of the random specs")
     given = parser.parse_args()
@@ -244,7 +248,7 @@ def main() -> None:
         if not item.files:
             _print(item, None)
     results = []
-    for item, ran in outcomes(built, given.keep):
+    for item, ran in outcomes(built, given.keep, given.only):
         _print(item, ran)
         results.append(ran)
     failed = sum(bool(ran.failures) for ran in results)

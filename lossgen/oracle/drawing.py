@@ -132,8 +132,8 @@ def _anywhere(formula: Formula, sizes: Reach, *, logits: bool) -> Batch | None:
     loss = formula.loss
     if formula.tied:
         drawn = _points(loss, sizes, logits=logits)
-        fit = (part for part in drawn if _fits(formula, part))
-        return next(fit, None)
+        masked = (_with_masked_labels(loss, part) for part in drawn)
+        return next((part for part in masked if _fits(formula, part)), None)
     (inside,) = _points(loss, sizes, logits=logits)
     # Where it may overflow; samples at which it does are left out later.
     (anywhere,) = _points(loss, (), logits=logits)

@@ -405,6 +405,17 @@ def test_derivatives_by_parameters():
     assert 0 < noise < 1e-13 * slope
 
 
+def test_a_mask_holds_for_a_batch_from_the_whole_domain():
+    """The least prediction among those with a label that is not negative."""
+    text = "loss: min(y_pred, axis=batch)\ny_true: '[-1, 2]'\nmask: y_true >= 0\n"
+    cases = {case.name: case for case in table(text).probabilities}
+    found = cases["whole domain"].rows
+    kept = [row.y_pred[0] for row in found if row.y_true[0] >= 0]
+    assert 0 < len(kept) < len(found)
+    for row in found:
+        assert row.value == min(kept)
+
+
 def test_both_slopes_at_a_point_have_as_many_digits_as_it_takes():
     """Of 1 - p, where p is close to 1, 40 digits leave fewer."""
     text = "loss: -sum(y_true*log(1 - y_pred), axis=last)\ny_true: binary\n"
