@@ -302,3 +302,23 @@ def test_many_degrees_of_freedom(xla: bool) -> None:
             # Terms of .5/nu cancel down to the order of 1/nu**2.
             expected = float(mp.diff(exact, mpf(nu)))
             assert slope[index, 2] == pytest.approx(expected, rel=1e-6, abs=2e-7 / nu)
+
+
+@BOTH
+def test_a_clipped_complement_is_not_rounded(xla: bool) -> None:
+    shares = [[0.0], [1e-9], [0.25], [1 - 2**-23], [1.0]]
+    function = generating.function("clipped_crossentropy", chosen=True)
+    value = tf.function(function, jit_compile=xla)(
+        tf.zeros((5, 1)), tf.constant(shares)
+    )
+    kept = np.clip(np.array(shares, "float64")[:, 0], 1e-7, 1 - 1e-7)
+    assert value.numpy() == pytest.approx(-np.log1p(-kept), rel=1e-6)
+
+
+@BOTH
+def test_gamma_functions_of_one_and_little_more(xla: bool) -> None:
+    labels = [1e-12, 1e-3, 0.9, 40.0, 1e6]
+    name, rows = "continuous_poisson", [[1e-9]] * 5
+    value, _, _ = derivatives(name, [[item] for item in labels], rows, xla=xla)
+    expected = [float(mp.loggamma(1 + mpf(item))) for item in labels]
+    assert value == pytest.approx(expected, rel=3e-6)

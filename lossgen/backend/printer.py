@@ -33,7 +33,9 @@ _MATH = (
 )
 """Functions that Python's own ``math`` has under the same name."""
 
-_TYPED = {"where": 1, "xlogy": 0, "xlog1py": 0, "clip": 0, "logaddexp": 0}
+_TYPED = {"where": 1} | dict.fromkeys(
+    ("xlogy", "xlog1py", "clip", "logaddexp", "lgamma_difference"), 0
+)
 """Which argument decides the type of a call, where numbers may stand."""
 
 _MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}

@@ -53,6 +53,8 @@ class Condition(Enum):
     V_NONNEGATIVE = "v is not negative"
     V_LABEL = "v is not negative, and no prediction"
     V_COUNT = "v is a label that counts"
+    V_FRACTION = "v is not negative, and may be a fraction"
+    W_SHARE = "v and w are numbers, and w lies between 0 and 1"
     VARY = "u and v are no parameters and no numbers"
     FAR_APART = "u and v are positive, one has no bound, and the other comes close to 0"
 
@@ -1000,6 +1002,29 @@ RULES: tuple[Rule, ...] = (
         "cheaper than a power",
     ),
     Rule("sqrt-of-square", _f("sqrt", _f("square", U)), _f("abs", U), "gradient at 0"),
+    Rule(
+        "lgamma-of-one-more",
+        _lgamma(add(V, ONE)),
+        _f("lgamma_difference", ONE, V),
+        "1 + v loses the digits of a small v",
+        Condition.V_FRACTION,
+        last=True,
+    ),
+    Rule(
+        "log-of-clipped-complement",
+        _f("log1p", neg(_f("clip", U, V, W))),
+        Apply(
+            "where",
+            (
+                Apply("le", (U, W)),
+                _f("log1p", neg(_f("max", U, V))),
+                _f("log", sub(ONE, W)),
+            ),
+        ),
+        "an end close to 1 is rounded, which its complement is not",
+        Condition.W_SHARE,
+        last=True,
+    ),
     Rule(
         "weighted-log-growth",
         add(mul(U, _f("log", X)), neg(mul(W, _f("log", V))), REST),

@@ -164,6 +164,13 @@ def _holds(condition: Condition, bindings: Bindings, ranges: Ranges) -> bool:
         return not predicted and is_nonnegative(bindings[V], ranges)
     if condition is Condition.V_COUNT:
         return _is_count(bindings[V], loss)
+    if condition is Condition.V_FRACTION:
+        counts = _is_count(bindings[V], loss)
+        return not counts and is_nonnegative(bindings[V], ranges)
+    if condition is Condition.W_SHARE:
+        high = bindings[W]
+        share = isinstance(high, Number) and 0 < high.value < 1
+        return share and isinstance(bindings[V], Number)
     if condition is Condition.FAR_APART:
         return _are_far_apart(bindings[U], bindings[V], ranges)
     label = bindings[Y]

@@ -66,6 +66,10 @@ def _drawn(symbol, rule, generator):
     if rule.name == "concordance":
         rows = [[generator.gauss(0, 8) for _ in range(3)] for _ in range(4)]
         return array(np.square(rows) if symbol == REST else rows)
+    if rule.condition is Condition.W_SHARE:
+        # The ends of a clip, in order, and what is clipped.
+        low, high = {"u": (-1, 2), "v": (0, 0.1), "w": (0.9, 1)}[symbol.name[1:]]
+        return array([[generator.uniform(low, high) for _ in range(3)]])
     if rule.condition is Condition.SHARED_TERM:
         # The sides of the equality are those of any two numbers.
         return array([[generator.gauss(0, 8) for _ in range(3)]])
@@ -84,7 +88,8 @@ def _drawn(symbol, rule, generator):
     spread = generator.choice([1, 8])
     if rule.condition is Condition.FAR_APART:
         return array([[generator.expovariate(1 / spread) for _ in range(3)]])
-    if symbol == V and rule.condition in (Condition.V_NONNEGATIVE, Condition.V_LABEL):
+    nonnegative = (Condition.V_NONNEGATIVE, Condition.V_LABEL, Condition.V_FRACTION)
+    if symbol == V and rule.condition in nonnegative:
         return array([[generator.expovariate(1 / spread) for _ in range(3)]])
     if symbol == W and rule.condition is Condition.W_POSITIVE:
         return array([[generator.expovariate(1 / spread) for _ in range(3)]])
@@ -230,6 +235,11 @@ FORMULAS = {
     "digamma-difference-negated": (
         "digamma(y_pred) + 1 - digamma(y_true + y_pred)",
         COUNTS,
+    ),
+    "lgamma-of-one-more": ("y_pred**2 - lgamma(y_true + 1)", "y_true: nonnegative\n"),
+    "log-of-clipped-complement": (
+        "-y_true*log(1 - clip(y_pred, 1e-7, 1 - 1e-7))",
+        "y_pred: unit\n",
     ),
     "mixture-complement": (
         "1 - (y_true*y_pred + (1 - y_true)*(1 - y_pred))",
