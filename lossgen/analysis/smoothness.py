@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lossgen.analysis.alone import meets_alone
 from lossgen.analysis.batches import as_written, batches_as_samples
 from lossgen.analysis.breaks import Break, breaks_at
 from lossgen.analysis.guards import Guard, guards, is_switching
@@ -83,6 +84,8 @@ def _all_breaks(loss: Loss, report: Report) -> Iterator[Break]:
         yield from _anywhere(loss)
         return
     left = MAX_STEPS
+    branching = {guard.node for guard, _ in searches if guard.branching}
+    meeting: dict[Apply, bool] = {}
     for count, (guard, variable) in enumerate(searches):
         steps = Steps(left // (len(searches) - count))
         found: list[Break] = []
@@ -96,9 +99,22 @@ def _all_breaks(loss: Loss, report: Report) -> Iterator[Break]:
             reason = "not every point of it is known"
             if isinstance(error, OutOfStepsError):
                 reason = f"looking for its points took more than {steps.limit:,} steps"
-            found.extend(_possible(guard, variable, found, reason))
+            if guard.branching and guard.node not in meeting:
+                share = MAX_STEPS // len(branching)
+                meeting[guard.node] = _meets(loss, guard.node, share)
+            jumping = guard.branching and not meeting[guard.node]
+            found.extend(_possible(guard, variable, found, reason, jumping=jumping))
         left -= min(steps.used, int(steps.limit))
         yield from (item for item in found if item.kink.order or guard.branching)
+
+
+def _meets(loss: Loss, node: Apply, steps: int) -> bool:
+    """Whether branches are shown to meet by themselves, within some steps."""
+    try:
+        with limited(Steps(steps)):
+            return meets_alone(loss, node)
+    except OutOfStepsError:
+        return False
 
 
 def _anywhere(loss: Loss) -> Iterator[Break]:
@@ -115,11 +131,16 @@ class _NotShownError(Exception):
 
 
 def _possible(
-    guard: Guard, variable: Variable, found: list[Break], reason: str
+    guard: Guard,
+    variable: Variable,
+    found: list[Break],
+    reason: str,
+    *,
+    jumping: bool,
 ) -> Iterator[Break]:
     """The kink or jump that may lie where a guard is 0, unless all is known by name."""
-    at, order = name_of(guard), int(not guard.branching)
-    if guard.branching:
+    at, order = name_of(guard), int(not jumping)
+    if jumping:
         known = any(item.kink.order == 0 for item in found)
     else:
         known = _are_all(guard, variable, {item.kink.at for item in found})

@@ -273,6 +273,32 @@ def test_slopes_at_a_kink_are_formulas_of_the_data():
     assert kinks(result)["y_pred = y_true"] == ("-1/2/y_true", "1/2/y_true")
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "sin(y_pred)",
+        "mean(y_pred - y_true, axis=last)",
+        "xlog1py(y_true, square(y_pred))",
+        "relu(y_pred)*exp(y_true)",
+    ],
+)
+def test_branches_on_a_formula_meet_whatever_the_formula(inner):
+    """As functions of u, both are 1/2 and have slope 1 where abs(u) is 1."""
+    loss = "square(u)/2 if abs(u) <= 1 else abs(u) - 0.5"
+    deep = f"min({loss}, axis=last) + square(max({loss}, y_true)) + y_pred**2"
+    for formula in (f"({loss}) + y_pred**2 + y_true", deep):
+        result, found = checked(formula, where={"u": inner}, y_true="unit")
+        assert result is not None, [item.message for item in found]
+        assert result.certificate.smoothness.rank <= CONTINUOUS.rank
+
+
+@pytest.mark.parametrize("inner", ["sin(y_pred)", "mean(y_pred, axis=last)"])
+def test_branches_on_a_formula_that_do_not_meet_are_refused(inner):
+    loss = "u**2 if u > 0.5 else u"
+    result, _ = checked(f"({loss}) + y_pred**2 + y_true", where={"u": inner})
+    assert result is None
+
+
 def test_continuous_operations_jump_nowhere():
     # The divisor is at least 1e-8, though no point is found where the norm is 0.
     loss = "sum(y_true*y_pred, axis=last)/max(norm(y_pred, axis=last), 1e-8)"
