@@ -160,10 +160,10 @@ def _spoil(loss: Loss, point: Point, generator: np.random.Generator) -> None:
         for name, clean in point.targets.items():
             junk = tf.constant(generator.choice([-1.0, -2.0, np.nan], clean.shape))
             spoilt = tf.where(generator.random(clean.shape) < 0.4, junk, clean)
-            here = interpreted(
-                loss.mask, {**point.given, **point.parameters, name: spoilt}
-            )
-            point.given[name] = tf.where(here, clean, spoilt)
+            given = {**point.given, **point.parameters, name: spoilt}
+            here = interpreted(loss.mask, given)
+            if here.shape == clean.shape:
+                point.given[name] = tf.where(here, clean, spoilt)
     here = interpreted(loss.mask, {**point.given, **point.parameters})
     full = np.broadcast_shapes(*(t.shape for t in point.targets.values()), here.shape)
     here = tf.broadcast_to(here, full)

@@ -135,7 +135,7 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     **{
         name: getattr(operator, name) for name in ("lt", "le", "gt", "ge", "neg", "pow")
     },
-    **{name: getattr(tf, name) for name in ("stop_gradient", "where")},
+    **{name: getattr(tf, name) for name in ("stop_gradient", "where", "ones_like")},
     "add": _folded(operator.add),
     "mul": _folded(operator.mul),
     "div": operator.truediv,

@@ -21,3 +21,9 @@ def test_a_norm_that_is_assumed_of_what_is_kept():
     function = generating.function("assumed_norm")
     values = function([[3.0, np.nan, 4.0]], [[0.6, 9.0, 1.0]])
     np.testing.assert_allclose(values, [0.1], rtol=1e-6)
+
+
+def test_a_sum_of_ones_counts_what_is_kept():
+    function = generating.function("mean_by_count")
+    values = function([[3.0, np.nan, 4.0]], [[5.0, 9.0, 1.0]])
+    np.testing.assert_allclose(values, [(4 + 9) / 2])

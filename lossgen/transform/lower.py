@@ -41,7 +41,7 @@ from lossgen.transform.naming import (
 )
 from lossgen.transform.safe_branches import always_taken, protect_branches
 from lossgen.transform.selection import selected
-from lossgen.transform.single import without_single
+from lossgen.transform.single import with_lengths, without_single
 from lossgen.transform.stabilize import to_logits
 
 LABELS = Symbol("labels", Role.DERIVED)
@@ -73,9 +73,8 @@ def lower(
     """
     loss = checked.loss
     fired: dict[str, None] = {}
-    chosen = selected(
-        loss, loss.expression, None if measure is None else measure(False), fired
-    )
+    written = with_lengths(loss.expression, loss)
+    chosen = selected(loss, written, None if measure is None else measure(False), fired)
     stable, declined, is_unfinished = chosen, chosen.declined, chosen.is_unfinished
     computed = _protected(stable.form, loss)
     held = guards(loss, stable.form)
@@ -85,7 +84,7 @@ def lower(
     logits, stable_logits = None, None
     if loss.spec.y_pred.logits:
         substituted = to_logits(loss)
-        on_logits = substituted(loss.expression)
+        on_logits = substituted(written)
         chosen = selected(
             loss, on_logits, None if measure is None else measure(True), fired
         )

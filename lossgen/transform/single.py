@@ -1,4 +1,4 @@
-"""Operations along an axis that their argument does not have, or has alone."""
+"""Operations along an axis that their argument does not have, or loses by folding."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from lossgen.ir.expr import (
     Role,
     apply,
     div,
+    mul,
+    sub,
     symbols,
     walk,
 )
@@ -66,3 +68,51 @@ _ALONE: dict[str, Callable[[Expr], Expr]] = {
     "log_softmax": lambda u: ZERO,
 }
 """What operations make of a single element."""
+
+
+def with_lengths(expr: Expr, loss: Loss) -> Expr:
+    """Keep the length of an axis where folding would lose it.
+
+    ``sum(1 + 0*y_true, axis=last)`` counts elements, and 1 alone has none to count.
+    """
+    extent = extents(loss, expr)
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        done[node] = node
+        if not isinstance(node, Apply):
+            continue
+        done[node] = Apply(node.op, tuple(done[arg] for arg in node.args), node.axis)
+        if node.axis is None or node.op in ("mean", "amax", "amin"):
+            continue
+        (arg,) = done[node].children
+        value = _folded(arg)
+        lost = COVERED[node.axis] & extent[node.args[0]] - extents(loss, value)[value]
+        if lost:
+            ones = next(
+                Apply("ones_like", (symbol,))
+                for symbol in symbols(arg)
+                if lost <= extents(loss, symbol)[symbol]
+            )
+            done[node] = _of_alike(node, value, ones)
+    return done[expr]
+
+
+def _of_alike(node: Apply, value: Expr, ones: Expr) -> Expr:
+    """An operation along an axis of which all elements are alike."""
+    if value != ZERO:
+        return Apply(node.op, (mul(value, ones),), node.axis)
+    found = Apply(node.op, (ones,), node.axis)
+    if node.op in ("softmax", "log_softmax"):
+        return found
+    return sub(found, ONE) if node.op == "logsumexp" else ZERO
+
+
+def _folded(expr: Expr) -> Expr:
+    done: dict[Expr, Expr] = {}
+    for node in walk(expr):
+        done[node] = node
+        if isinstance(node, Apply):
+            done[node] = apply(
+                node.op, *(done[arg] for arg in node.args), axis=node.axis
+            )
+    return done[expr]
