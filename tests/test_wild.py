@@ -21,6 +21,7 @@ CHOSEN = {
     *("ignored_rows_of_samples", "pair_of_targets", "sized_scores"),
     *("masked_moments", "masked_assume", "assumed_norm"),
     *("guarded_epsilon", "guarded_reduction", "capped_deviance", "weight_map"),
+    *("gaussian_of_scale", "power_at_the_end"),
 }
 
 
