@@ -53,16 +53,18 @@ def _candidates(loss: Loss) -> Iterator[tuple[Expr, str]]:
     for variable in loss.of_role(Role.PARAMETER, Role.Y_TRUE):
         name = spell_symbol(variable.name)
         symbol = variable.symbol
-        one = Apply("div", (symbol, symbol))
+        unit = Apply("div", (symbol, symbol))
         yield symbol, name
-        yield Apply("add", (one, Apply("neg", (symbol,)))), f"(1 - {name})"
-        yield Apply("add", (one, symbol)), f"(1 + {name})"
-        yield Apply("div", (one, symbol)), f"1/{name}"
+        yield Apply("add", (unit, Apply("neg", (symbol,)))), f"(1 - {name})"
+        yield Apply("add", (unit, symbol)), f"(1 + {name})"
+        yield Apply("div", (unit, symbol)), f"1/{name}"
         size = Apply("abs", (symbol,))
         yield size, f"abs({name})"
-        yield Apply("div", (one, size)), f"1/abs({name})"
-    symbols = [item.symbol for item in loss.of_role(Role.PARAMETER)][:4]
-    for a, b in permutations(symbols, 2):
+        yield Apply("div", (unit, size)), f"1/abs({name})"
+    for one, other in permutations(loss.of_role(Role.PARAMETER)[:4], 2):
+        if "scalar" not in (one.shape, other.shape) and one.size != other.size:
+            continue  # of axes of different lengths
+        a, b = one.symbol, other.symbol
         quotient = Apply("div", (a, b))
         yield quotient, spell(quotient)
         beyond = Apply("div", (a, Apply("add", (a, b))))
