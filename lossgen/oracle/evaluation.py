@@ -144,7 +144,11 @@ class Formula:
         return np.asarray((np.concatenate(sizes, axis=1) < largest).all(axis=1))
 
     def curvatures(
-        self, batch: Batch, digits: int, rounding: Rounding | None = None
+        self,
+        batch: Batch,
+        digits: int,
+        rounding: Rounding | None = None,
+        side: int = 1,
     ) -> Array:
         """Second derivatives of each sample's values along 1, -2, 3, … of y_pred.
 
@@ -158,7 +162,7 @@ class Formula:
             array = batch.inputs[variable.name]
             steps = 1 + np.arange(start, start + array.shape[-1])
             directions[variable.name] = np.broadcast_to(
-                np.where(steps % 2, steps, -steps), array.shape
+                side * np.where(steps % 2, steps, -steps), array.shape
             )
             start += array.shape[-1]
         with mp.workdps(digits):
@@ -459,5 +463,5 @@ def _mean(found: Array, axes: tuple[int, ...]) -> Array:
     result = np.empty(outer, dtype=object)
     for index in np.ndindex(outer):
         kept = [item for item in rows[index] if item is not None]
-        result[index] = sum(kept) / len(kept) if kept else mp.zero
+        result[index] = sum(kept) / len(kept) if kept else None
     return result

@@ -150,11 +150,14 @@ def _curvatures(
 ) -> tuple[tuple[float, float], ...]:
     try:
         exact = formula.curvatures(batch, _DIGITS)
-        (allowed,) = in_double(
+        # Where pieces meet C1, either side will do.
+        apart = abs(exact - formula.curvatures(batch, _DIGITS, side=-1))
+        (noise,) = in_double(
             lambda rounding: [computed.curvatures(batch, _DIGITS, rounding)], [exact]
         )
     except (Undefined, UndecidedError):
         return ()
+    allowed = noise + floats(apart)
     return tuple(zip(map(float, exact), map(float, allowed), strict=True))
 
 
@@ -205,18 +208,12 @@ def _case(
             item[~accurate] = np.inf
     # What rounding makes of the side of a kink is within the margin.
     off_slopes = np.where(apart > 0, EPSILON * apart, off_slopes)
-    dropped: Array = np.zeros(batch.rows, dtype=bool)
-    if batch.mask is not None and not formula.tied:
-        dropped = np.asarray(~batch.mask.reshape(batch.rows, -1).any(axis=1))
     rows = tuple(
         ReferenceRow(
             y_true=joined(loss, batch, Role.Y_TRUE, row),
             y_pred=joined(loss, batch, Role.Y_PRED, row),
             value=nested(values[row]),
-            # What is dropped is exactly 0.
-            value_tolerance=nested(np.zeros(np.shape(values[row])))
-            if dropped[row]
-            else tolerance(values[row], off_values[row]),
+            value_tolerance=tolerance(values[row], off_values[row]),
             gradient=nested(slopes[row]),
             gradient_tolerance=tolerance(slopes[row], off_slopes[row], apart[row] / 2),
         )

@@ -325,6 +325,16 @@ def test_the_direction_has_both_signs():
     assert {second for second, _ in found.curvatures} == {8.0}
 
 
+def test_where_pieces_meet_either_second_derivative_will_do():
+    """The sum is at most 1, where the square goes over into a line."""
+    text = "loss: s**2/2 if s <= 1 else s - 1/2\nwhere: {s: 'sum(y_pred, axis=last)'}\n"
+    found = table(f"{text}y_true: unused\ny_pred: simplex\n")
+    for second, allowed in found.curvatures:
+        low, high = second - allowed, second + allowed
+        assert low <= 0 <= high
+        assert low <= 4 <= high
+
+
 def test_the_second_derivative_of_a_batch_is_one():
     found = table("loss: sum(y_pred**2, axis=batch)\ny_true: unused\n")
     rows = found.probabilities[0].rows
