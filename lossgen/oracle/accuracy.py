@@ -97,10 +97,14 @@ class Measured:
         return form in self._good
 
 
-def parts_of(formula: Formula, batches: Iterable[Batch]) -> list[Part]:
-    """The samples that have a reference, by what settles it."""
+def parts_of(
+    formula: Formula, batches: Iterable[Batch], most: int | None = None
+) -> list[Part]:
+    """The samples that have a reference, by what settles it; see `settled`."""
     return [
-        Part(formula, part) for batch in batches for part in settled(formula, batch)
+        Part(formula, part)
+        for batch in batches
+        for part in settled(formula, batch, most)
     ]
 
 

@@ -17,7 +17,7 @@ from mpmath import mp, mpf
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
 from lossgen.ir.accuracy import Accuracy
-from lossgen.ir.expr import Expr
+from lossgen.ir.expr import Expr, Role
 from lossgen.ir.program import Guard
 from lossgen.oracle.accuracy import (
     Measured,
@@ -47,6 +47,7 @@ _FAR = 1e18
 _NOTHING = 1e-30
 _SMALLEST = 1e-6
 _LARGEST_RESULT = 1e37  # leaves room for sums on the way
+_MOST_DIGITS = 400  # what cancels further is less than _NOTHING
 _MAX_CONDITIONS = 720  # each element of a sample has one
 _MORE_POINTS = 24
 _DIGITS = 60
@@ -116,7 +117,9 @@ def examine(
     drawn = of_one_size(
         measure.loss, _MORE_POINTS, "float32", logits=measure.logits, largest=LARGEST
     )
-    found = _found(measure, computed, (*parts, *parts_of(measure.formula, drawn)))
+    found = _found(
+        measure, computed, (*parts, *parts_of(measure.formula, drawn, _MOST_DIGITS))
+    )
     chosen: list[Alarm] = []
     for kind in Kind:
         near = [a for a in found if a.kind is kind and _is_told(a)]
@@ -267,7 +270,7 @@ def _same_kind(
     measure: Measured, computed: Formula, batch: Batch, alarm: Alarm
 ) -> list[Alarm]:
     """What is wrong at a point in the same way."""
-    found = _found(measure, computed, parts_of(measure.formula, [batch]))
+    found = _found(measure, computed, parts_of(measure.formula, [batch], _MOST_DIGITS))
     same = alarm.kind, alarm.is_slope
     return [item for item in found if (item.kind, item.is_slope) == same]
 
@@ -303,7 +306,8 @@ def _reach(
             if wrong.size <= 1:
                 return None
             smaller = _scaled(measure, wrong.point.batch, factor)
-            closer = _same_kind(measure, computed, smaller, wrong)
+            same = _same_kind(measure, computed, smaller, wrong)
+            closer = [item for item in same if item.size < wrong.size]
     return _round_below(0.8 * wrong.size)
 
 
@@ -317,7 +321,8 @@ def _scaled(measure: Measured, batch: Batch, factor: float) -> Batch:
     """The point with smaller inputs, as far as they stay in their domains."""
     inputs = dict(batch.inputs)
     for item in unbounded(measure.loss, logits=measure.logits):
+        as_logits = measure.logits and item.role is Role.Y_PRED
         moved = np.float64(np.float32(inputs[item.name] * factor))
-        inside = np.vectorize(item.domain.contains)(moved)
+        inside = as_logits | np.vectorize(item.domain.contains)(moved)
         inputs[item.name] = np.where(inside, moved, inputs[item.name])
     return replace(batch, inputs=inputs)

@@ -96,13 +96,14 @@ def exact(formula: Formula, batch: Batch, unit: float) -> Exact | None:
     return combined(parts) if parts else None
 
 
-def settled(formula: Formula, batch: Batch) -> list[Settled]:
+def settled(formula: Formula, batch: Batch, most: int | None = None) -> list[Settled]:
     """The same in parts, without the conditions, which cost several times as much.
 
-    Each part has digits of its own.
+    Each part has digits of its own. Samples that ``most`` digits do not settle are left
+    out: most of their results are next to nothing.
     """
     by_digits: dict[int, list[Settled]] = {}
-    for part in _defined(formula, batch):
+    for part in _defined(formula, batch, most):
         by_digits.setdefault(part.digits, []).append(part)
     return [
         Settled(
@@ -114,16 +115,16 @@ def settled(formula: Formula, batch: Batch) -> list[Settled]:
     ]
 
 
-def _defined(formula: Formula, batch: Batch) -> list[Settled]:
+def _defined(formula: Formula, batch: Batch, most: int | None) -> list[Settled]:
     """The reference for the samples that have one, in pieces."""
     try:
-        return _settled(formula, batch, _DIGITS)
+        return _settled(formula, batch, _DIGITS, most)
     except Undefined:
         if formula.tied or batch.rows == 1:
             return []
     rows = np.arange(batch.rows)
     halves = (batch.only(rows % 2 == rest) for rest in (0, 1))
-    return [part for half in halves for part in _defined(formula, half)]
+    return [part for half in halves for part in _defined(formula, half, most)]
 
 
 def combined(parts: Sequence[Exact]) -> Exact:
@@ -134,23 +135,26 @@ def combined(parts: Sequence[Exact]) -> Exact:
     return Exact(together([part.batch for part in parts]), *arrays)
 
 
-def _settled(formula: Formula, batch: Batch, digits: int) -> list[Settled]:
+def _settled(
+    formula: Formula, batch: Batch, digits: int, most: int | None
+) -> list[Settled]:
     """The reference, with more digits for the samples that need them."""
     before = formula.evaluated(batch, digits)
     value, right, left = formula.both_sides(batch, 2 * digits)
     agree = _agree(value, before[0]) & _agree(right, before[1])
-    if 2 * digits > _MAX_DIGITS:
+    if most is None and 2 * digits > _MAX_DIGITS:
         agree[:] = True
     if formula.tied and not agree.all():
         agree[:] = False
+    is_last = most is not None and 2 * digits >= most
     if not agree.any():
-        return _settled(formula, batch, 2 * digits)
+        return [] if is_last else _settled(formula, batch, 2 * digits, most)
     ready = _known(
         batch.only(agree), value[agree], right[agree], left[agree], 2 * digits
     )
-    if agree.all():
+    if agree.all() or is_last:
         return [ready]
-    return [ready, *_settled(formula, batch.only(~agree), 2 * digits)]
+    return [ready, *_settled(formula, batch.only(~agree), 2 * digits, most)]
 
 
 def _known(

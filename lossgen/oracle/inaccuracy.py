@@ -12,7 +12,7 @@ from lossgen.analysis.samples import number_text
 from lossgen.analysis.spelling import spell_symbol
 from lossgen.diagnostics.diagnostic import Report
 from lossgen.ir.domain import Bound, Domain
-from lossgen.ir.expr import Expr, Role, number
+from lossgen.ir.expr import Apply, Expr, Role, number, walk
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Guard
 from lossgen.ir.reference import ReferenceTable
@@ -129,10 +129,17 @@ def _way_out(
     measure: Measured, form: Expr, found: Examination, alarm: Alarm, cause: Culprit
 ) -> str:
     ways = [*_declarations(measure, form, found, alarm)]
-    if alarm.kind is not Kind.DIGITS and cause.op in _EXPONENTIALS:
+    has_logarithm = any(
+        isinstance(node, Apply) and node.op in ("log", "log1p")
+        for node in walk(measure.formula.expression)
+    )
+    if has_logarithm and alarm.kind is not Kind.DIGITS and cause.op in _EXPONENTIALS:
         ways.append("write it with logsumexp, logaddexp, softplus or log_softmax")
     elif cause.op == "add":
         ways.append("write the difference so that nothing cancels (expm1, log1p, …)")
+    if not ways:
+        name = measure.loss.name
+        ways.append(f"see whether `lossgen optimize {name}` finds a better form")
     ways.append(f"give a reason for {_CODES[alarm.kind]} under `allow`")
     return ", or ".join(ways)
 

@@ -94,7 +94,7 @@ def of_one_size(
     for part, batch in enumerate(batches(loss, count, dtype, logits=logits, seed=3)):
         generator = random.Random(part)
         inputs = dict(batch.inputs)
-        sizes = [largest * _two_to(-16 * generator.random()) for _ in range(batch.rows)]
+        sizes = [largest * _two_to(-10 * generator.random()) for _ in range(batch.rows)]
         for item in unbounded(loss, logits=logits):
             array = inputs[item.name].copy()
             as_logits = logits and item.role is Role.Y_PRED

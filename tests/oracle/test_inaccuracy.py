@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from losses import resolved
+from losses import P, call, resolved
 from mpmath import mp
 
 from lossgen.diagnostics.diagnostic import Report
@@ -106,18 +106,23 @@ def test_what_is_to_be_declared_helps():
 def test_slopes_are_named_by_channel_and_element():
     """sigmoid(s) - 1 is about -exp(-s), and keeps few of its digits."""
     spec = """\
-        loss: sum(1 + softplus(s) - t*s, axis=last) + square(m)
+        loss: sum(1e4 + softplus(s) - t*s, axis=last) + square(m)
         y_true: {channels: {t: {domain: binary, size: 2}}}
         y_pred: {channels: {m: {domain: real, size: 1}, s: {domain: real, size: 2}}}
         """
-    (found,) = warnings(spec).values()
+    found = warnings(spec)
+    assert found
     message = r"in float32 the gradient by s\[([01])\] comes out as (\S+), not (\S+)"
-    element, result, right = re.fullmatch(message, found.message).groups()
-    assert "t = [1, 1], m = " in found.notes[0]
-    s = re.search(r"\bs = \[(\S+), (\S+)\]", found.notes[0])[1 + int(element)]
-    expected = float(-1 / (1 + mp.exp(float(s))))
-    assert float(right) == pytest.approx(expected, rel=1e-8)
-    assert abs(float(result) / expected - 1) > 64 * 2.0**-24
+    for item in found.values():
+        element, result, right = re.fullmatch(message, item.message).groups()
+        at = {
+            name: re.search(rf"\b{name} = \[(\S+), (\S+)\]", item.notes[0])
+            for name in "ts"
+        }
+        t, s = (float(at[name][1 + int(element)]) for name in "ts")
+        expected = float(1 / (1 + mp.exp(-s)) if t == 0 else -1 / (1 + mp.exp(s)))
+        assert float(right) == pytest.approx(expected, rel=1e-4)
+        assert abs(float(result) / expected - 1) > 64 * 2.0**-24
 
 
 @pytest.mark.parametrize(
@@ -147,3 +152,21 @@ def test_how_far_a_form_is_exact():
     assert 1e8 <= found.reach <= 4e9
     loss = resolved("loss: 1 - cos(y_pred - y_true)")
     assert examined(loss, loss.expression).reach is None
+
+
+def test_logits_are_examined_beyond_the_domain_of_probabilities():
+    """-log(sigmoid(z)) is about -z for z below 0, and exp(-z) overflows below -88."""
+    loss = resolved(
+        "loss: -log(y_pred) + 0*y_true\ny_pred: {domain: probability, logits: sigmoid}"
+    )
+    measure = Measured(loss, logits=True)
+    form = call("log", call("add", 1, call("exp", call("neg", P))))
+    found = examine(measure, form)
+    (alarm,) = [item for item in found.alarms if item.kind is Kind.NOT_FINITE]
+    _, logit = inputs(alarm)
+    assert logit < -88
+    with mp.workdps(30):
+        assert float(alarm.right) == pytest.approx(float(mp.log1p(mp.exp(-logit))))
+    # 1 + exp(-z) has lost exp(-z) before; softplus has not.
+    assert found.reach is None or found.reach < 88
+    assert examine(measure, call("softplus", call("neg", P))).reach == 1e18
