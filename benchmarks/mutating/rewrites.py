@@ -159,10 +159,10 @@ REWRITES = (
     ),
     Rewrite(
         "hinge",
-        "a choice in place of relu",
+        "a choice in place of a maximum with 0",
         (
             (
-                "values = tf.nn.relu(1 - y_true * y_pred)\n",
+                "values = tf.maximum(1 - y_true * y_pred, 0)\n",
                 "slack = 1 - y_true * y_pred\n"
                 "    values = tf.where(slack > 0, slack, tf.zeros_like(slack))\n",
             ),
