@@ -212,7 +212,8 @@ def _check_defaults(
 def _check_sum(parameter: ParameterSpec, domain: Domain, report: Report) -> None:
     """Report rows of a default that do not sum to 1, up to rounding."""
     rows = np.array(parameter.default, dtype=float)
-    if not rows.ndim or not np.allclose(rows.sum(axis=-1), 1.0, atol=1e-6):
+    single = parameter.shape and not rows.ndim  # for every class
+    if single or not np.allclose(np.atleast_1d(rows).sum(axis=-1), 1.0, atol=1e-6):
         message = f"the default of `{parameter.name.value}` must be a list of sum 1"
         report.add(
             "LG307", f"{message}: its domain is {domain.text}", parameter.default_span
