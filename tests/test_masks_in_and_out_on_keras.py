@@ -27,3 +27,10 @@ def test_a_sum_of_ones_counts_what_is_kept():
     function = generating.function("mean_by_count")
     values = function([[3.0, np.nan, 4.0]], [[5.0, 9.0, 1.0]])
     np.testing.assert_allclose(values, [(4 + 9) / 2])
+
+
+def test_a_channel_of_length_1_stays_so_under_a_mask():
+    function = generating.function("level_beside_masked_scores")
+    # Kept are 1 and 2, which are 1 and 3 off.
+    values = function([[1.0, -1.0, 2.0, 0.5]], [[2.0, 9.0, 5.0, 3.0]])
+    np.testing.assert_allclose(values, [0.5 * (1 + 9) / 2 + 9])

@@ -9,7 +9,7 @@ from lossgen.backend.label_mask import labelled_call
 from lossgen.backend.printer import AXIS_LINES, Printer
 from lossgen.backend.prose import safe
 from lossgen.ir.expr import Axis, Role
-from lossgen.ir.extent import FULL, extents
+from lossgen.ir.extent import FULL, SCALAR, extents
 from lossgen.ir.loss import Variable
 from lossgen.ir.program import Block
 
@@ -107,17 +107,21 @@ class FunctionBody:
     def _sanitized(self) -> Iterator[str]:
         placeholders = self._emission.placeholders
         items = self._loss.of_role(Role.Y_TRUE, Role.Y_PRED)
+        condition = self._emission.program.kept
+        extent = SCALAR
+        if condition is not None:
+            extent = extents(self._loss, condition)[condition]
+        wide = "last" in extent and {item.size for item in items} != {1}
         for item in items:
             name = self._emission.names[item.name]
             value = placeholders.of(item)
             kept = "kept"
-            if item.role is Role.Y_TRUE and self._emission.masks_entries:
+            labels = item.role is Role.Y_TRUE and self._loss.spec.y_true.sparse
+            if wide and (labels or item.size == 1):
                 kept = "tf.reduce_any(kept, axis=-1, keepdims=True)"
             yield f"{name} = tf.where({kept}, {name}, {value!r})"
         uneven = len({item.size for item in items}) > 1 or self._loss.spec.y_true.sparse
-        condition = self._emission.program.kept
-        if condition is not None:
-            uneven = uneven or extents(self._loss, condition)[condition] != FULL
+        uneven = uneven or (condition is not None and extent != FULL)
         if uneven and self._emission.program.uses("kept"):
             yield f"kept = tf.broadcast_to(kept, tf.shape({self._emission.element}))"
 

@@ -30,7 +30,8 @@ def extents(loss: Loss, *exprs: Expr) -> dict[Expr, Extent]:
     """The extent of every subexpression of ``exprs``.
 
     A collapsed axis, and one that an operand never had, is left out: the term has
-    length 1 there and broadcasts. Derived symbols vary along all axes.
+    length 1 there and broadcasts; so is the last one of a channel of size 1 beside
+    longer ones. Derived symbols vary along all axes.
     """
     found: dict[Expr, Extent] = {}
     for expr in exprs:
@@ -45,7 +46,7 @@ def _extent(node: Expr, found: dict[Expr, Extent], loss: Loss) -> Extent:
             return SCALAR
         if node.role is Role.PARAMETER:
             return _PARAMETER[loss.variable(node.name).shape]
-        return FULL
+        return FULL - {"last"} if _is_narrow(node, loss) else FULL
     if not isinstance(node, Apply):
         return SCALAR
     if node.op == "take":
@@ -54,6 +55,13 @@ def _extent(node: Expr, found: dict[Expr, Extent], loss: Loss) -> Extent:
     if node.op in COLLAPSING and node.axis is not None:
         return joint - COVERED[node.axis]
     return joint
+
+
+def _is_narrow(symbol: Symbol, loss: Loss) -> bool:
+    """Whether a tensor has a last axis of 1, and another one more."""
+    tensors = loss.of_role(Role.Y_TRUE, Role.Y_PRED)
+    sizes = {item.name: item.size for item in tensors}
+    return sizes.get(symbol.name) == 1 and set(sizes.values()) != {1}
 
 
 _PARAMETER: dict[str, Extent] = {

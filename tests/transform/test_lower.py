@@ -59,7 +59,10 @@ def environment(loss, program, inputs, mask, parameters):
         value = array(inputs[item.name])
         if mask is not None:
             at = harmless.y_true if item.role is Role.Y_TRUE else harmless.y_pred
-            value = np.where(mask, value, mpf(at))
+            # A channel of length 1 is kept with any element of its row.
+            narrow = value.shape[-1] == 1
+            here = mask.any(axis=-1, keepdims=True) if narrow else mask
+            value = np.where(here, value, mpf(at))
         known[item.name] = value
     if loss.spec.y_true.sparse:
         known["labels"] = np.argmax(inputs["y_true"], axis=-1)[..., np.newaxis]
