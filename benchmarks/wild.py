@@ -125,7 +125,8 @@ def build(document: Document) -> Built:
         for item in found
         for artifact in item.artifacts
     )
-    return Built(document, verdict(found), time.perf_counter() - start, files)
+    said, seconds = verdict(found), time.perf_counter() - start
+    return Built(document, said, seconds, files, fault="LG901" in said)
 
 
 def _out_of_time(_signal: int, _frame: FrameType | None) -> None:
