@@ -44,6 +44,7 @@ from lossgen.ir.expr import (
 )
 from lossgen.ir.expr import add as sum_of
 from lossgen.ir.extent import COVERED, Extent, extents
+from lossgen.ir.functions import LOWERED
 from lossgen.ir.loss import Loss, Variable
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
@@ -859,7 +860,11 @@ def range_of_operation(expr: Apply, args: list[Interval]) -> Interval:
     if expr.op == "mul":
         return _product(expr.args, args)
     rule = _RULES.get(expr.op)
-    return rule(*args) if rule else intervals.apply(expr.op, args[0])
+    if rule is not None:
+        return rule(*args)
+    if expr.op in LOWERED:
+        return EVERYTHING  # what only rewriting makes may be asked about, too
+    return intervals.apply(expr.op, args[0])
 
 
 def _product(factors: tuple[Expr, ...], values: list[Interval]) -> Interval:

@@ -106,6 +106,7 @@ _DEFINITIONS: dict[str, Callable[..., Expr]] = {
     "poisson_peak": lambda u: Apply(
         "add", (apply("lgamma", add(u, ONE)), neg(apply("xlogy", u, u)), u)
     ),
+    "select": lambda y, u, v: add(mul(y, u), mul(sub(ONE, y), v)),
     "log_i0e": lambda u: apply("log", apply("i0e", u)),
     "log_i0": lambda u: add(apply("log", apply("i0e", u)), apply("abs", u)),
 }

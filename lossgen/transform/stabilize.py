@@ -8,6 +8,7 @@ from math import inf
 
 from lossgen.analysis.proofs import is_nonnegative, is_positive
 from lossgen.analysis.ranges import Ranges
+from lossgen.ir.definitions import definition
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import (
     ONE,
@@ -22,7 +23,6 @@ from lossgen.ir.expr import (
     add,
     apply,
     depends_on,
-    mul,
     neg,
     rebuild,
     sub,
@@ -292,7 +292,5 @@ def _without_fixed(node: Expr, loss: Loss) -> Expr:
 
 def _without_select(node: Expr) -> Expr:
     """Write the choice between two forms as the author would: y*u + (1 - y)*v."""
-    if isinstance(node, Apply) and node.op == "select":
-        y, one, zero = node.args
-        return add(mul(y, one), mul(sub(ONE, y), zero))
-    return node
+    chosen = isinstance(node, Apply) and node.op == "select"
+    return (definition(node) or node) if chosen else node

@@ -14,10 +14,10 @@ from writing import write
 
 from lossgen.analysis import intervals
 from lossgen.analysis.intervals import Interval, exactly
-from lossgen.analysis.ranges import Ranges, range_of
+from lossgen.analysis.ranges import Ranges, range_of, range_of_operation
 from lossgen.calculus.evaluate import Evaluation, Undefined, evaluate
 from lossgen.ir.expr import Apply, Axis, Number, Role, Symbol
-from lossgen.ir.functions import FUNCTIONS, Kind
+from lossgen.ir.functions import FUNCTIONS, LOWERED, Kind
 
 EXAMPLES = int(os.environ.get("LOSSGEN_SOUNDNESS", "60"))
 SLOW = list(HealthCheck)
@@ -349,3 +349,8 @@ def test_a_condition_on_a_branch_comes_to_an_end():
     # It is 1 or y_true: neither y_true > 1 nor y_true < -2 happens.
     found = range_of(Apply("square", (Apply("neg", (outer,)),)), loss)
     assert (found.lower, found.upper) == (0, 1)
+
+
+@pytest.mark.parametrize("op", LOWERED)
+def test_what_only_rewriting_makes_is_unknown_and_no_fault(op):
+    assert range_of_operation(Apply(op, ()), []) == intervals.EVERYTHING
