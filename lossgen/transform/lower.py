@@ -114,7 +114,9 @@ def lower(
 
 def _protected(expr: Expr, loss: Loss) -> Expr:
     """A form in which no branch and no component that is not taken spoils a slope."""
-    return protect_components(protect_branches(expr, always_taken(expr)), loss, {})
+    return protect_components(
+        protect_branches(expr, loss, always_taken(expr)), loss, {}
+    )
 
 
 def _block(
@@ -150,7 +152,7 @@ def _block(
     always = always_taken(expr)
     steps: list[Callable[[Expr], Expr]] = [
         lambda e: without_single(e, loss),
-        lambda e: protect_branches(e, always),
+        lambda e: protect_branches(e, loss, always),
         lambda e: protect_components(e, loss, components),
     ]
     if loss.spec.y_true.sparse and loss.mask is None:

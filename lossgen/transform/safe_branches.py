@@ -2,7 +2,9 @@
 
 The gradient of ``where(c, f(u), v)`` multiplies the derivative of f by 0 where c is
 false: 0 times infinity is NaN. The arguments of operations that can leave the finite
-numbers there are replaced by a harmless constant.
+numbers there are replaced by a harmless constant. Not so inside a reduction along an
+axis on which the condition varies: there the elements take part that the condition does
+not hold for, and what they hold was proved finite without it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 
 from lossgen.ir.expr import ONE, ZERO, Apply, Expr, Number, Role, depends_on, walk
+from lossgen.ir.extent import COVERED, Extent, extents
+from lossgen.ir.loss import Loss
 
 _SAFE: dict[str, Expr] = {
     "exp": ZERO,
@@ -62,11 +66,12 @@ _SAFE_SECOND: dict[str, Expr] = {
 """The same for the second argument."""
 
 
-def protect_branches(expr: Expr, always: Set[Expr] = frozenset()) -> Expr:
+def protect_branches(expr: Expr, loss: Loss, always: Set[Expr] = frozenset()) -> Expr:
     """Make both branches of every choice finite everywhere.
 
     Args:
         expr: An expression, or a part of it.
+        loss: Declares its symbols.
         always: What has a gradient whichever branches are taken, and is finite
             everywhere as it is.
     """
@@ -76,7 +81,8 @@ def protect_branches(expr: Expr, always: Set[Expr] = frozenset()) -> Expr:
         if isinstance(node, Apply):
             args = tuple(done[arg] for arg in node.args)
             if node.op == "where":
-                args = (args[0], *_branches(args[0], args[1], args[2], kept))
+                varying = extents(loss, node.args[0])[node.args[0]]
+                args = (args[0], *_branches(args[0], args[1], args[2], varying, kept))
             done[node] = Apply(node.op, args, node.axis)
         else:
             done[node] = node
@@ -99,17 +105,23 @@ def always_taken(expr: Expr) -> Set[Expr]:
 
 
 def _branches(
-    condition: Expr, then: Expr, otherwise: Expr, kept: set[Expr]
+    condition: Expr, then: Expr, otherwise: Expr, varying: Extent, kept: set[Expr]
 ) -> tuple[Expr, Expr]:
+    def where_taken(arg: Expr, safe: Expr) -> Expr:
+        return Apply("where", (condition, arg, safe))
+
+    def where_not(arg: Expr, safe: Expr) -> Expr:
+        return Apply("where", (condition, safe, arg))
+
     return (
-        _protect(then, kept, lambda arg, safe: Apply("where", (condition, arg, safe))),
-        _protect(
-            otherwise, kept, lambda arg, safe: Apply("where", (condition, safe, arg))
-        ),
+        _protect(then, varying, kept, where_taken),
+        _protect(otherwise, varying, kept, where_not),
     )
 
 
-def _protect(branch: Expr, kept: set[Expr], wrap: Callable[[Expr, Expr], Expr]) -> Expr:
+def _protect(
+    branch: Expr, varying: Extent, kept: set[Expr], wrap: Callable[[Expr, Expr], Expr]
+) -> Expr:
     done: dict[Expr, Expr] = {}
     ones: set[Expr] = set()  # what is 1 where the branch is not taken
 
@@ -124,6 +136,9 @@ def _protect(branch: Expr, kept: set[Expr], wrap: Callable[[Expr, Expr], Expr]) 
     for node in walk(branch):
         if not isinstance(node, Apply) or node.op == "stop_gradient" or node in kept:
             done[node] = node  # no gradient gets there, or one that is finite
+            continue
+        if node.axis is not None and varying & COVERED[node.axis]:
+            done[node] = node
             continue
         args = [done[arg] for arg in node.args]
         if node.op in _SAFE and not _is_tame(node):

@@ -7,10 +7,12 @@ from lossgen.analysis.spelling import spell
 from lossgen.backend.printer import Printer
 from lossgen.transform.safe_branches import always_taken, protect_branches
 
+LOSS = resolved("loss: y_pred - y_true\n")
+
 
 def protected(formula):
     loss = resolved(f"loss: {formula}\n")
-    return spell(protect_branches(loss.expression))
+    return spell(protect_branches(loss.expression, loss))
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,16 @@ def protected(formula):
         (
             "where(y_true > 0, 1/y_pred, 0)",
             "where(y_true > 0, 1/where(y_true > 0, y_pred, 1), 0)",
+        ),
+        (  # the exponentials of all elements have a part in each share
+            "where(y_true > 0, log(softmax(exp(y_pred), axis=last)), 0)",
+            "where(y_true > 0, log(where(y_true > 0, softmax(exp(y_pred), axis=last), "
+            "1)), 0)",
+        ),
+        (  # one condition for all elements of the sum
+            "where(max(y_true, axis=last) > 0, sum(exp(y_pred), axis=last), 0)",
+            "where(max(y_true, axis=last) > 0, sum(exp(where(max(y_true, axis=last) > "
+            "0, y_pred, 0)), axis=last), 0)",
         ),
         (
             "where(y_true > 0, xlogy(y_true, y_pred), 0)",
@@ -53,7 +65,7 @@ def test_protected(formula, expected):
 def test_nested_choices_are_finite_and_equal():
     inner = call("where", call("gt", P, 1), call("log", call("add", P, -1)), P)
     expr = call("where", call("gt", T, 0), call("sqrt", call("exp", inner)), inner)
-    safe = protect_branches(expr)
+    safe = protect_branches(expr, LOSS)
     with mp.workdps(30):
         for t in (-1, 1):
             for p in ("-3", "0.5", "1.5", "7"):
@@ -68,7 +80,7 @@ def test_nested_choices_are_finite_and_equal():
 def test_both_branches_are_defined_everywhere():
     """Every operation inside is applied where it has a finite value."""
     expr = call("where", call("gt", P, 0), call("log", P), call("log", call("neg", P)))
-    safe = protect_branches(expr)
+    safe = protect_branches(expr, LOSS)
     seen = []
     for branch in safe.args[1:]:
         for p in (-2, 2):
@@ -109,5 +121,6 @@ def test_what_is_1_where_it_is_not_needed_is_safe():
     ],
 )
 def test_what_is_taken_always_is_left_alone(formula, expected):
-    expr = resolved(f"loss: {formula}\n").expression
-    assert spell(protect_branches(expr, always_taken(expr))) == expected
+    loss = resolved(f"loss: {formula}\n")
+    always = always_taken(loss.expression)
+    assert spell(protect_branches(loss.expression, loss, always)) == expected
