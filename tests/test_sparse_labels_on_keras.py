@@ -36,6 +36,7 @@ FORMULAS: dict[str, Callable[[Any, Any], Any]] = {
     "weight_of_the_others": lambda t, p: np.exp(((1 - t) * p).sum(-1)),
     "hits_of_a_batch": lambda t, p: entry(t, (p - (t * p).mean(0)) ** 2),
     "weighted_hits": lambda t, p: -entry(t, log_softmax(p, -1)),
+    "hits_and_misses": lambda t, p: entry(t, np.where(p > 0, p**2, p**3)),
     "scores_beside_a_level": lambda t, p: (
         -entry(t, log_softmax(p, -1)) + ((t - p) ** 2).sum(-1) * np.exp(LEVELS[:, 0])
     ),

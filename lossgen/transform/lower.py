@@ -10,18 +10,13 @@ from lossgen.analysis.overflow import reach
 from lossgen.ir.accuracy import Measure
 from lossgen.ir.domain import Bound, Domain, DomainKind
 from lossgen.ir.expr import (
-    ONE,
-    ZERO,
     Apply,
     Axis,
     Expr,
     Role,
     Symbol,
-    depends_on,
-    rebuild,
     replace_nodes,
     substitute,
-    symbols,
     walk,
 )
 from lossgen.ir.extent import COLLAPSING, FULL, Extent, extents
@@ -32,6 +27,7 @@ from lossgen.transform.closed_form import slope_names
 from lossgen.transform.components import protect_components
 from lossgen.transform.guard import guarded, guards
 from lossgen.transform.joints import derivative_at_joints
+from lossgen.transform.label_entries import take_labels
 from lossgen.transform.masking import mask_reductions
 from lossgen.transform.naming import (
     name_hints,
@@ -43,9 +39,6 @@ from lossgen.transform.safe_branches import always_taken, protect_branches
 from lossgen.transform.selection import selected
 from lossgen.transform.single import with_lengths, without_single
 from lossgen.transform.stabilize import to_logits
-
-LABELS = Symbol("labels", Role.DERIVED)
-"""The integer labels of a sparse loss, in the names of the blocks."""
 
 KEPT = Symbol("kept", Role.DERIVED)
 """Where the label mask keeps elements, in the names of the blocks."""
@@ -272,39 +265,6 @@ _LOCALS = frozenset(
 
 def _renamed(words: dict[Expr, str], renamed: dict[Expr, Expr]) -> dict[Expr, str]:
     return {replace_nodes(expr, renamed): name for expr, name in words.items()}
-
-
-def take_labels(expr: Expr, loss: Loss) -> Expr:
-    """Replace sums over one-hot y_true by the entry that the label names.
-
-    ``sum(u, axis=last)`` with u = 0 wherever y_true is 0 is u at the label, with
-    y_true = 1 there. What works along an axis sees more of y_true than one entry: where
-    such a part of u has y_true in it, the sum is left to one-hot rows.
-    """
-
-    def visit(node: Expr) -> Expr:
-        if not isinstance(node, Apply) or (node.op, node.axis) != ("sum", Axis.LAST):
-            return node
-        (arg,) = node.args
-        labels = [s for s in symbols(arg) if s.role is Role.Y_TRUE]
-        if not labels or _with_label(arg, labels[0], ZERO) != ZERO:
-            return node
-        entry = _with_label(arg, labels[0], ONE)
-        whole = extents(loss, entry)[entry] == FULL
-        if not whole or depends_on(entry, Role.Y_TRUE):
-            return node
-        return Apply("take", (entry, LABELS))
-
-    return rebuild(expr, visit)
-
-
-def _with_label(expr: Expr, label: Expr, value: Expr) -> Expr:
-    """An expression with a value for the label, but within what has an axis."""
-    known: dict[Expr, Expr] = {label: value}
-    for node in walk(expr):
-        if isinstance(node, Apply) and node.axis is not None:
-            known[node] = node
-    return substitute(expr, known)
 
 
 def flat_leaves(result: Expr, extent: Extent, loss: Loss) -> tuple[Apply, ...]:

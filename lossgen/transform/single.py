@@ -81,7 +81,9 @@ def with_lengths(expr: Expr, loss: Loss) -> Expr:
         done[node] = node
         if not isinstance(node, Apply):
             continue
-        done[node] = Apply(node.op, tuple(done[arg] for arg in node.args), node.axis)
+        args = tuple(done[arg] for arg in node.args)
+        if args != node.args:
+            done[node] = Apply(node.op, args, node.axis)
         if node.axis is None or node.op in ("mean", "amax", "amin"):
             continue
         (arg,) = done[node].children

@@ -255,6 +255,9 @@ def test_sums_that_see_all_classes_stay(formula):
         ("sum(y_true*(y_pred - max(y_pred, axis=last)), axis=last)", True),
         ("sum(y_true*(y_pred + mean(y_pred, axis=batch)), axis=last)", True),
         ("sum(y_true*y_true*exp(y_pred + y_true), axis=last)", True),
+        ("sum(y_true*where(y_true == 1, y_pred**2, 3*y_pred), axis=last)", True),
+        ("sum(relu(y_pred)**2 if y_true == 1 else 0, axis=last)", True),
+        ("sum(y_pred**2 if y_true > 0 and y_pred > 0 else 0, axis=last)", True),
         ("sum(y_true*log_softmax(y_pred - y_true, axis=last), axis=last)", False),
         ("sum(y_true*(y_pred + mean(y_true, axis=batch)), axis=last)", False),
         ("sum(y_true*cumsum(y_true*y_pred, axis=last), axis=last)", False),
@@ -263,7 +266,8 @@ def test_sums_that_see_all_classes_stay(formula):
     ],
 )
 def test_labels_pick_where_an_axis_sees_no_more_of_them(formula, picks):
-    program = lowered(f"loss: {formula}\ny_true: {{domain: one_hot, sparse: true}}\n")
+    declared = "y_true: {domain: one_hot, sparse: true}\nsmoothness: discontinuous\n"
+    program = lowered(f"loss: {formula}\n{declared}")
     exprs = [*(a.value for a in program.body.assignments), program.body.result]
     assert ("take" in ops(program.body)) == picks
     assert any(s.role is Role.Y_TRUE for e in exprs for s in symbols(e)) != picks
