@@ -6,6 +6,7 @@ Keras, which may improve.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -116,7 +117,10 @@ def test_class_indices_are_not_broadcast(shape: tuple[int, ...], xla: bool) -> N
 
 def test_half_precision_at_the_target() -> None:
     loss = generating.loss_class("binary_crossentropy")(dtype="float16")
-    assert float(loss(tf.constant([[1.0]]), tf.constant([[1.0]]))) == 0.0
+    # The value at the guard point, one unit in the last place of float32 below 1.
+    at_point = -math.log1p(-(2.0**-24))
+    value = float(loss(tf.constant([[1.0]]), tf.constant([[1.0]])))
+    assert value == pytest.approx(at_point, rel=1e-6)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
