@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lossgen.backend.emission import Emission
 from lossgen.backend.formatting import format_source
 from lossgen.backend.function_body import FunctionBody, prepare
@@ -21,7 +23,7 @@ from lossgen.backend.signature import (
     function_parameters,
     parameter_check,
 )
-from lossgen.backend.templating import render
+from lossgen.backend.templating import render, sources
 from lossgen.ir.expr import Role
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram, Placeholders
@@ -48,50 +50,12 @@ _HELPERS = (
 )
 """The helper functions that the template can supply, in the order it places them."""
 
-_NEED_MATH = {
-    "math",
-    "_normal_cdf",
-    "_normal_logcdf",
-    "_lgamma",
-    "_log_i0e",
-    "_log_i0",
-} | {
-    "_log_beta_excess",
-    "_poisson_peak",
-}
-"""Helpers, and what else the printer asks for, that use Python's ``math``."""
 
-_GAMMA = ("_digamma", "_stirling", "_stirling_error")
-_GAMMA_DIFFERENCE = (
-    *("_digamma", "_digamma_difference", "_digamma_excess", "_log1pmx", "_stirling"),
-)
-_BETA = ("_lgamma", "_lgamma_below", *_GAMMA, *_GAMMA_DIFFERENCE)
+def _template_of(name: str) -> str:
+    return f"helpers/{name}.py.jinja"
 
-_CALLED: dict[str, tuple[str, ...]] = {
-    "_one_hot": ("_valid",),
-    "_picked": ("_valid",),
-    "_softmax": ("_log_softmax",),
-    "_log_softmax_over": ("_log_softmax",),
-    "_logcumsumexp_over": ("_logcumsumexp",),
-    "_softmax_over": ("_log_softmax", "_log_softmax_over"),
-    "_log_cosh": ("_tanh",),
-    "_kl_div": ("_log1pmx",),
-    "_itakura_saito": ("_log1pmx",),
-    "_lgamma": ("_lgamma_below", *_GAMMA),
-    "_digamma": ("_stirling",),
-    "_lgamma_difference": _GAMMA_DIFFERENCE,
-    "_digamma_difference": ("_digamma_excess", "_stirling"),
-    "_log_beta_excess": ("_digamma_excess", "_lgamma_below", *_GAMMA),
-    "_log_beta": ("_lgamma_difference", "_log_beta_excess", *_BETA),
-    "_log_multiset": ("_log_beta", "_lgamma_difference", "_log_beta_excess", *_BETA),
-    "_poisson_peak": ("_lgamma_below", *_GAMMA),
-    "_negative_binomial": ("_kl_div", "_log_beta_excess", *_BETA),
-    "_log_i0e": ("_bessel_deficit",),
-    "_log_i0": ("_bessel_deficit",),
-}
-"""The helpers that helpers call, and those that these call."""
 
-HELPER_TEMPLATES = tuple(f"helpers/{name}.py.jinja" for name in _HELPERS)
+HELPER_TEMPLATES = tuple(map(_template_of, _HELPERS))
 """The templates that `TEMPLATE` includes."""
 
 
@@ -116,9 +80,8 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
     lines = body.lines()
     labelled, labelled_helpers = labelled_body(emission)
     called = body.helpers | (labelled_helpers if emission.masks_labels else set())
+    called, callees_use_math = _with_callees(called, options)
     helpers = called | _standing_helpers(emission)
-    for name in tuple(helpers):
-        helpers.update(_CALLED.get(name, ()))
     return {
         "name": loss.name,
         "class_name": loss.class_name,
@@ -128,7 +91,7 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
         "module_docstring": module_docstring(loss),
         "function_docstring": function_docstring(emission.program, emission.shape),
         "parameter_docs": parameter_arguments(loss),
-        "uses_math": bool(_NEED_MATH & helpers),
+        "uses_math": "math" in called or callees_use_math,
         "uses_callable": bool(loss.parameters),
         "uses_sequence": any(p.shape != "scalar" for p in loss.parameters),
         "function_parameters": function_parameters(loss),
@@ -156,6 +119,25 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
         "channels": len(loss.of_role(Role.Y_PRED)) > 1,
         "helpers": [name for name in _HELPERS if name in helpers],
     }
+
+
+def _with_callees(names: set[str], options: Options) -> tuple[set[str], bool]:
+    """Helpers with those that they call in turn, and whether one uses ``math``."""
+    found, waiting, uses_math = set(), sorted(names), False
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        if name in _HELPERS:
+            (text,) = sources([_template_of(name)], options.templates)
+            waiting.extend(word for word in _WORD.findall(text) if word in _HELPERS)
+            uses_math |= bool(_MATH.search(text))
+    return found, uses_math
+
+
+_WORD = re.compile(r"\b_\w+")
+_MATH = re.compile(r"(?<!\.)\bmath\.")
 
 
 def _standing_helpers(emission: Emission) -> set[str]:
