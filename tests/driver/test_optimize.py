@@ -129,7 +129,7 @@ def test_the_command(tmp_path):
 
 
 def test_the_command_prints_a_better_form_and_the_rule_that_is_missing(tmp_path):
-    sigmoid = "1/(1 + exp(-y_pred))"
+    sigmoid = "sigmoid(y_pred)"
     same = "exp(y_pred)/(1 + exp(y_pred))"  # which overflows
     formula = f"log(1 + exp(y_pred)) - y_true*y_pred + {sigmoid} - {same}"
     text = f"name: surplus\nloss: {formula}\ny_true: unit\n"

@@ -74,7 +74,8 @@ def test_what_a_rule_does_is_found_again(name):
 def test_several_steps_are_taken():
     """log(exp(p) + exp(t)) - t is softplus(p - t), which no single row says."""
     start, rewrite, bench, _ = started(
-        "loss: log(exp(y_pred) + exp(y_true)) - y_true", {"log-of-exponentials"}
+        "loss: log(exp(y_pred) + exp(y_true)) - y_true",
+        {"log-of-exponentials", "logaddexp-excess", "logaddexp-excess-negated"},
     )
     found = search(start, rewrite, bench, 300)
     assert found is not None
