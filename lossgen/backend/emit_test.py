@@ -282,12 +282,17 @@ def _required(loss: Loss, table: ReferenceTable) -> str:
 
 
 def _outside(variable: Variable) -> Iterator[str]:
-    """Values that the parameter's domain refuses, as pairs of source texts."""
-    for value in _OUTSIDE:
-        if not variable.domain.contains(value):
-            wrong = (value, value, value) if variable.shape == "last" else value
-            yield f'("{variable.name}", {default_source(wrong)})'
-            break
+    """Values that the parameter's domain refuses, as pairs of source texts.
+
+    One beyond each end, or one between the members of a set.
+    """
+    domain = variable.domain
+    refused = [value for value in _OUTSIDE if not domain.contains(value)]
+    below = [value for value in refused if value <= domain.lower.approx]
+    above = [value for value in refused if value >= domain.upper.approx]
+    for value in (*below[:1], *above[:1]) or refused[:1]:
+        wrong = (value, value, value) if variable.shape == "last" else value
+        yield f'("{variable.name}", {default_source(wrong)})'
     if variable.shape == "scalar":
         yield f'("{variable.name}", float("nan"))'
         yield f'("{variable.name}", float("inf"))'

@@ -365,3 +365,10 @@ def test_a_divisor_of_the_author_is_not_called_a_scale():
     text = "loss: abs(r)*(y_true - r)**2\nwhere: {r: y_pred/stop_gradient(1 + a)}\n"
     block = lowered(text.replace("+ a", "+ abs(y_pred)")).body
     assert names(block) == ["r"]
+
+
+def test_a_formula_keeps_its_shape_where_no_length_is_lost():
+    """Rules match sums as the parser leaves them, not as an equal copy has them."""
+    formula = "xlogy(y_true, y_true/y_pred) - y_true + y_pred"
+    program = lowered(f"loss: {formula}\ny_true: nonnegative\ny_pred: positive\n")
+    assert "kl_div" in ops(program.body)
