@@ -133,10 +133,13 @@ def _typed(
         return per_sample(result(predictions), shape[0], point.kept, elements)
 
     whole = values(point.predictions)
-    if point.kept is None or not first.shape.rank or first.shape[0] == 1:
+    if point.kept is None:
         return values, tf.ones_like(whole)
     gone = list(range(whole.shape.rank, point.kept.shape.rank))
-    return values, tf.cast(tf.reduce_any(point.kept, gone), whole.dtype)
+    if not first.shape.rank or first.shape[0] == 1:
+        gone = None  # what the whole batch shares counts where anything is kept
+    some = tf.cast(tf.reduce_any(point.kept, gone), whole.dtype)
+    return values, some * tf.ones_like(whole)
 
 
 def _of_logits(loss: Loss) -> Expr:

@@ -94,7 +94,10 @@ def _applied(node: Apply, arguments: list[Any], rank: int, kept: Any) -> Any:
     here = _along(kept, tensor, axes)
     fill = {"amin": 1e300, **dict.fromkeys(_HIGHEST, -1e300)}.get(node.op, 0.0)
     found = _ALONG[node.op](tf.where(here, tensor, fill), axes)
-    return tf.where(here, found, 0.0) if found.shape == here.shape else found
+    if found.shape != here.shape:
+        return found
+    # What is dropped is left out further on, and must be no pole until then.
+    return tf.where(here, found, -0.5 if node.op.startswith("log") else 0.5)
 
 
 def _along(kept: Any, like: Any, axes: list[int]) -> Any:

@@ -2,6 +2,7 @@
 
 import generating
 import numpy as np
+import tensorflow as tf
 
 
 def test_a_mean_within_a_mean_and_alone():
@@ -34,3 +35,50 @@ def test_a_channel_of_length_1_stays_so_under_a_mask():
     # Kept are 1 and 2, which are 1 and 3 off.
     values = function([[1.0, -1.0, 2.0, 0.5]], [[2.0, 9.0, 5.0, 3.0]])
     np.testing.assert_allclose(values, [0.5 * (1 + 9) / 2 + 9])
+
+
+def gradient(function, y_true, y_pred):
+    y_pred = tf.constant(y_pred)
+    with tf.GradientTape() as tape:
+        tape.watch(y_pred)
+        total = tf.reduce_sum(function(tf.constant(y_true), y_pred))
+    return tape.gradient(total, y_pred)
+
+
+def test_a_dropped_share_spoils_no_gradient():
+    function = generating.function("masked_sinh_of_log_shares")
+    # The shares of what is kept are 1/4 and 3/4.
+    slopes = gradient(function, [[0.0, 0.0, -1.0]], [[0.0, np.log(3.0), 2.0]])
+    shares = np.array([0.25, 0.75])
+    steep = np.cosh(np.log(shares) / 3) / 3 / 2
+    expected = [*(steep - shares * steep.sum()), 0.0]
+    np.testing.assert_allclose(slopes, [expected], rtol=1e-6)
+
+
+def test_a_dropped_component_spoils_no_gradient():
+    function = generating.function("masked_log_of_directions")
+    # The derivative of log(u/sqrt(u**2 + v**2)) is 1/u - u/(u**2 + v**2), less the
+    # same of the other.
+    slopes = gradient(function, [[0.0, 0.0, -1.0]], [[3.0, 4.0, 2.0]])
+    expected = [1 / 3 / 2 - 3 / 25, 1 / 4 / 2 - 4 / 25, 0.0]
+    np.testing.assert_allclose(slopes, [expected], rtol=1e-6)
+
+
+def test_each_kept_element_has_a_value_though_all_are_alike():
+    function = generating.function("one_value_for_each_kept_element")
+    values = function([[1.0, -1.0, 2.0]], [[0.0, 5.0, 0.0]])
+    np.testing.assert_allclose(np.array(values)[0, [0, 2]], np.log([2, 2]), rtol=1e-6)
+
+
+def test_a_map_of_weights_is_summed_where_labels_are_kept():
+    function = generating.function("masked_sum_of_a_map")
+    weights = np.array([[1.0, 7.0, 2.0]], np.float32)
+    values = function([[1.0, -1.0, 2.0]], [[1.0, 5.0, 5.0]], weights=weights)
+    expected = np.log(4) + [0, 9]
+    np.testing.assert_allclose(np.array(values)[0, [0, 2]], expected, rtol=1e-6)
+
+
+def test_single_elements_count_once_for_each_feature():
+    function = generating.function("shares_of_one_each")
+    values = function(np.zeros((1, 2, 3)), np.full((1, 2, 3), 2.0))
+    np.testing.assert_allclose(values, [3 + 4])

@@ -379,20 +379,25 @@ def _digamma(x: Any) -> Derivatives:
         yield mp.psi(order, x)
 
 
-def even_bessel(x: Any) -> Derivatives:
-    """``exp(-x)*I0(x)`` for x >= 0; ``i0e`` is even, with a kink at 0."""
-    if x > 2**20:
-        raise TooLargeError
-    decay = exponential(-x)
-    bessel: list[Any] = []
-    for n in count():
-        bessel.append(decay * mp.besseli(n, x))
-        # 2**n times the n-th derivative of I0 is the sum of C(n, k)*I_abs(n - 2*k).
-        slopes = [
-            sum(comb(j, k) * bessel[abs(j - 2 * k)] for k in range(j + 1)) / 2**j
-            for j in range(n + 1)
-        ]
-        yield sum((-1) ** (n - j) * comb(n, j) * slopes[j] for j in range(n + 1))
+def scaled_bessel(kind: int) -> Callable[[Any], Derivatives]:
+    """The derivatives of ``exp(-x)*I0(x)``, or of the same with I1, for x >= 0."""
+
+    def derivatives(x: Any) -> Derivatives:
+        if x > 2**20:
+            raise TooLargeError
+        decay = exponential(-x)
+        bessel = [decay * mp.besseli(n, x) for n in range(kind)]
+        for n in count():
+            bessel.append(decay * mp.besseli(n + kind, x))
+            # I1 is the derivative of I0, of which 2**n times the n-th derivative is the
+            # sum of C(n, k)*I_abs(n - 2*k).
+            slopes = [
+                sum(comb(j, k) * bessel[abs(j - 2 * k)] for k in range(j + 1)) / 2**j
+                for j in range(kind, n + kind + 1)
+            ]
+            yield sum((-1) ** (n - j) * comb(n, j) * slopes[j] for j in range(n + 1))
+
+    return derivatives
 
 
 def power(exponent: Any) -> Callable[[Any], Derivatives]:

@@ -329,7 +329,7 @@ def accumulated(size: Any, count: int, rounding: Rounding) -> Any:
     return rounding("add", reach) - reach
 
 
-_WEIGHTS = {"lgamma": 40, "digamma": 40, "i0e": 80, "normal_logcdf": 10}
+_WEIGHTS = {"lgamma": 40, "digamma": 40, "i0e": 80, "i1e": 80, "normal_logcdf": 10}
 _DIGITS_OF_A_STEP = 50
 
 
@@ -447,6 +447,7 @@ _ELEMENTWISE: dict[str, _Operation] = {
     "xlogy": _plain(jets.xlogy),
     "xlog1py": lambda elements, ties: jets.xlogy(elements[0], elements[1], "log1p"),
     "i0e": lambda elements, ties: jets.even_bessel(elements[0], ties),
+    "i1e": lambda elements, ties: jets.odd_bessel(elements[0], ties),
     "stop_gradient": _plain(jets.stop),
     "ones_like": lambda elements, ties: mpf(1),
     "abs": lambda elements, ties: jets.absolute(elements[0], ties),

@@ -338,8 +338,14 @@ def absolute(element: Element, ties: Ties) -> Element:
 
 
 def even_bessel(element: Element, ties: Ties) -> Element:
-    """``i0e(element)``."""
-    return compose(derivatives.even_bessel, absolute(element, ties))
+    """``i0e(element)``, which has a kink at 0."""
+    return compose(derivatives.scaled_bessel(0), absolute(element, ties))
+
+
+def odd_bessel(element: Element, ties: Ties) -> Element:
+    """``i1e(element)``."""
+    size = compose(derivatives.scaled_bessel(1), absolute(element, ties))
+    return mul(size, mpf(compare(element, _ZERO, ties)))
 
 
 def largest(elements: Sequence[Element], ties: Ties) -> Element:

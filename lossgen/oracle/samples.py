@@ -166,8 +166,9 @@ def sample(loss: Loss, rows: int, seed: int, *, defaults: bool) -> Batch:
         elif variable.role is Role.PARAMETER:
             default = np.array(variable.default, dtype=float)
             if defaults and variable.default is not None and _fits(default, shape):
-                tied = Axis.BATCH in axes_of(loss)
-                parameters[variable.name] = _spread(default, shape, tied)
+                parameters[variable.name] = np.broadcast_to(
+                    default, np.broadcast_shapes(default.shape, shape)
+                )
             else:
                 parameters[variable.name] = _parameter(variable, shape, generator)
         else:
@@ -181,12 +182,6 @@ def _fits(default: Array, shape: tuple[int, ...]) -> bool:
         return False
     pairs = zip(default.shape[::-1], shape[::-1], strict=False)
     return all(own in (1, length) for own, length in pairs)
-
-
-def _spread(default: Array, shape: tuple[int, ...], tied: bool) -> Array:
-    """A default with all elements that a reduction counts: of samples, of the batch."""
-    counted = shape if tied or len(shape) < 2 else (1, *shape[1:])
-    return np.broadcast_to(default, np.broadcast_shapes(default.shape, counted))
 
 
 def nested(value: Any) -> Nested:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from fractions import Fraction
 
-from lossgen.ir.expr import ZERO, Apply, Axis, Expr, div, walk
+from lossgen.ir.expr import ONE, ZERO, Apply, Axis, Expr, Number, div, neg, walk
 from lossgen.ir.extent import COVERED, FULL, extents
 from lossgen.ir.loss import Loss
+from lossgen.transform.safe_branches import unsafe_arguments
 
 _FILL: dict[str, Expr] = {
     "sum": ZERO,
@@ -22,6 +24,17 @@ _FILL: dict[str, Expr] = {
     "amin": Apply("highest", ()),
 }
 """What takes the place of a dropped element, so that the result does not see it."""
+
+_HARMLESS: dict[str, Expr] = {
+    "softmax": Number(Fraction(1, 2)),
+    "log_softmax": neg(ONE),
+    "log1m_softmax": neg(ONE),
+    "logcumsumexp": ZERO,
+    "l2_normalize": Number(Fraction(1, 2)),
+    "cumsum": ONE,
+}
+"""What is given for a dropped element by what gives one for each: with 0, or what the
+fill made of it, a logarithm or a quotient further out would spoil the gradient."""
 
 
 def mask_reductions(
@@ -39,7 +52,7 @@ def mask_reductions(
         axes: The axes along which elements may be dropped one by one.
         filled: The axis along which ``kept`` is always true somewhere.
     """
-    extent = extents(loss, expr)
+    extent, exposed = extents(loss, expr), _exposed(expr)
     done: dict[Expr, Expr] = {}
     for node in walk(expr):
         if not isinstance(node, Apply):
@@ -62,4 +75,17 @@ def mask_reductions(
         else:
             value = Apply("where", (here, args[0], _FILL[node.op]))
             done[node] = Apply(node.op, (value,), node.axis)
+            if node in exposed and node.op in _HARMLESS:
+                harmless = _HARMLESS[node.op]
+                done[node] = Apply("where", (here, done[node], harmless))
     return done[expr]
+
+
+def _exposed(expr: Expr) -> set[Expr]:
+    """What decides, element by element, whether an operation has a finite slope."""
+    found: set[Expr] = set()
+    for node in reversed(list(walk(expr))):
+        if isinstance(node, Apply) and node.axis is None:
+            unsafe = range(len(node.args)) if node in found else unsafe_arguments(node)
+            found.update(node.args[index] for index in unsafe)
+    return found

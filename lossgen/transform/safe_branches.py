@@ -141,14 +141,22 @@ def _protect(
             done[node] = node
             continue
         args = [done[arg] for arg in node.args]
-        if node.op in _SAFE and not _is_tame(node):
-            args[0] = safe(node.args[0], _SAFE[node.op])
-        if node.op in _SAFE_SECOND:
-            args[1] = safe(node.args[1], _SAFE_SECOND[node.op])
+        for index, constant in unsafe_arguments(node).items():
+            args[index] = safe(node.args[index], constant)
         done[node] = Apply(node.op, tuple(args), node.axis)
         if node.op == "pow" and args[0] in ones:
             ones.add(done[node])
     return done[branch]
+
+
+def unsafe_arguments(node: Apply) -> dict[int, Expr]:
+    """Which arguments can make an operation infinite or undefined, and what cannot."""
+    found = {}
+    if node.op in _SAFE and not _is_tame(node):
+        found[0] = _SAFE[node.op]
+    if node.op in _SAFE_SECOND:
+        found[1] = _SAFE_SECOND[node.op]
+    return found
 
 
 def _varies(arg: Expr) -> bool:

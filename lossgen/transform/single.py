@@ -18,7 +18,7 @@ from lossgen.ir.expr import (
     symbols,
     walk,
 )
-from lossgen.ir.extent import COVERED, extents
+from lossgen.ir.extent import COVERED, SCALAR, Extent, extents
 from lossgen.ir.loss import Loss
 
 
@@ -87,16 +87,26 @@ def with_lengths(expr: Expr, loss: Loss) -> Expr:
         if node.axis is None or node.op in ("mean", "amax", "amin"):
             continue
         (arg,) = done[node].children
-        value = _folded(arg)
-        lost = COVERED[node.axis] & extent[node.args[0]] - extents(loss, value)[value]
-        if lost:
-            ones = next(
-                Apply("ones_like", (symbol,))
-                for symbol in symbols(arg)
-                if lost <= extents(loss, symbol)[symbol]
-            )
+        value, lost = _folded(arg, extent[node.args[0]], loss)
+        if COVERED[node.axis] & lost:
+            ones = _ones(arg, extent[node.args[0]], loss)
             done[node] = _of_alike(node, value, ones)
-    return done[expr]
+    value, lost = _folded(done[expr], extent[expr], loss)
+    return mul(value, _ones(expr, extent[expr], loss)) if lost else done[expr]
+
+
+def _ones(expr: Expr, extent: Extent, loss: Loss) -> Expr:
+    """A 1 for each element of an expression with that extent."""
+    ones, reached = ONE, SCALAR
+    for symbol in symbols(expr):
+        reach = extents(loss, symbol)[symbol]
+        if reach & extent - reached:
+            ones = mul(ones, Apply("ones_like", (symbol,)))
+            reached |= reach
+    for axis in (Axis.LAST, Axis.SPATIAL, Axis.BATCH):
+        if COVERED[axis] <= reached - extent:
+            ones = Apply("amax", (ones,), axis)
+    return ones
 
 
 def _of_alike(node: Apply, value: Expr, ones: Expr) -> Expr:
@@ -109,12 +119,14 @@ def _of_alike(node: Apply, value: Expr, ones: Expr) -> Expr:
     return sub(found, ONE) if node.op == "logsumexp" else ZERO
 
 
-def _folded(expr: Expr) -> Expr:
+def _folded(expr: Expr, extent: Extent, loss: Loss) -> tuple[Expr, Extent]:
+    """An expression as it is computed, and the axes that it no longer has."""
     done: dict[Expr, Expr] = {}
-    for node in walk(expr):
+    for node in walk(without_single(expr, loss)):
         done[node] = node
         if isinstance(node, Apply):
             done[node] = apply(
                 node.op, *(done[arg] for arg in node.args), axis=node.axis
             )
-    return done[expr]
+        last = done[node]
+    return last, extent - extents(loss, last)[last]

@@ -9,7 +9,7 @@ from standin import array, run
 from lossgen.analysis.spelling import spell
 from lossgen.backend.printer import Printer
 from lossgen.calculus.differentiate import directional_derivative, partial_derivatives
-from lossgen.calculus.evaluate import Undefined, evaluate, germ
+from lossgen.calculus.evaluate import COVERED, Undefined, evaluate, germ
 from lossgen.ir.expr import ONE, ZERO, Apply, Axis, Role, Symbol, number, walk
 from lossgen.ir.functions import FUNCTIONS, LOWERED, Kind
 
@@ -88,6 +88,13 @@ OTHERWISE = {"add", "mul", "where", "max", "min", "stop_gradient", "is_finite"}
 
 def test_no_elementwise_operation_is_left_out():
     assert set(FORMULAS) | OTHERWISE == set(ELEMENTWISE)
+
+
+@pytest.mark.parametrize("op", FORMULAS)
+def test_what_derivatives_are_made_of_can_be_evaluated(op):
+    partials = partial_derivatives(Apply(op, ARGS[: FUNCTIONS[op].min_args]))
+    ops = {n.op for item in partials for n in walk(item) if isinstance(n, Apply)}
+    assert ops <= COVERED
 
 
 @pytest.mark.parametrize("op", FORMULAS)

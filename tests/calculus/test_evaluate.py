@@ -38,7 +38,7 @@ def side(expr, start, sign, order=3, tolerance=1e-20, t=0):
 
 REWRITTEN = (
     *("log1p_square", "log1pmx", "expm1mx", "geman_mcclure"),
-    *("poisson_peak", "log_i0e", "log_i0"),
+    *("poisson_peak", "log_i0e", "log_i0", "i1e"),
 )
 """Operations of one argument that only rewriting makes."""
 
