@@ -127,6 +127,7 @@ def emit_test(
         "independent": independent,
         "averages_kept": shape.masked,
         "masked": shape.kind == "elements" and _are_alike(loss.of_role(Role.Y_PRED)),
+        "elements_meet": shape.kind == "elements" and _looks_along(loss),
         "copies": len(loss.of_role(Role.Y_PRED)),
         "more_axes": (independent and not shape.repeated and _broadcasts(loss)),
         "whole_sample": shape.kind == "batch",
@@ -373,6 +374,12 @@ def _is_row(value: Nested, length: int) -> bool:
         and len(value) == length
         and all(isinstance(item, float) for item in value)
     )
+
+
+def _looks_along(loss: Loss) -> bool:
+    """Whether the elements of a row act on one another."""
+    nodes = walk(loss.expression)
+    return any(isinstance(node, Apply) and node.axis is not None for node in nodes)
 
 
 def _looks_along_samples(loss: Loss) -> bool:
