@@ -135,11 +135,11 @@ def _typed(
     whole = values(point.predictions)
     if point.kept is None:
         return values, tf.ones_like(whole)
-    gone = list(range(whole.shape.rank, point.kept.shape.rank))
-    if not first.shape.rank or first.shape[0] == 1:
-        gone = None  # what the whole batch shares counts where anything is kept
-    some = tf.cast(tf.reduce_any(point.kept, gone), whole.dtype)
-    return values, some * tf.ones_like(whole)
+    # What the whole batch shares counts where anything of it is kept.
+    shared = not first.shape.rank or first.shape[0] == 1
+    rank = 0 if shared else whole.shape.rank
+    some = tf.reduce_any(point.kept, list(range(rank, point.kept.shape.rank)))
+    return values, tf.cast(some, whole.dtype) * tf.ones_like(whole)
 
 
 def _of_logits(loss: Loss) -> Expr:

@@ -82,3 +82,10 @@ def test_single_elements_count_once_for_each_feature():
     function = generating.function("shares_of_one_each")
     values = function(np.zeros((1, 2, 3)), np.full((1, 2, 3), 2.0))
     np.testing.assert_allclose(values, [3 + 4])
+
+
+def test_a_masked_label_in_a_row_of_weight_0_does_not_count_in_the_mean():
+    loss = generating.module("weighted_square_of_known").WeightedSquareOfKnown()
+    y_true = [[1.0, np.nan, 1.0, 1.0], [1.0, 2.0, 1.0, 1.0]]
+    found = loss(y_true, [[9.0, 9.0], [2.0, 4.0]], sample_weight=[0.0, 1.0])
+    np.testing.assert_allclose(found, (1 + 4) / 3)

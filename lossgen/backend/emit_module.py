@@ -107,11 +107,11 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
         "stops_gradient": not loss.spec.y_true.gradient,
         "body": lines,
         "kept_shape": _kept_shape(emission),
-        "kept_lines": _KEPT_LINES[emission.shape.kind],
+        "kept_lines": _kept_lines(emission),
         "kept_inputs": _kept_inputs(emission),
         "labelled": labelled,
         "labelled_parameters": labelled_parameters(emission),
-        "masks_labels": emission.masks_labels,
+        "keeps_labels": emission.masks_labels and emission.shape.kind != "elements",
         "target_placeholder": emission.placeholder(Role.Y_TRUE),
         "prediction_placeholder": emission.placeholder(Role.Y_PRED),
         "batched": emission.shape.batched,
@@ -152,12 +152,17 @@ def _standing_helpers(emission: Emission) -> set[str]:
     return helpers
 
 
-_KEPT_LINES: dict[str, list[str]] = {
-    "elements": [],
-    "rows": ["kept = kept[..., tf.newaxis]"],
-    "batch": ["kept = tf.reshape(kept, [-1] + [1] * (y_pred.shape.rank - 1))"],
-}
-"""What gives the mask of the values the rank of the inputs."""
+def _kept_lines(emission: Emission) -> list[str]:
+    """What gives the mask of the values the rank of the inputs."""
+    if emission.shape.kind == "rows":
+        return ["kept = kept[..., tf.newaxis]"]
+    if emission.shape.kind == "batch":
+        return ["kept = tf.reshape(kept, [-1] + [1] * (y_pred.shape.rank - 1))"]
+    everywhere = "tf.ones_like(kept) if mask is None else mask"
+    return [
+        "# What replaces a label that is masked must not count in the mean.",
+        f"mask = {labelled_call(emission, 'self.')} & ({everywhere})",
+    ]
 
 
 def _kept_shape(emission: Emission) -> str:
@@ -172,7 +177,7 @@ def _kept_shape(emission: Emission) -> str:
 def _kept_inputs(emission: Emission) -> tuple[str, str]:
     """Conditions under which y_true and y_pred stay as they are."""
     true, pred = _kept_by(emission, "y_true"), _kept_by(emission, "y_pred")
-    if not emission.masks_labels:
+    if not emission.masks_labels or emission.shape.kind == "elements":
         return true, pred
     labelled = labelled_call(emission, "self.")
     if emission.loss.spec.y_true.channels or emission.masks_entries:

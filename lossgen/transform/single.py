@@ -97,7 +97,8 @@ def with_lengths(expr: Expr, loss: Loss) -> Expr:
 
 def _ones(expr: Expr, extent: Extent, loss: Loss) -> Expr:
     """A 1 for each element of an expression with that extent."""
-    ones, reached = ONE, SCALAR
+    ones: Expr = ONE
+    reached = SCALAR
     for symbol in symbols(expr):
         reach = extents(loss, symbol)[symbol]
         if reach & extent - reached:
