@@ -120,9 +120,16 @@ class Envelopes:
         if expr.axis is None and is_increasing(expr.op):
             inner = self.of(expr.args[0])
             return Envelope(
-                *(end and apply(expr.op, end) for end in (inner.lower, inner.upper))
+                *(end and self._at(expr.op, end) for end in (inner.lower, inner.upper))
             )
         return _UNKNOWN
+
+    def _at(self, op: str, end: Expr) -> Expr | None:
+        """An operation at an end of its argument, unless it has a pole there."""
+        found = apply(op, end)
+        values = _numbers(self._ranges.of(found))
+        is_pole = isinstance(end, Number) and not values.finite
+        return None if is_pole else found
 
     def _sum(self, expr: Apply) -> Envelope:
         """What the parameters contribute, and the rest as one range."""

@@ -30,7 +30,7 @@ from lossgen.backend.tables import (
 from lossgen.backend.templating import render
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import Apply, Axis, Role, depends_on, walk
-from lossgen.ir.loss import Loss, Variable
+from lossgen.ir.loss import Loss, Smoothness, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram, Placeholders
 from lossgen.ir.reference import (
@@ -150,13 +150,18 @@ def emit_test(
         ),
         "single_label": not single and _has_single_label(loss, table),
         "variables": _take_variables(table),
+        "ranks_differ": _ranks_differ(table),
         "sparse": loss.spec.y_true.sparse,
         "ignore": loss.spec.y_true.ignore,
         "properties": property_tests(program.checked),
         "unbounded": is_unbounded(loss),
         "at_kinks": table.probabilities[0].at_kinks,
         "level": _is_level(table.probabilities[0].rows),
-        "flat": all(_is_zero(row.gradient) for row in table.probabilities[0].rows),
+        "flat": all(
+            _is_zero(row.gradient) and _is_zero(row.gradient_tolerance)
+            for row in table.probabilities[0].rows
+        ),
+        "smooth": program.checked.certificate.smoothness is Smoothness.SMOOTH,
     }
     tables = [ends, kinks, *(case.rows for case in (*cases, *logits_cases))]
     context["repeated"] = any(REPEATED in _text(row) for row in chain(*tables))
@@ -452,6 +457,11 @@ def _take_variables(table: ReferenceTable) -> bool:
     first, *others = (case.parameters for case in table.probabilities)
     shapes = [{k: np.shape(v) for k, v in item.items()} for item in (first, *others)]
     return bool(first) and all(item == shapes[0] for item in shapes)
+
+
+def _ranks_differ(table: ReferenceTable) -> bool:
+    """Whether the samples of some cases have more axes than those of others."""
+    return len({np.ndim(case.rows[0].y_pred) for case in table.probabilities}) > 1
 
 
 def _is_level(rows: Sequence[ReferenceRow]) -> bool:

@@ -267,6 +267,14 @@ def test_the_upper_end_of_clip_wins_where_the_ends_cross():
     assert properties["bounded_gradient"].bound == "1"
 
 
+def test_no_bound_holds_a_pole():
+    # The logarithm in the slope is infinite at 0, where its factor is finite.
+    formula = "sin(log_cosh(xlogy(y_pred, y_pred)))"
+    found = check(write(formula, "unused", "simplex"), Report())
+    properties = {item.name: item for item in found.certificate.properties}
+    assert "log(0)" not in (properties["bounded_gradient"].bound or "")
+
+
 def test_a_term_that_cancels_is_no_symmetry():
     # abs(d) + y_pred, written at length
     loss = "where(y_true < 0, y_pred, abs(abs(d))) + (y_pred + (y_pred - y_pred))"
