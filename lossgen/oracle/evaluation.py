@@ -11,10 +11,16 @@ import numpy as np
 from mpmath import mp
 
 from lossgen.calculus.arrays import Array, object_array
-from lossgen.calculus.evaluate import Rounding, Undefined, evaluate, germ
+from lossgen.calculus.evaluate import (
+    Evaluation,
+    Rounding,
+    Undefined,
+    evaluate,
+    germ,
+)
 from lossgen.calculus.jets import EXACT, Ties
 from lossgen.calculus.reverse import TiedError, value_and_gradient
-from lossgen.ir.expr import Apply, Axis, Expr, Role, substitute
+from lossgen.ir.expr import Apply, Axis, Expr, Role, substitute, walk
 from lossgen.ir.extent import FULL, Extent, extents
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Guard
@@ -129,19 +135,31 @@ class Formula:
     ) -> Array:
         """The samples at which value and gradient, rounded, are below ``largest``."""
         try:
-            results = self.evaluated(batch, digits, rounding=rounding)
-        except Undefined:
+            results = self._swept(batch, digits, rounding)
+        except (TiedError, Undefined) as error:
             # At one sample, maybe not at all of them.
             rows = np.arange(batch.rows)
-            if self.tied or len(rows) == 1:
+            if not self.tied and len(rows) > 1:
+                parts = [batch.only(rows == row) for row in rows]
+                found = [
+                    self.stays_finite(part, digits, rounding, largest) for part in parts
+                ]
+                return np.concatenate(found)
+            # One side of an edge may hide what overflows on the way to it.
+            if isinstance(error, Undefined) or self._overflows(batch, digits, rounding):
                 return np.zeros(len(rows), dtype=bool)
-            parts = [batch.only(rows == row) for row in rows]
-            found = [
-                self.stays_finite(part, digits, rounding, largest) for part in parts
-            ]
-            return np.concatenate(found)
+            results = self.evaluated(batch, digits, rounding=rounding)
         sizes = [np.abs(floats(item)).reshape(batch.rows, -1) for item in results]
         return np.asarray((np.concatenate(sizes, axis=1) < largest).all(axis=1))
+
+    def _overflows(self, batch: Batch, digits: int, rounding: Rounding) -> bool:
+        """Whether an intermediate result is infinite, or has no value."""
+        with mp.workdps(digits):
+            run = Evaluation(environment(batch), batch.mask, rounding=rounding)
+            items = [x for node in walk(self.expression) for x in run.value(node).flat]
+        numbers = [item for item in items if isinstance(item, mp.mpf)]
+        undefined = any(isinstance(item, Undefined) for item in items)
+        return undefined or not all(map(mp.isfinite, numbers))
 
     def curvatures(
         self,

@@ -37,7 +37,7 @@ _FINEST = 1024
 _DIGITS = 60
 _TIED = mpf(10) ** -25
 _MAX_TIES = 6
-_APART = 1e-3  # one-sided slopes closer than that tell nothing in float32
+_APART, _NOTHING = 1e-3, 1e-6  # slopes closer than that tell nothing in float32
 _ROUNDING = frozenset(
     op
     for op, row in FUNCTIONS.items()
@@ -209,7 +209,8 @@ def _slopes(
 ) -> tuple[Any, Any] | None:
     """The least and the largest slope that is right; None where nothing is to be told.
 
-    Where the sides of the whole loss agree it is theirs, however the operations lean.
+    Where the sides of the whole loss agree it is theirs, however the operations lean:
+    pieces meet smoothly there, unless it is because several elements are extreme.
     """
     index = (0,) * batch.inputs[variable.name].ndim
     sides = [
@@ -218,7 +219,9 @@ def _slopes(
     leaning = _leaning_slopes(formula, variable, batch)
     if not _apart(leaning):
         return None
-    return _ends([*sides, *leaning] if _apart(sides) else sides)
+    ops = {node.op for node in walk(formula.expression) if isinstance(node, Apply)}
+    smooth = not _apart(sides) and ops.isdisjoint(("amax", "amin"))
+    return _ends(sides if smooth else [*sides, *leaning])
 
 
 def _leaning_slopes(formula: Formula, variable: Variable, batch: Batch) -> list[Any]:
@@ -248,7 +251,7 @@ def _ends(slopes: list[Any]) -> tuple[Any, Any]:
 
 def _apart(slopes: list[Any]) -> bool:
     low, high = _ends(slopes)
-    return bool(high - low > _APART * (abs(low) + abs(high)))
+    return bool(high - low > _APART * (abs(low) + abs(high)) + _NOTHING)
 
 
 def _element(loss: Loss, place: Locus) -> int:
