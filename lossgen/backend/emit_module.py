@@ -186,11 +186,15 @@ def _kept_inputs(emission: Emission) -> tuple[str, str]:
 
 
 def _kept_by(emission: Emission, tensor: str) -> str:
-    """Where a tensor counts; a row of several channels counts as a whole."""
+    """Where a tensor counts; a row of several channels counts as a whole.
+
+    So does one of which an integer names an entry.
+    """
+    is_index = tensor == "y_true" and emission.loss.spec.y_true.sparse
     if emission.shape.kind != "elements" or tensor == emission.element_source:
         return "kept"
     tensors = emission.loss.of_role(Role.Y_TRUE, Role.Y_PRED)
     whole = any(item.name == tensor for item in tensors)
-    if whole and len({item.size for item in tensors}) == 1:
+    if whole and not is_index and len({item.size for item in tensors}) == 1:
         return "kept"
     return "tf.reduce_any(kept, axis=-1, keepdims=True)"

@@ -105,6 +105,7 @@ def emit_test(
         "curvatures": curvatures,
         "parameter_slopes": _slopes(table.parameter_slopes),
         "logits_slopes": _slopes(table.logits_slopes),
+        "far_logits": table.far_logits,
         "moderate": _last_moderate(table.probabilities),
         "moderate_logits": _last_moderate(table.logits),
         "logits": loss.spec.y_pred.logits,

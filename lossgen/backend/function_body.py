@@ -122,7 +122,8 @@ class FunctionBody:
             yield f"{name} = tf.where({kept}, {name}, {value!r})"
         uneven = len({item.size for item in items}) > 1 or self._loss.spec.y_true.sparse
         uneven = uneven or (condition is not None and extent != FULL)
-        if uneven and self._emission.program.uses("kept"):
+        used = self._shape.kind == "elements" or self._emission.program.uses("kept")
+        if uneven and used:
             yield f"kept = tf.broadcast_to(kept, tf.shape({self._emission.element}))"
 
     def _some(self) -> Iterator[str]:

@@ -6,20 +6,20 @@ from collections.abc import Collection, Iterator, Sequence
 
 from lossgen.backend.emission import Emission
 from lossgen.backend.printer import AXIS_LINES, Printer
-from lossgen.ir.expr import symbols
+from lossgen.ir.expr import Role, depends_on, symbols
 from lossgen.ir.loss import Variable
 
 
 def labelled_call(emission: Emission, owner: str = "") -> str:
     """The call; ``owner`` is what parameters are attributes of (``self.``)."""
     extra = "".join(f", {owner}{p.name}" for p in _mask_parameters(emission))
-    like = ", y_pred" if emission.masks_entries else ""
+    like = ", y_pred" if _speaks_of_entries(emission) else ""
     return f"_labelled(y_true{like}{extra})"
 
 
 def labelled_parameters(emission: Emission) -> str:
     """The parameters of the helper behind y_true."""
-    like = ", y_pred: tf.Tensor" if emission.masks_entries else ""
+    like = ", y_pred: tf.Tensor" if _speaks_of_entries(emission) else ""
     return like + "".join(f", {p.name}: Any" for p in _mask_parameters(emission))
 
 
@@ -35,9 +35,9 @@ def labelled_body(emission: Emission) -> tuple[list[str], set[str]]:
         f"{p.name} = keras.ops.convert_to_tensor({p.name}, y_true.dtype)"
         for p in _mask_parameters(emission)
     ]
-    if emission.masks_entries:
-        if ignore is not None:
-            lines.append(f"labelled = tf.not_equal(y_true, {ignore})")
+    if ignore is not None:
+        lines.append(f"labelled = tf.not_equal(y_true, {ignore})")
+    if _speaks_of_entries(emission):
         like = emission.classes
         lines += emission.layout.sizes
         lines += _split(emission.layout.split_pred, {like})
@@ -59,6 +59,12 @@ def labelled_body(emission: Emission) -> tuple[list[str], set[str]]:
         lines.append(f"kept = {source}")
         source = "kept & labelled"
     return [*lines, f"return {source}"], printer.helpers
+
+
+def _speaks_of_entries(emission: Emission) -> bool:
+    """Whether the mask asks for the one-hot rows of integer labels."""
+    kept = emission.program.kept
+    return emission.masks_entries and kept is not None and depends_on(kept, Role.Y_TRUE)
 
 
 def _mask_parameters(emission: Emission) -> list[Variable]:

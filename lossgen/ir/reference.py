@@ -109,8 +109,9 @@ class ReferenceTable:
     all together where samples are tied; none where they are not known. Each comes with
     what rounding may change in float64, and so do ``parameter_slopes``: for the last
     case but that of the whole domain, the derivative of the sum of the values by each
-    parameter. ``logits_slopes`` are the same for the logits. ``left_out`` describes the
-    samples whose values no precision settled, or no steps were left for.
+    parameter. ``logits_slopes`` are the same for the logits, and ``far_logits`` numbers
+    that one of them may be for value and gradient to be finite. ``left_out`` describes
+    the samples whose values no precision settled, or no steps were left for.
     """
 
     probabilities: tuple[ReferenceCase, ...]
@@ -120,4 +121,5 @@ class ReferenceTable:
     curvatures: tuple[tuple[float, float], ...] = ()
     parameter_slopes: ParameterSlopes = field(default_factory=dict)
     logits_slopes: ParameterSlopes = field(default_factory=dict)
+    far_logits: tuple[float, ...] = ()
     left_out: tuple[str, ...] = ()

@@ -110,6 +110,7 @@ def reference(
         raise NoSamplesError(left_out)
     logits: _Cases = []
     logits_slopes: ParameterSlopes = {}
+    far_logits: tuple[float, ...] = ()
     if computed_from_logits is not None:
         by_logits = Formula(loss, on_logits(loss))
         written_from_logits = Formula(loss, computed_from_logits)
@@ -119,7 +120,10 @@ def reference(
         if not drawn.keys() - {WHOLE_DOMAIN}:
             raise NoSamplesError(left_out)
         logits = _cases(by_logits, written_from_logits, drawn)
+        if not logits:
+            raise NoSamplesError(left_out)
         logits_slopes = _parameter_slopes(by_logits, written_from_logits, logits)
+        far_logits = _far_logits(written_from_logits, logits[0][1])
     _, first = cases[0]
     return ReferenceTable(
         tuple(case for case, _ in cases),
@@ -129,9 +133,12 @@ def reference(
         _curvatures(formula, written, first),
         _parameter_slopes(formula, written, cases),
         logits_slopes,
+        far_logits,
         left_out,
     )
 
+
+_FAR_LOGITS = (-1000.0, -100.0, 0.0, 100.0, 1000.0)
 
 _Cases = list[tuple[ReferenceCase, Batch]]
 """Cases, each with the samples of its rows."""
@@ -182,6 +189,23 @@ def _parameter_slopes(
         name: (nested(slope), nested(off))
         for (name, slope), off in zip(slopes.items(), allowed, strict=True)
     }
+
+
+def _far_logits(computed: Formula, batch: Batch) -> tuple[float, ...]:
+    """Of some far numbers those that a logit may be for all results to be finite.
+
+    At the others the loss itself is infinite, or there is a warning of it.
+    """
+    (name,) = (item.name for item in computed.loss.of_role(Role.Y_PRED))
+
+    def stays_finite(logit: float) -> bool:
+        moved = batch.inputs[name].copy()
+        moved[:, 0] = logit
+        inputs = {**batch.inputs, name: moved}
+        far = replace(batch, inputs=inputs)
+        return bool(computed.stays_finite(far, _DIGITS, FLOAT32).all())
+
+    return tuple(filter(stays_finite, _FAR_LOGITS))
 
 
 def _case(

@@ -191,22 +191,48 @@ def _of_operations(
     computed: Formula, batch: Batch, exact: Sequence[Array]
 ) -> list[Array]:
     """How far off the computed form is when every operation rounds."""
-    computed = replace(computed, expression=rebuild(computed.expression, _steps))
-    return _roundoff(
-        lambda rounding: computed.evaluated(batch, _DIGITS, rounding=rounding), exact
-    )
+    rounded = replace(computed, expression=rebuild(computed.expression, _steps))
+    several = batch.rows > 1 and not computed.tied
+    try:
+        return _roundoff(
+            lambda rounding: rounded.evaluated(batch, _DIGITS, rounding=rounding),
+            exact,
+            needed=_RUNS if several else 1,
+        )
+    except Undefined:
+        if not several:
+            return [np.full(array.shape, np.inf) for array in exact]
+    rows = np.arange(batch.rows)
+    alone = [
+        _of_operations(
+            computed, batch.only(rows == row), [a[rows == row] for a in exact]
+        )
+        for row in rows
+    ]
+    return [np.concatenate(parts) for parts in zip(*alone, strict=True)]
 
 
 def _roundoff(
-    found: Callable[[Roundoff], Sequence[Array]], exact: Sequence[Array]
+    found: Callable[[Roundoff], Sequence[Array]],
+    exact: Sequence[Array],
+    needed: int = 1,
 ) -> list[Array]:
-    """How far off what a few runs find is."""
+    """How far off what a few runs find is.
+
+    Raises:
+        Undefined: If rounding takes an argument out of its domain in so many runs that
+            fewer are left than are needed.
+    """
     off = [np.zeros(array.shape) for array in exact]
+    failed = 0
     for seed in range(_RUNS):
         try:
             run = found(Roundoff(seed))
         except Undefined:
-            continue  # rounding took an argument out of its domain
+            failed += 1
+            if _RUNS - failed < needed:
+                raise
+            continue
         off = [
             np.maximum(worst, np.abs(floats(new) - old))
             for worst, new, old in zip(off, run, exact, strict=True)
