@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import atan, e, exp, log, pi, sqrt
 
 import generating
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -126,3 +127,15 @@ def test_ppo_takes_the_logits_for_probabilities():
     target = tf.constant([[1.0, 0.0, -2.0, -1.0]])
     value = generating.function("ppo")(target, tf.constant([[0.0, 1.0]]))
     np.testing.assert_allclose(value, [max(ratio, min(ratio, 1.2))], rtol=1e-5)
+
+
+def test_a_leaky_maximum_of_the_labels_stays_one_in_a_trained_model():
+    loss = generating.module("leaky_labels").LeakyLabels()
+    dense = keras.layers.Dense(2, kernel_initializer="identity", use_bias=False)
+    model = keras.Sequential([keras.layers.Input([2]), dense])
+    model.compile(loss=loss)
+    y_true = np.array([[1.0, -2.0], [3.0, 4.0]], np.float32)
+    y_pred = np.array([[5.0, 6.0], [-7.0, 8.0]], np.float32)
+    found = model.evaluate(y_pred, y_true, batch_size=2, verbose=0)
+    expected = (4**2 + 6.5**2 + 10**2 + 4**2) / 4
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

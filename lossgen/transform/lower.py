@@ -28,6 +28,7 @@ from lossgen.transform.components import protect_components
 from lossgen.transform.guard import guarded, guards
 from lossgen.transform.joints import derivative_at_joints
 from lossgen.transform.label_entries import take_labels
+from lossgen.transform.leaky import without_leaky_maximum
 from lossgen.transform.masking import mask_reductions
 from lossgen.transform.naming import (
     name_hints,
@@ -145,6 +146,7 @@ def _block(
     always = always_taken(expr)
     steps: list[Callable[[Expr], Expr]] = [
         lambda e: without_single(e, loss),
+        without_leaky_maximum,
         lambda e: protect_branches(e, loss, always),
         lambda e: protect_components(e, loss, components),
     ]

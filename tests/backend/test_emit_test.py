@@ -126,6 +126,7 @@ def test_every_loss_has_these():
                 TABLE.probabilities,
                 TABLE.probabilities,
                 (EndRow((0.0,), (0.0,), 1.0, 1e-6, (-1e18,), (1e12,)),),
+                far_logits=(-1000.0,),
             ),
             {
                 "test_mismatched_shapes_raise",
@@ -213,7 +214,7 @@ def test_not_a_number_can_be_written():
 
 def test_a_step_changes_nothing_where_the_samples_are_flat():
     """A loss whose samples all have the gradient 0 cannot be lowered from there."""
-    flat = replace(ROW, gradient=(0.0,))
+    flat = replace(ROW, gradient=(0.0,), gradient_tolerance=(0.0,))
     source = emit(SQUARED, ReferenceTable((ReferenceCase({}, (flat,)),), (), ()))
     assert "assert after == before" in source
     assert "assert after < before" in emit(SQUARED)
