@@ -22,6 +22,7 @@ from lossgen.ir.loss import Loss
 from lossgen.ir.program import Guard, Reach
 from lossgen.ir.reference import (
     BESIDE_KINKS,
+    ALL_THE_SAME,
     CASES,
     WHOLE_DOMAIN,
     ParameterSlopes,
@@ -230,6 +231,9 @@ def _case(
             used[:] = False
         for item in (off_values, off_slopes):
             item[~accurate] = np.inf
+    if name == ALL_THE_SAME:
+        # Any element may be the one that is taken for the extreme.
+        off_slopes = np.full(off_slopes.shape, off_slopes.max())
     # What rounding makes of the side of a kink is within the margin.
     off_slopes = np.where(apart > 0, EPSILON * apart, off_slopes)
     rows = tuple(
