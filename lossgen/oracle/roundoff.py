@@ -4,7 +4,8 @@ Each operation's result is moved by a random fraction of a unit in the last plac
 spread of a few such runs estimates the error of any evaluation that rounds once an
 operation (Parker, Pierce and Eggert 2000, Monte Carlo arithmetic: how to gamble with
 floating point and win). What is below the normal range is flushed to 0, as TensorFlow
-does. The random numbers are the same on every machine.
+does, in every other run: what cancels below it is seen in the others. The random
+numbers are the same on every machine.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ class Roundoff:
     """Moves results at random; an instance is one run."""
 
     def __init__(self, seed: int) -> None:
-        """Start the random sequence of a run."""
+        """Start the random sequence of a run; every other one flushes."""
         self._random = random.Random(seed)
+        self._flushes = seed % 2 == 0
 
     def __call__(self, op: str, result: Element) -> Element:
         """The result of ``op``, and its derivatives, as if each had been rounded."""
@@ -64,4 +66,5 @@ class Roundoff:
         # As `mpf(factor)`, in a third of the time: it is near 1.
         moved = number * mp.make_mpf(from_man_exp(int(factor * 2.0**53), -53))
         _, mantissa, exponent, bits = moved._mpf_
-        return mp.zero if mantissa and exponent + bits <= FLOAT32.lowest else moved
+        is_tiny = mantissa and exponent + bits <= FLOAT32.lowest
+        return mp.zero if is_tiny and self._flushes else moved
