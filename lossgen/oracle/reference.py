@@ -21,8 +21,8 @@ from lossgen.ir.expr import Expr, Role
 from lossgen.ir.loss import Loss
 from lossgen.ir.program import Guard, Reach
 from lossgen.ir.reference import (
-    BESIDE_KINKS,
     ALL_THE_SAME,
+    BESIDE_KINKS,
     CASES,
     WHOLE_DOMAIN,
     ParameterSlopes,
