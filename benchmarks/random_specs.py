@@ -62,6 +62,9 @@ _REAL = (
     "erfc({r})",
     "i0e({r})",
     "expm1({r})",
+    "acos(0.9*tanh({r}))",
+    "log2({p})",
+    "log10({p})",
     "sinh({r}/3)",
     "-{r}",
     "stop_gradient({r})",
@@ -91,6 +94,7 @@ _KINKED = (
     "min({r}, {r})",
     "max({r}, {r}, 0)",
     "clip({r}, -1, 1)",
+    "acos(clip({r}, -0.9, 0.9))",
     "where({d}, {r}, {r})",
     "({r} if {d} else {r})",
 )
@@ -125,11 +129,12 @@ _DATA = (
     "{0} != 0 and {0} < 3",
     "{0} > 2 or {0} < 0.5",
 )
-_COLLAPSING = ("sum", "mean", "max", "min", "norm", "logsumexp")
+_COLLAPSING = ("sum", "mean", "max", "min", "norm", "logsumexp", "var", "std")
 _ALONG = (
     "softmax({r}, axis={axis})",
     "log_softmax({r}, axis={axis})",
     "cumsum({r}, axis={axis})",
+    "logcumsumexp({r}, axis={axis})",
     "l2_normalize({p}, axis={axis})",
 )
 _LABELLED = (
