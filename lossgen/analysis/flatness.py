@@ -23,7 +23,7 @@ from lossgen.analysis.samples import (
 from lossgen.analysis.spelling import spell_relation, spell_symbol
 from lossgen.calculus.evaluate import Undefined, evaluate, germ
 from lossgen.diagnostics.diagnostic import Report
-from lossgen.ir.expr import Apply, Axis, Expr, Role, walk
+from lossgen.ir.expr import Apply, Axis, Expr, Role, symbols, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss, Variable
 
@@ -40,8 +40,24 @@ def find_flat_regions(loss: Loss, report: Report) -> bool:
     Returns:
         Whether each component of y_pred has a gradient somewhere.
     """
-    alive = [_inspect(loss, item, report) for item in loss.of_role(Role.Y_PRED)]
-    return all(alive)
+    moving = [
+        item
+        for item in loss.of_role(Role.Y_PRED)
+        if carries(loss.expression, item) or not _is_stopped(loss, item)
+    ]
+    # Of several components some may be targets: those that the author keeps fixed.
+    inspected = moving or loss.of_role(Role.Y_PRED)
+    return all([_inspect(loss, item, report) for item in inspected])
+
+
+def _is_stopped(loss: Loss, variable: Variable) -> bool:
+    """Whether it stands under ``stop_gradient``."""
+    return any(
+        isinstance(node, Apply)
+        and node.op == "stop_gradient"
+        and variable.symbol in symbols(node)
+        for node in walk(loss.expression)
+    )
 
 
 @dataclass(frozen=True)
@@ -64,9 +80,11 @@ def _inspect(loss: Loss, variable: Variable, report: Report) -> bool:
         return True
     if not any(slope for draw in draws for slope in draw.slopes):
         samples = [draw.sample for draw in draws]
-        samples += _draws(loss, (_CLOSE,))
+        samples += _draws(loss, (_CLOSE,), salt=200)
+        # Of two elements a correlation is 1 or -1, whatever they are.
+        longer = [*_draws(loss, (1,), last=typical_length(loss) + 1)]
         pieces = _pieces(loss)
-        if not any(_is_alive(piece, variable, samples) for piece in pieces):
+        if not any(_is_alive(piece, variable, samples + longer) for piece in pieces):
             _report_dead(loss, variable, pieces, samples, report)
             return False
     if branches:
@@ -235,14 +253,20 @@ def _flat_rows(draws: list[_Slopes]) -> list[tuple[_Slopes, int]]:
 # Draws --------------------------------------------------------------------------------
 
 
-def _draws(loss: Loss, spreads: tuple[int | Fraction, ...]) -> Iterator[Sample]:
+def _draws(
+    loss: Loss,
+    spreads: tuple[int | Fraction, ...],
+    *,
+    last: int | None = None,
+    salt: int = 100,
+) -> Iterator[Sample]:
     """The same data with several predictions, further out or closer to 0."""
-    base = generic(loss, last=typical_length(loss), rows=_ROWS)
+    base = generic(loss, last=last or typical_length(loss), rows=_ROWS)
     if base is None:
         return
     predicted = [item.name for item in loss.of_role(Role.Y_PRED)]
-    for salt, spread in enumerate(spreads):
-        other = generic(loss, last=base.last, rows=_ROWS, salt=100 + salt)
+    for number, spread in enumerate(spreads, salt):
+        other = generic(loss, last=base.last, rows=_ROWS, salt=number)
         if other is None or other.rows != base.rows:
             continue
         moved = {

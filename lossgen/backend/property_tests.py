@@ -15,6 +15,18 @@ from lossgen.ir.expr import Apply, Axis, Role, walk
 from lossgen.ir.loss import CheckedLoss, Loss, Property
 
 
+_IDENTIFIER = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+
+_IN_PYTHON = {
+    **{name: name for name in ("abs", "max", "min")},
+    **{name: f"np.{name}" for name in ("pi", "e", "exp", "expm1", "log", "log1p")},
+    **{name: f"np.{name}" for name in ("sqrt", "square", "sin", "cos", "tanh")},
+    **{name: f"np.{name}" for name in ("sinh", "cosh", "sign", "floor")},
+    **{name: f"np.arc{name[1:]}" for name in ("acos", "atan", "asinh")},
+}
+"""How a test writes what a bound is made of."""
+
+
 def property_tests(checked: CheckedLoss) -> dict[str, str]:
     """The properties to test, each with the source text that its test needs."""
     loss = checked.loss
@@ -39,14 +51,12 @@ def is_unbounded(loss: Loss) -> bool:
 
 def _needed(item: Property, loss: Loss) -> str:
     if item.name == "bounded_gradient":
-        parameters = {variable.name for variable in loss.parameters}
-        return re.sub(
-            r"[A-Za-z_]\w*",
-            lambda match: (
-                f'parameters["{match[0]}"]' if match[0] in parameters else match[0]
-            ),
-            item.bound or "",
-        )
+        meaning = {**_IN_PYTHON}
+        meaning |= {v.name: f'parameters["{v.name}"]' for v in loss.parameters}
+        bound = item.bound or ""
+        if any(name not in meaning for name in _IDENTIFIER.findall(bound)):
+            return ""
+        return _IDENTIFIER.sub(lambda match: meaning[match[0]], bound)
     if item.name == "proper":
         (target,) = loss.of_role(Role.Y_TRUE)
         if target.domain.along_last_axis:

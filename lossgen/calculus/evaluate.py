@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -289,11 +290,20 @@ class Evaluation:
     def _accumulated(
         self, op: str, row: list[Element], results: list[Element]
     ) -> list[Element]:
-        """Results of a long row with the error of summing it one by one."""
-        if self._rounding is None or len(row) <= LONG:
+        """Results with the error of sums inside: of a long row, and of a logarithm."""
+        if self._rounding is None or (len(row) <= LONG and op not in _LOGARITHMS):
             return results
         if not all(isinstance(item, mpf) for item in (*row, *results)):
             return results
+        if len(row) <= LONG:
+            # The logarithm of a sum, which is 1 or more, is added to the largest term.
+            tops = [max(row)] if op == "logsumexp" else accumulate(row, max)
+            least = mpf(op == "logsumexp")
+            error = self._rounding("add", mpf(1)) - 1
+            return [
+                item + error * (least + abs(item - top))
+                for item, top in zip(results, tops, strict=True)
+            ]
         error = accumulated(mpf(1), len(row), self._rounding)
         if op in ("sum", "mean"):
             size = mp.fsum(row, absolute=True) / (len(row) if op == "mean" else 1)
@@ -317,6 +327,9 @@ LONG = 16
 """The length from which the error of summing a row one by one is counted."""
 
 _SHARE = 8
+
+_LOGARITHMS = ("logsumexp", "logcumsumexp")
+"""Their two last terms may cancel, whatever the length of the row."""
 
 
 def accumulated(size: Any, count: int, rounding: Rounding) -> Any:

@@ -27,6 +27,9 @@ from lossgen.ir.program import Guard
 from lossgen.oracle.samples import Batch, axes_of, together
 
 
+_FEW_DIGITS = 40
+
+
 @dataclass(frozen=True)
 class Formula:
     """An expression of a loss: the author's, or a rewritten one.
@@ -129,6 +132,16 @@ class Formula:
             values, gradient = self.evaluated(batch, digits)
             return values, gradient, gradient
         return self.both_sides(batch, digits)
+
+    def off_edges(self, batch: Batch) -> Batch:
+        """The samples at which no branch is on its edge; all if none is left."""
+        try:
+            self._swept(batch, _FEW_DIGITS, None)
+        except (TiedError, Undefined) as error:
+            if isinstance(error, TiedError) and error.samples.size == batch.rows:
+                rest = batch.only(~error.samples)
+                return rest if rest.rows > 1 else batch
+        return batch
 
     def stays_finite(
         self, batch: Batch, digits: int, rounding: Rounding, largest: float = np.inf

@@ -277,6 +277,9 @@ def _settling(
             for name, batch in drawing:
                 if batch.rows < 2:
                     continue
+                if formula.tied and name != BESIDE_KINKS:
+                    # Both sides of an edge are looked at in a sample by itself alone.
+                    batch = formula.off_edges(batch)
                 rows = _settle(formula, batch)
                 left_out += [
                     _described(batch, int(row)) for row in np.flatnonzero(~rows)

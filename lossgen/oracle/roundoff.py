@@ -4,8 +4,8 @@ Each operation's result is moved by a random fraction of a unit in the last plac
 spread of a few such runs estimates the error of any evaluation that rounds once an
 operation (Parker, Pierce and Eggert 2000, Monte Carlo arithmetic: how to gamble with
 floating point and win). What is below the normal range is flushed to 0, as TensorFlow
-does, in every other run: what cancels below it is seen in the others. The random
-numbers are the same on every machine.
+does, and what is above it is infinite, in every other run: what cancels beyond it is
+seen in the others. The random numbers are the same on every machine.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Roundoff:
     """Moves results at random; an instance is one run."""
 
     def __init__(self, seed: int) -> None:
-        """Start the random sequence of a run; every other one flushes."""
+        """Start the random sequence of a run; every other one has the range of float32."""
         self._random = random.Random(seed)
-        self._flushes = seed % 2 == 0
+        self._has_a_range = seed % 2 == 0
 
     def __call__(self, op: str, result: Element) -> Element:
         """The result of ``op``, and its derivatives, as if each had been rounded."""
@@ -65,6 +65,9 @@ class Roundoff:
         factor = 1 + size * (2 * self._random.random() - 1)
         # As `mpf(factor)`, in a third of the time: it is near 1.
         moved = number * mp.make_mpf(from_man_exp(int(factor * 2.0**53), -53))
-        _, mantissa, exponent, bits = moved._mpf_
-        is_tiny = mantissa and exponent + bits <= FLOAT32.lowest
-        return mp.zero if is_tiny and self._flushes else moved
+        sign, mantissa, exponent, bits = moved._mpf_
+        if not mantissa or not self._has_a_range:
+            return moved
+        if exponent + bits > FLOAT32.highest:
+            return -mp.inf if sign else mp.inf
+        return mp.zero if exponent + bits <= FLOAT32.lowest else moved

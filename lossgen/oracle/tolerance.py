@@ -10,13 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from lossgen.calculus.arrays import Array
 from lossgen.calculus.evaluate import Undefined
-from lossgen.ir.expr import ONE, Apply, Expr, Role, div, mul, rebuild
+from lossgen.ir.expr import (
+    ONE,
+    Apply,
+    Constant,
+    Expr,
+    Number,
+    Role,
+    div,
+    mul,
+    rebuild_as_written,
+)
 from lossgen.ir.loss import Variable
 from lossgen.ir.reference import Nested
 from lossgen.oracle.evaluation import Formula, cells, floats
@@ -191,7 +202,8 @@ def _of_operations(
     computed: Formula, batch: Batch, exact: Sequence[Array]
 ) -> list[Array]:
     """How far off the computed form is when every operation rounds."""
-    rounded = replace(computed, expression=rebuild(computed.expression, _steps))
+    steps = rebuild_as_written(computed.expression, _steps)
+    rounded = replace(computed, expression=steps)
     several = batch.rows > 1 and not computed.tied
     try:
         return _roundoff(
@@ -234,18 +246,61 @@ def _roundoff(
                 raise
             continue
         off = [
-            np.maximum(worst, np.abs(floats(new) - old))
+            np.maximum(worst, _distance(floats(new), old))
             for worst, new, old in zip(off, run, exact, strict=True)
         ]
     return off
 
 
+def _distance(found: Array, exact: Array) -> Array:
+    """How far numbers are apart; nothing is known of one that is infinite or NaN."""
+    return np.where(np.isfinite(found), np.abs(found - exact), np.inf)
+
+
 def _steps(node: Expr) -> Expr:
-    """An operation as the several that its helper function is made of."""
+    """An operation as the several that its helper function is made of.
+
+    A constant that float32 does not hold is a result that is rounded, too.
+    """
     if isinstance(node, Apply) and node.op == "l2_normalize":
         (arg,) = node.args
         return mul(arg, div(ONE, Apply("norm", (arg,), node.axis)))
+    if isinstance(node, Apply) and node.op == "div":
+        return _quotient(*node.args)
+    if isinstance(node, Constant) or (
+        isinstance(node, Number) and _in_float32(node.value) != node.value
+    ):
+        return Apply("mul", (node, ONE))
     return node
+
+
+def _in_float32(value: Fraction) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.float32(float(value)))
+
+
+def _quotient(top: Expr, bottom: Expr) -> Expr:
+    """What XLA computes of it and of its slopes: of quotients in it, products."""
+    if inner := _parts(top):
+        over, under = inner
+        node = Apply("div", (over, Apply("mul", (under, bottom))))
+    elif inner := _parts(bottom):
+        over, under = inner
+        node = Apply("div", (Apply("mul", (top, under)), over))
+    else:
+        node = Apply("div", (top, bottom))
+    by_top = Apply("div", (ONE, bottom))
+    by_bottom = Apply("neg", (Apply("div", (top, Apply("mul", (bottom, bottom)))),))
+    return Apply("with_slopes", (node, top, by_top, bottom, by_bottom))
+
+
+def _parts(expr: Expr) -> tuple[Expr, Expr] | None:
+    """Of a quotient as `_quotient` writes it."""
+    if isinstance(expr, Apply) and expr.op == "with_slopes" and len(expr.args) == 5:
+        _, top, by_top, bottom, _ = expr.args
+        if by_top == Apply("div", (ONE, bottom)):
+            return top, bottom
+    return None
 
 
 def _is_exact(variable: Variable) -> bool:
