@@ -22,6 +22,8 @@ CHOSEN = {
     *("masked_moments", "masked_assume", "assumed_norm"),
     *("guarded_epsilon", "guarded_reduction", "capped_deviance", "weight_map"),
     *("gaussian_of_scale", "power_at_the_end"),
+    *("equal_extremes_in_a_batch", "sampled_softmax", "clipped_angle", "correlation"),
+    *("bound_of_exponentials", "correlation_in_a_batch", "symmetric_fixed_targets"),
 }
 
 

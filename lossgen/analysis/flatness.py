@@ -38,7 +38,7 @@ def find_flat_regions(loss: Loss, report: Report) -> bool:
     """Report where no gradient reaches y_pred: everywhere, or on part of the domain.
 
     Returns:
-        Whether each component of y_pred has a gradient somewhere.
+        Whether each component of y_pred that is not fixed has a gradient somewhere.
     """
     moving = [
         item
@@ -47,7 +47,8 @@ def find_flat_regions(loss: Loss, report: Report) -> bool:
     ]
     # Of several components some may be targets: those that the author keeps fixed.
     inspected = moving or loss.of_role(Role.Y_PRED)
-    return all([_inspect(loss, item, report) for item in inspected])
+    alive = [_inspect(loss, item, report) for item in inspected]
+    return all(alive)
 
 
 def _is_stopped(loss: Loss, variable: Variable) -> bool:

@@ -26,7 +26,10 @@ class Emission:
         return self.program.checked.loss
 
     def placeholder(self, role: Role) -> str:
-        """What stands in for a dropped row of y_true or y_pred: a number or a row."""
+        """What stands in for a dropped row of y_true or y_pred, as source text."""
+        if self.placeholders.varied:
+            y_true = role is Role.Y_TRUE
+            return "_varied(y_true, 0.0)" if y_true else "_varied(y_pred, 1.0)"
         items = self.loss.of_role(role)
         values = [self.placeholders.of(item) for item in items]
         if len(set(values)) == 1:

@@ -31,7 +31,8 @@ from lossgen.ir.program import LossProgram, Placeholders
 TEMPLATE = "loss_module.py.jinja"
 
 _HELPERS = (
-    *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_labelled"),
+    *("_inputs", "_prediction", "_matched", "_kept", "_spread", "_varied"),
+    *("_labelled",),
     *("_one_hot", "_picked", "_valid", "_filled", "_per_class", "_listed"),
     *("_check", "_plain"),
     *("_above", "_below", "_sigmoid", "_tanh", "_log_cosh", "_log1p_square"),
@@ -149,6 +150,8 @@ def _standing_helpers(emission: Emission) -> set[str]:
         helpers |= {"_check", "_plain"}
     if emission.masks_labels:
         helpers.add("_labelled")
+    if emission.placeholders.varied:
+        helpers.add("_varied")
     return helpers
 
 

@@ -14,7 +14,6 @@ from lossgen.ir.domain import Domain
 from lossgen.ir.expr import Apply, Axis, Role, walk
 from lossgen.ir.loss import CheckedLoss, Loss, Property
 
-
 _IDENTIFIER = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 
 _IN_PYTHON = {

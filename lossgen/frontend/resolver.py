@@ -392,7 +392,7 @@ class _Scope:
     def _hint(self, name: str) -> str:
         tensors = {n.partition(".")[0] for n in self._variables if "." in n}
         if name in tensors:
-            return f"{name} is split into channels; use their names"
+            return f"{name} is split into channels; write {self._channels(name)}"
         if name == "y_true" and self._spec.y_true.unused:
             return "the spec says `y_true: unused`"
         if f"y_true.{name}" in self._variables and f"y_pred.{name}" in self._variables:
@@ -405,6 +405,14 @@ class _Scope:
                 near or f"declare it under the `channels` of {name.partition('.')[0]}"
             )
         return near or answer_to(name) or _DECLARE
+
+    def _channels(self, tensor: str) -> str:
+        """The channels of a tensor as a formula may call them."""
+        full = [name for name in self._variables if name.startswith(f"{tensor}.")]
+        short = {name: name.partition(".")[2] for name in full}
+        names = [short[n] if short[n] in self._variables else n for n in full]
+        shown = [f"`{name}`" for name in names[:4]] + ["…"] * (len(names) > 4)
+        return " or ".join(shown) if len(shown) < 3 else ", ".join(shown)
 
     def _in_order(self) -> Iterator[str]:
         """The ``where`` names, each behind those that it uses; cycles are reported."""

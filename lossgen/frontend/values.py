@@ -240,7 +240,8 @@ def as_list(node: Node) -> list[Node]:
 def opened(node: Node) -> dict[str, Node]:
     """The entries of a mapping, for the model of its values to check."""
     if not isinstance(node, Mapping):
-        raise _wrong("a mapping", node)
+        remedy = "write `name: value` for each entry, as in `{name: value}`"
+        raise _wrong("a mapping", node, remedy)
     return {_key(key): value for key, value in node.entries}
 
 
@@ -252,10 +253,10 @@ def _fault(
     return PydanticCustomError(code, "{message}", context)
 
 
-def _wrong(expected: str, node: Node) -> PydanticCustomError:
+def _wrong(expected: str, node: Node, remedy: str | None = None) -> PydanticCustomError:
     """A value of the wrong type; the report puts the name of its key in front."""
     message = f"must be {expected}, not {_described(node)}"
-    return _fault("LG105", message, node.span)
+    return _fault("LG105", message, node.span, remedy)
 
 
 def _described(node: Node) -> str:

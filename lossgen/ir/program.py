@@ -128,19 +128,25 @@ class LossProgram:
         return next(found, None)
 
 
+VARIED = 0.25
+"""How far dropped elements that must not be equal are from 1/2."""
+
+
 @dataclass(frozen=True)
 class Placeholders:
     """Values for dropped elements at which the loss and its gradient are finite.
 
     ``counts`` says whether the label mask keeps y_true, so that a sample of weight 0
     counts in a mean. ``channels`` has a value for each channel, where one for all
-    channels of a tensor will not do.
+    channels of a tensor will not do. ``varied`` says that no equal elements will do:
+    then they vary by ``VARIED`` about 1/2, with y_true and y_pred out of step.
     """
 
     y_true: float
     y_pred: float
     counts: bool = True
     channels: Mapping[str, float] = field(default_factory=dict)
+    varied: bool = False
 
     def of(self, variable: Variable) -> float:
         """The value for a tensor or a channel."""

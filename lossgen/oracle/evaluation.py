@@ -26,7 +26,6 @@ from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.program import Guard
 from lossgen.oracle.samples import Batch, axes_of, together
 
-
 _FEW_DIGITS = 40
 
 

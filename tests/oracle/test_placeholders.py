@@ -39,6 +39,14 @@ def test_placeholders(text, expected):
     assert placeholders(resolved(text)) == expected
 
 
+def test_where_no_equal_elements_will_do_they_vary():
+    text = "loss: mean(y_true*y_pred, axis=last)/std(y_pred, axis=last)**2\n"
+    text += "assume: std(y_pred, axis=last) > 0\n"
+    assert placeholders(resolved(text)).varied
+    with pytest.raises(NoPlaceholderError):
+        placeholders(resolved(f"{text}y_pred: '(3, 4)'\n"))
+
+
 def test_none_will_do():
     text = "loss: y_true*log(y_pred - mean(y_pred, axis=last))\n"
     with pytest.raises(NoPlaceholderError):

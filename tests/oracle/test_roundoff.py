@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from mpmath import mpf
 
+from lossgen.calculus.evaluate import evaluate
+from lossgen.ir.expr import Apply, Axis, Role, Symbol
 from lossgen.oracle.roundoff import Roundoff
 
 
@@ -26,3 +30,25 @@ def test_below_the_normal_range_every_other_run_gives_0(seed):
     for sign in (-1, 1):
         assert (run("mul", sign * mpf(2) ** -127) == 0) is (seed == 0)
         assert run("mul", sign * mpf(2) ** -125) != 0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_above_the_largest_number_every_other_run_is_infinite(seed):
+    run = Roundoff(seed)
+    for sign in (-1, 1):
+        found = run("mul", sign * mpf(2) ** 129)
+        assert (found == sign * mpf("inf")) is (seed == 0)
+        assert abs(run("mul", sign * mpf(2) ** 127)) < mpf("inf")
+
+
+@pytest.mark.parametrize("op", ["logsumexp", "logcumsumexp"])
+def test_the_largest_term_and_the_logarithm_of_a_sum_may_cancel(op):
+    # log(1/2) + log(2), each of which has been rounded.
+    x = Symbol("x", Role.Y_PRED)
+    half = [[-math.log(2), -math.log(2)]]
+    off = [
+        float(evaluate(Apply(op, (x,), Axis.LAST), {"x": half}, rounding=run).flat[-1])
+        for run in map(Roundoff, range(20))
+    ]
+    assert max(map(abs, off)) < 2.0**-23 * (1 + math.log(2))
+    assert max(map(abs, off)) > 2.0**-25
