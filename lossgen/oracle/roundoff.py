@@ -46,7 +46,7 @@ class Roundoff:
     """Moves results at random; an instance is one run."""
 
     def __init__(self, seed: int) -> None:
-        """Start the random sequence of a run; every other one has the range of float32."""
+        """Start the random sequence of a run; every other one has a range."""
         self._random = random.Random(seed)
         self._has_a_range = seed % 2 == 0
 
