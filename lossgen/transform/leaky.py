@@ -7,7 +7,7 @@ labels and predictions, it takes the first one.
 
 from __future__ import annotations
 
-from lossgen.ir.expr import ZERO, Apply, Expr, Number, Symbol, walk
+from lossgen.ir.expr import ZERO, Apply, Expr, Number, Role, Symbol, depends_on, walk
 
 
 def without_leaky_maximum(expr: Expr) -> Expr:
@@ -16,22 +16,25 @@ def without_leaky_maximum(expr: Expr) -> Expr:
     for node in walk(expr):
         done[node] = node
         if isinstance(node, Apply):
-            done[node] = Apply(node.op, tuple(done[a] for a in node.args), node.axis)
-            if node.op == "max" and len(node.args) == 2:
-                first, second = node.args
-                for one, other in ((first, second), (second, first)):
-                    if isinstance(one, Symbol) and _is_multiple(other, one):
-                        done[node] = _chosen(one, other)
+            args = tuple(done[arg] for arg in node.args)
+            done[node] = Apply(node.op, args, node.axis)
+            if node.op == "max" and len(args) == 2:
+                done[node] = _chosen(*args) or _chosen(*args[::-1]) or done[node]
     return done[expr]
 
 
-def _is_multiple(expr: Expr, symbol: Symbol) -> bool:
-    return isinstance(expr, Apply) and expr.op in ("mul", "div") and symbol in expr.args
-
-
-def _chosen(symbol: Symbol, multiple: Expr) -> Expr:
-    assert isinstance(multiple, Apply)
-    factors = [arg for arg in multiple.args if isinstance(arg, Number)]
-    shrinks = multiple.op == "mul" and len(factors) == 1 and factors[0].value <= 1
+def _chosen(symbol: Expr, multiple: Expr) -> Expr | None:
+    """The larger of both, if the second one is a fixed multiple of the first one."""
+    if not (isinstance(symbol, Symbol) and isinstance(multiple, Apply)):
+        return None
+    factors = [arg for arg in multiple.args if arg != symbol]
+    if multiple.op not in ("mul", "div") or len(factors) != 1 or _varies(factors[0]):
+        return None
+    (factor,) = factors
+    shrinks = multiple.op == "mul" and isinstance(factor, Number) and factor.value <= 1
     condition = Apply("gt", (symbol, ZERO if shrinks else multiple))
     return Apply("where", (condition, symbol, multiple))
+
+
+def _varies(factor: Expr) -> bool:
+    return depends_on(factor, Role.Y_TRUE, Role.Y_PRED, Role.DERIVED)

@@ -36,6 +36,8 @@ _HARMLESS: dict[str, Expr] = {
 """What is given for a dropped element by what gives one for each: with 0, or what the
 fill made of it, a logarithm or a quotient further out would spoil the gradient."""
 
+_GENTLE = ("exp", "expm1")
+
 
 def mask_reductions(
     expr: Expr, kept: Expr, loss: Loss, axes: Collection[Axis], filled: Axis | None
@@ -82,10 +84,13 @@ def mask_reductions(
 
 
 def _exposed(expr: Expr) -> set[Expr]:
-    """What decides, element by element, whether an operation has a finite slope."""
+    """What decides, element by element, whether an operation has a finite slope.
+
+    The exponential has one: of dropped elements nothing grows.
+    """
     found: set[Expr] = set()
     for node in reversed(list(walk(expr))):
-        if isinstance(node, Apply) and node.axis is None:
+        if isinstance(node, Apply) and node.axis is None and node.op not in _GENTLE:
             unsafe = range(len(node.args)) if node in found else unsafe_arguments(node)
             found.update(node.args[index] for index in unsafe)
     return found
