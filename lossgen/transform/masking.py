@@ -37,6 +37,7 @@ _HARMLESS: dict[str, Expr] = {
 fill made of it, a logarithm or a quotient further out would spoil the gradient."""
 
 _GENTLE = ("exp", "expm1")
+"""They have a finite slope at whatever fills the place of a dropped element."""
 
 
 def mask_reductions(
@@ -84,13 +85,13 @@ def mask_reductions(
 
 
 def _exposed(expr: Expr) -> set[Expr]:
-    """What decides, element by element, whether an operation has a finite slope.
-
-    The exponential has one: of dropped elements nothing grows.
-    """
+    """What decides, element by element, whether an operation has a finite slope."""
     found: set[Expr] = set()
     for node in reversed(list(walk(expr))):
-        if isinstance(node, Apply) and node.axis is None and node.op not in _GENTLE:
-            unsafe = range(len(node.args)) if node in found else unsafe_arguments(node)
-            found.update(node.args[index] for index in unsafe)
+        if not isinstance(node, Apply) or node.axis is not None:
+            continue
+        if node in found:
+            found.update(node.args)
+        elif node.op not in _GENTLE:
+            found.update(node.args[index] for index in unsafe_arguments(node))
     return found
