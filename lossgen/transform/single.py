@@ -60,7 +60,8 @@ def _is_row(expr: Expr, loss: Loss) -> bool:
 
 _ALONE: dict[str, Callable[[Expr], Expr]] = {
     **dict.fromkeys(
-        ("sum", "mean", "amax", "amin", "logsumexp", "cumsum"), lambda u: u
+        ("sum", "mean", "amax", "amin", "logsumexp", "cumsum", "logcumsumexp"),
+        lambda u: u,
     ),
     "norm": lambda u: apply("abs", u),
     "l2_normalize": lambda u: div(u, apply("abs", u)),
