@@ -14,6 +14,7 @@ from lossgen.analysis.crossings import find_crossing
 from lossgen.analysis.intervals import Interval
 from lossgen.analysis.proofs import is_nonnegative, is_nonzero, is_positive
 from lossgen.analysis.ranges import Ranges
+from lossgen.analysis.spelling import spell_symbol
 from lossgen.analysis.unproved import assumption, known_of, named
 from lossgen.analysis.witness import Witness, find_witness
 from lossgen.calculus.steps import OutOfStepsError
@@ -31,6 +32,7 @@ from lossgen.ir.expr import (
     add,
     depends_on,
     sub,
+    symbols,
     walk,
 )
 from lossgen.ir.functions import FUNCTIONS, Kind
@@ -477,6 +479,11 @@ def _wording(item: Obligation) -> tuple[str, str | None]:
             return "a negative power of a value that can be 0", _HELP["div"]
         if op == "pow" and item.need is Need.POSITIVE:
             return "a power of a value that can be 0 or negative", _HELP["pow"]
+        if op == "log" and (weight := _own_weight(item)):
+            return _MESSAGES[op], (
+                f"write `xlogy({weight}, …)` for `{weight}*log(…)`: it is 0 where "
+                f"{weight} is 0"
+            )
         fallback = _HELP["log"] if op in ("log1p", "xlogy", "xlog1py") else None
         return _MESSAGES[op], _HELP.get(op, fallback)
     if op == "sqrt":
@@ -497,6 +504,23 @@ def _wording(item: Obligation) -> tuple[str, str | None]:
     if op == "acos":
         return "the derivative of acos is infinite at -1 and 1", _HELP["acos"]
     return "the derivative is infinite where the logarithm is", _HELP["log"]
+
+
+def _own_weight(item: Obligation) -> str | None:
+    """A label or parameter that the logarithm is taken of, and multiplied by."""
+    for node in walk(item.ranges.loss.expression):
+        if not isinstance(node, Apply) or node.op != "mul":
+            continue
+        for factor in node.args:
+            if (
+                isinstance(factor, Symbol)
+                and factor.role in (Role.Y_TRUE, Role.PARAMETER)
+                and factor in symbols(item.subject)
+                and is_nonnegative(factor, item.ranges)
+                and any(item.node in walk(arg) for arg in node.args)
+            ):
+                return spell_symbol(factor.name)
+    return None
 
 
 def _notes(loss: Loss, item: Obligation, witness: Witness) -> tuple[str, ...]:

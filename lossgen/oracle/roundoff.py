@@ -38,8 +38,9 @@ _LIBRARY_ERROR = {
 
 _SMALL = 2.0**-100
 _RECIPROCAL_ERROR = 2.0**13
-"""Of the derivative of a logarithm, where it is below ``_SMALL``: TensorFlow takes the
-reciprocal of larger arguments from the processor's estimate and does not refine it."""
+"""Of the derivative of a logarithm, and of a quotient of which a graph makes a product,
+where it is below ``_SMALL``: TensorFlow takes the reciprocal of larger arguments from the
+processor's estimate and does not refine it."""
 
 
 class Roundoff:
@@ -60,7 +61,7 @@ class Roundoff:
         return self._moved(op, result, size)
 
     def _moved(self, op: str, number: Element, size: float) -> Element:
-        if op == "log" and abs(number) < _SMALL:
+        if op in ("log", "div") and abs(number) < _SMALL:
             size *= _RECIPROCAL_ERROR
         factor = 1 + size * (2 * self._random.random() - 1)
         # As `mpf(factor)`, in a third of the time: it is near 1.
