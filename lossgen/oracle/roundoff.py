@@ -39,8 +39,8 @@ _LIBRARY_ERROR = {
 _SMALL = 2.0**-100
 _RECIPROCAL_ERROR = 2.0**13
 """Of the derivative of a logarithm, and of a quotient of which a graph makes a product,
-where it is below ``_SMALL``: TensorFlow takes the reciprocal of larger arguments from the
-processor's estimate and does not refine it."""
+where it is below ``_SMALL``: TensorFlow takes the reciprocal of larger arguments from
+the processor's estimate and does not refine it."""
 
 
 class Roundoff:
