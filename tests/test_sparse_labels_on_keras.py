@@ -37,6 +37,11 @@ FORMULAS: dict[str, Callable[[Any, Any], Any]] = {
     "hits_of_a_batch": lambda t, p: entry(t, (p - (t * p).mean(0)) ** 2),
     "weighted_hits": lambda t, p: -entry(t, log_softmax(p, -1)),
     "hits_and_misses": lambda t, p: entry(t, np.where(p > 0, p**2, p**3)),
+    "arcface": lambda t, p: (
+        -entry(
+            t, log_softmax(8 * np.cos(np.arccos(np.clip(p, -0.999, 0.999)) + t / 4), -1)
+        )
+    ),
     "scores_beside_a_level": lambda t, p: (
         -entry(t, log_softmax(p, -1)) + ((t - p) ** 2).sum(-1) * np.exp(LEVELS[:, 0])
     ),

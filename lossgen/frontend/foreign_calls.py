@@ -49,7 +49,10 @@ def describe(
         return code, message, way_out
     if reason:
         return code, message, reason
-    near = suggestion(name, CALLS) or "docs/language.md lists the functions"
+    near = suggestion(name, CALLS) or (
+        "docs/language.md lists the functions, and `lossgen list` the losses to start "
+        "from"
+    )
     return code, f"unknown function `{shorten(name)}`", near
 
 

@@ -17,7 +17,7 @@ from lossgen.diagnostics.diagnostic import Report
 from lossgen.diagnostics.source import Span
 from lossgen.frontend.foreign_calls import describe, with_axis
 from lossgen.frontend.reader import shorten
-from lossgen.frontend.vocabulary import answer_to_argument, answer_to_axis
+from lossgen.frontend.vocabulary import answer_to, answer_to_argument, answer_to_axis
 from lossgen.ir.abbreviations import written_out
 from lossgen.ir.expr import (
     Apply,
@@ -412,6 +412,8 @@ class _Translator:
             found = self._lookup(f"{tensor.id}.{node.attr}", self._span(node))
             return found and _at(found, self._span(node))
         way_out = f"write `{node.attr}`" if node.attr in _CONSTANTS else None
+        if way_out is None and isinstance(tensor, ast.Name):
+            way_out = answer_to(tensor.id)
         message = "attribute access is not part of the language"
         return self._fail("LG202", message, node, way_out)
 
@@ -554,6 +556,7 @@ class _Translator:
             "LG205",
             f"`{function.surface}` takes {wanted} {noun}, and {given} are given",
             node,
+            answer_to_argument("base") if function.surface == "log" else None,
         )
         return False
 

@@ -223,8 +223,11 @@ REASONS: dict[str, str] = {
     ),
     "write `0 if condition else …` with a condition on y_true, or declare a domain "
     "without 0": "divide_no_nan multiply_no_nan safe_divide",
+    "it is the covariance, `mean((y_true - mean(y_true, axis=last))*(y_pred - "
+    "mean(y_pred, axis=last)), axis=last)`, divided by the two `std` and a small "
+    "constant": "pearson pearsonr corr correlation corrcoef",
     "conditions of many elements are not joined; count them, as in "
-    "`sum(1 if y_true > 0 else 0, axis=last)`": "all any reduce_all reduce_any",
+    "`sum(1 if y_true > 0 else 0, axis=last)`": "all any count reduce_all reduce_any",
     "a loss has no side effects": "print assert debug breakpoint checkify",
     _NO_FUNCTION: (
         "erfinv erfcx ndtri probit polygamma trigamma zeta i1 i1e bessel_i1 j0 j1 jv "
@@ -263,6 +266,11 @@ NAMES: dict[str, str] = {
         "features data reference baseline anchor positive negative embedding "
         "embeddings advantage advantages reward rewards old_log_prob"
     ),
+    "a formula has no indices: `y_true` and `y_pred` are each element, and a sum over "
+    "the classes is `sum(y_true*y_pred, axis=last)`": (
+        "y_true_i y_pred_i y_true_j y_pred_j y_true_k y_pred_k y_i y_j y_k p_i p_j p_k "
+        "y_hat_i y_hat_j x_i x_j i j"
+    ),
     "which elements count is said by `mask:`, by a channel of y_true, or by "
     "`sample_weight` of Keras": "mask padding_mask attention_mask",
     "a loss does not know whether it is training; what differs is a parameter under "
@@ -282,9 +290,8 @@ NAMES: dict[str, str] = {
     "write the number, or declare a parameter under `params`": (
         "eps epsilon EPSILON EPS tol"
     ),
-    "there are no infinities in a formula; `max(u, axis=last)` and masks do without": (
-        "inf infinity Inf"
-    ),
+    "a formula has no infinities; what is to count for nothing is left out by `mask:`, "
+    "and the largest element is `max(u, axis=last)`": ("inf infinity Inf"),
     "missing labels are what `mask:` is for, as in `mask: is_finite(y_true)`": (
         "nan NaN missing"
     ),

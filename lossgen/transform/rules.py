@@ -1038,6 +1038,14 @@ RULES: tuple[Rule, ...] = (
         last=True,
     ),
     Rule(
+        "log-growth",
+        add(_f("log", X), neg(_f("log", V)), REST),
+        add(_f("log1p", div(sub(X, V), V)), REST),
+        "the terms cancel where x is close to v",
+        Condition.NESTED,
+        last=True,
+    ),
+    Rule(
         "weighted-log-difference",
         add(mul(U, _f("log", X)), neg(mul(U, _f("log", V))), REST),
         add(mul(U, _f("log_difference", X, V)), REST),
