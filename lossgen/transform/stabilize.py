@@ -225,7 +225,7 @@ def _share_terms(left: Expr, right: Expr) -> bool:
 def _are_nested(bindings: Bindings, ranges: Ranges) -> bool:
     """Whether multiples of logarithms of two numbers are nearly of opposite sizes."""
     more, less = bindings[X], bindings[V]
-    left, right = bindings.get(U), bindings.get(W)
+    left, right = bindings.get(U, ONE), bindings.get(W, ONE)
     return (
         _share_terms(less, more)
         and (left == right or _share_terms(left, right))
