@@ -23,6 +23,7 @@ CHOSEN = {
     *("guarded_epsilon", "guarded_reduction", "capped_deviance", "weight_map"),
     *("gaussian_of_scale", "power_at_the_end"),
     *("equal_extremes_in_a_batch", "sampled_softmax", "clipped_angle", "correlation"),
+    *("gains_of_relevance", "fixed_dispersion", "sum_with_a_number"),
     *("bound_of_exponentials", "correlation_in_a_batch", "symmetric_fixed_targets"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from lossgen.backend.ops import CALLS, INFIX, SEVERAL_AXES
@@ -33,10 +33,11 @@ _MATH = (
 )
 """Functions that Python's own ``math`` has under the same name."""
 
-_TYPED = {"where": 1} | dict.fromkeys(
-    ("xlogy", "xlog1py", "clip", "logaddexp", "lgamma_difference"), 0
-)
+_TYPED = {"where": 1, "xlogy": 0, "xlog1py": 0, "clip": 0}
 """Which argument decides the type of a call, where numbers may stand."""
+
+_EXPONENTS = {"powm1": 1, "pow1pm1": 1}
+"""Which argument of a helper may be a number; all others are to be tensors."""
 
 _MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 
@@ -183,15 +184,23 @@ class Printer:
         args = [self._tight(arg, level) for arg in self._ordered(expr)]
         if expr.op == "where":
             args[1:] = [self._branch(arg) for arg in expr.args[1:]]
-        if expr.op in _TYPED and not symbols(expr.args[_TYPED[expr.op]]):
-            # TensorFlow takes the type of all arguments from the first.
-            first = _TYPED[expr.op]
-            args[first] = f"tf.constant({args[first]}, {self._dtype})"
+        for k in self._tensors(expr, pattern):
+            if not symbols(expr.args[k]):
+                args[k] = f"tf.constant({args[k]}, {self._dtype})"
         if expr.op == "with_slopes":
             pairs = zip(args[1::2], args[2::2], strict=True)
             listed = ", ".join(f"({symbol}, {slope})" for symbol, slope in pairs)
             return pattern.format(args[0], pairs=listed)
         return pattern.format(*args, axis=self._axis(expr, flat), dtype=self._dtype)
+
+    def _tensors(self, expr: Apply, pattern: str) -> Iterator[int]:
+        """The arguments that may not be numbers: an integer has another type."""
+        if expr.op in _TYPED:
+            # TensorFlow takes the type of all arguments from the first.
+            yield _TYPED[expr.op]
+        elif pattern.startswith("_") and expr.op != "with_slopes":
+            numbers = range(len(expr.args))
+            yield from (k for k in numbers if k != _EXPONENTS.get(expr.op))
 
     def _ordered(self, expr: Apply) -> tuple[Expr, ...]:
         """The arguments; of a maximum or minimum, those with a type come first."""
