@@ -37,7 +37,10 @@ _TYPED = {"where": 1, "xlogy": 0, "xlog1py": 0, "clip": 0}
 """Which argument decides the type of a call, where numbers may stand."""
 
 _EXPONENTS = {"powm1": 1, "pow1pm1": 1}
-"""Which argument of a helper may be a number; all others are to be tensors."""
+"""Which argument of a helper may be a number; the others are to be tensors."""
+
+_OF_NUMBERS = ("with_slopes", "above", "below")
+"""Helpers that take numbers, too."""
 
 _MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 
@@ -198,7 +201,7 @@ class Printer:
         if expr.op in _TYPED:
             # TensorFlow takes the type of all arguments from the first.
             yield _TYPED[expr.op]
-        elif pattern.startswith("_") and expr.op != "with_slopes":
+        elif pattern.startswith("_") and expr.op not in _OF_NUMBERS:
             numbers = range(len(expr.args))
             yield from (k for k in numbers if k != _EXPONENTS.get(expr.op))
 
