@@ -222,6 +222,20 @@ def test_complement_of_a_soft_hit() -> None:
     assert value.numpy() == pytest.approx([2**-20, 0, 1e-9], rel=1e-6)
 
 
+@BOTH
+@pytest.mark.parametrize(("label", "sign"), [(1.0, -1), (0.0, 1)])
+@pytest.mark.parametrize("score", [0.5, 10.0, 20.0, 80.0])
+def test_logits_of_a_label_beside_something_else(
+    label: float, sign: int, score: float, xla: bool
+) -> None:
+    name, rows = "logistic_beside_a_distance", [[-sign * score, 3.0]]
+    value, slope, _ = derivatives(name, [[label, 1.0]], rows, xla=xla)
+    missing = np.log1p(np.exp(-score))
+    assert value == pytest.approx(missing + 4 * label, rel=1e-6)
+    by_score = sign * np.exp(-score) / (1 + np.exp(-score))
+    assert slope == pytest.approx(np.array([[by_score, 4 * label]]), rel=1e-6)
+
+
 # Counts -------------------------------------------------------------------------------
 
 

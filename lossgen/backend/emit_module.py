@@ -83,6 +83,7 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
     called = body.helpers | (labelled_helpers if emission.masks_labels else set())
     called, callees_use_math = _with_callees(called, options)
     helpers = called | _standing_helpers(emission)
+    ranked = any(p.shape != "elements" for p in loss.parameters)
     return {
         "name": loss.name,
         "class_name": loss.class_name,
@@ -98,7 +99,9 @@ def _context(emission: Emission, options: Options) -> dict[str, object]:
         "function_parameters": function_parameters(loss),
         "constructor_parameters": constructor_parameters(loss),
         "parameters": [p.name for p in loss.parameters],
-        "checks": [parameter_check(p) for p in loss.parameters],
+        "checks": [parameter_check(p, ranked) for p in loss.parameters],
+        "ranked": ranked,
+        "unranked": any(p.shape == "elements" for p in loss.parameters),
         "logits": bool(loss.spec.y_pred.logits),
         "unused_target": loss.spec.y_true.unused,
         "sparse": loss.spec.y_true.sparse,

@@ -22,10 +22,16 @@ def constructor_parameters(loss: Loss) -> list[str]:
     return [_parameter(item) for item in ordered] + _from_logits(loss)
 
 
-def parameter_check(variable: Variable) -> str:
-    """The call that refuses values outside the parameter's domain."""
+def parameter_check(variable: Variable, ranked: bool) -> str:
+    """The call that refuses values outside the parameter's domain.
+
+    Args:
+        variable: The parameter.
+        ranked: Whether the check looks at the rank, as that of some parameter has to.
+    """
     name, shape = variable.name, variable.shape
-    rank = {"scalar": "", "last": ", rank=1", "elements": ", rank=None"}[shape]
+    unranked = ", rank=None" if ranked else ""
+    rank = {"scalar": "", "last": ", rank=1", "elements": unranked}[shape]
     value = f'_listed("{name}", {name})' if shape == "last" else name
     words = safe(" ".join(variable.domain.text.split())).replace('"', "'")
     holds = _holds(variable.domain)

@@ -13,17 +13,15 @@ _OPEN_UNIT = ("probability", "(0,1)", "0<y_pred<1", "1>y_pred>0")
 _LOGITS_DOMAINS = {"sigmoid": _OPEN_UNIT, "softmax": ("simplex",)}
 
 
-LOGITS_OF_A_CHANNEL = (
-    "declare the channel `real`, and write the formula in its logits: with "
-    "`log_sigmoid(u)`, `softplus(u)`, or `log_softmax(u, axis=last)`"
-)
-_WITH_CHANNELS = {
+WITH_CHANNELS = {
     "domain": "give each channel its own",
     "size": "give each channel its own",
-    "logits": LOGITS_OF_A_CHANNEL,
+    "logits": "declare the channel `real`, and write the formula in its logits: with "
+    "`log_sigmoid(u)`, `softplus(u)`, or `log_softmax(u, axis=last)`",
     "sparse": "a channel takes no indices: give `fit` one-hot labels, and declare the "
     "channel `{domain: one_hot, size: K}`",
 }
+"""Key of a tensor → what to do instead where the tensor has channels."""
 
 
 def report_conflicts(document: Mapping, report: Report) -> None:
@@ -96,7 +94,7 @@ def _check_channels(tensor: _Keys, report: Report) -> None:
     for name in ("domain", "size", "sparse", "logits"):
         if name in tensor.keys:
             message = f"`{name}` and `channels` do not go together"
-            remedy = _WITH_CHANNELS.get(name)
+            remedy = WITH_CHANNELS.get(name)
             report.add("LG111", message, tensor.keys[name], help=remedy)
 
 

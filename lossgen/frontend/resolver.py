@@ -337,7 +337,13 @@ class _Scope:
         return seen
 
     def _unused(self, kind: str, name: str, span: Span) -> None:
-        self._report.add("LG211", f"nothing uses the {kind} name `{name}`", span)
+        remedy = (
+            "leave it out of `channels`, and its values out of what the loss is given"
+            if kind == "channel"
+            else None
+        )
+        message = f"nothing uses the {kind} name `{name}`"
+        self._report.add("LG211", message, span, help=remedy)
 
     def _short_names(self, variables: Sequence[Variable]) -> dict[str, Symbol]:
         """Channels by their own name, where only one tensor has it."""

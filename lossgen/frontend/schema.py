@@ -14,7 +14,7 @@ from pydantic_core import core_schema as core
 from lossgen.diagnostics.codes import Severity
 from lossgen.diagnostics.diagnostic import Diagnostic, Report
 from lossgen.diagnostics.source import Span
-from lossgen.frontend.conflicts import LOGITS_OF_A_CHANNEL, report_conflicts
+from lossgen.frontend.conflicts import WITH_CHANNELS, report_conflicts
 from lossgen.frontend.keys import (
     ChannelKeys,
     DefaultKeys,
@@ -220,8 +220,8 @@ def _unknown(location: _Location, root: type[Keys]) -> tuple[str, str]:
 
 def _elsewhere(name: str, in_channel: bool) -> str | None:
     """Where a key belongs that stands on the wrong level."""
-    if name == "logits" and in_channel:
-        return LOGITS_OF_A_CHANNEL
+    if in_channel and name in ("logits", "sparse"):
+        return WITH_CHANNELS[name]
     for model, place in (
         (SpecKeys, "at the top of the spec"),
         (TargetKeys, "under `y_true`"),

@@ -522,6 +522,13 @@ RULES: tuple[Rule, ...] = (
         "the terms cancel where u is much larger than v",
     ),
     Rule(
+        "softplus-excess-of-label",
+        add(_f("softplus", U), neg(mul(Y, U)), REST),
+        add(mul(Y, _f("softplus", neg(U))), mul(sub(ONE, Y), _f("softplus", U)), REST),
+        "the terms, and their slopes, cancel where y is 1 and u is large",
+        Condition.Y_LABEL,
+    ),
+    Rule(
         "softplus-excess",
         add(_f("softplus", U), neg(U), REST),
         add(_f("softplus", neg(U)), REST),

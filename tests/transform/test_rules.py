@@ -245,6 +245,7 @@ FORMULAS = {
         "1 - (y_true*y_pred + (1 - y_true)*(1 - y_pred))",
         "y_true: unit\ny_pred: unit\n",
     ),
+    "softplus-excess-of-label": ("softplus(y_pred) - y_true*y_pred", "y_true: binary"),
     "log-growth": (
         "(log(y_true + y_pred) - log(y_pred))**2",
         "y_true: positive\ny_pred: positive\n",
