@@ -72,7 +72,10 @@ def resolve(
             report.add("LG216", "the loss does not use y_pred", spec.loss.span())
     if spec.mask and mask and depends_on(mask, Role.Y_PRED):
         report.add(
-            "LG209", "a mask depends on y_true and parameters only", spec.mask.span()
+            "LG209",
+            "a mask depends on y_true and parameters only",
+            spec.mask.span(),
+            help="mark what counts in a channel of y_true",
         )
     _check_defaults(spec, variables, report)
     _check_mask_axes(spec, mask, report)
@@ -174,7 +177,8 @@ def _check_mask_axes(spec: LossSpec, mask: Expr | None, report: Report) -> None:
     nodes = () if mask is None else walk(mask)
     if spec.mask and any(isinstance(n, Apply) and n.axis is Axis.BATCH for n in nodes):
         message = "a mask looks at each sample alone, and has no `axis=batch`"
-        report.add("LG206", message, spec.mask.span())
+        remedy = "write `axis=sample`, or mark what counts in a channel of y_true"
+        report.add("LG206", message, spec.mask.span(), help=remedy)
 
 
 def _check_indices(
@@ -340,7 +344,7 @@ class _Scope:
         remedy = (
             "leave it out of `channels`, and its values out of what the loss is given"
             if kind == "channel"
-            else None
+            else "use it in the loss, or remove it"
         )
         message = f"nothing uses the {kind} name `{name}`"
         self._report.add("LG211", message, span, help=remedy)
