@@ -89,3 +89,12 @@ def test_a_masked_label_in_a_row_of_weight_0_does_not_count_in_the_mean():
     y_true = [[1.0, np.nan, 1.0, 1.0], [1.0, 2.0, 1.0, 1.0]]
     found = loss(y_true, [[9.0, 9.0], [2.0, 4.0]], sample_weight=[0.0, 1.0])
     np.testing.assert_allclose(found, (1 + 4) / 3)
+
+
+def test_a_dropped_square_spoils_no_gradient():
+    function = generating.function("masked_squares_of_log_shares")
+    slopes = gradient(function, [[0.0, 0.0, -1.0]], [[0.0, np.log(3.0), 2.0]])
+    shares = np.array([0.25, 0.75])
+    steep = 2 * np.log(shares)
+    expected = [*(steep - shares * steep.sum()), 0.0]
+    np.testing.assert_allclose(slopes, [expected], rtol=1e-6)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from fractions import Fraction
 
 from lossgen.ir.expr import ONE, ZERO, Apply, Axis, Expr, Number, div, neg, walk
 from lossgen.ir.extent import COVERED, FULL, extents
+from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss
 from lossgen.transform.safe_branches import unsafe_arguments
 
@@ -36,8 +37,8 @@ _HARMLESS: dict[str, Expr] = {
 """What is given for a dropped element by what gives one for each: with 0, or what the
 fill made of it, a logarithm or a quotient further out would spoil the gradient."""
 
-_GENTLE = ("exp", "expm1")
-"""They have a finite slope at whatever fills the place of a dropped element."""
+_FAR = ("log_softmax", "log1m_softmax", "logcumsumexp")
+"""For a dropped element these give next to the most negative number that there is."""
 
 
 def mask_reductions(
@@ -55,7 +56,8 @@ def mask_reductions(
         axes: The axes along which elements may be dropped one by one.
         filled: The axis along which ``kept`` is always true somewhere.
     """
-    extent, exposed = extents(loss, expr), _exposed(expr)
+    extent = extents(loss, expr)
+    steep, curved = _decisive(expr, _poles), _decisive(expr, _curved)
     done: dict[Expr, Expr] = {}
     for node in walk(expr):
         if not isinstance(node, Apply):
@@ -78,20 +80,35 @@ def mask_reductions(
         else:
             value = Apply("where", (here, args[0], _FILL[node.op]))
             done[node] = Apply(node.op, (value,), node.axis)
-            if node in exposed and node.op in _HARMLESS:
+            if node in (curved if node.op in _FAR else steep) and node.op in _HARMLESS:
                 harmless = _HARMLESS[node.op]
                 done[node] = Apply("where", (here, done[node], harmless))
     return done[expr]
 
 
-def _exposed(expr: Expr) -> set[Expr]:
-    """What decides, element by element, whether an operation has a finite slope."""
+def _decisive(expr: Expr, asked: Callable[[Apply], Collection[Expr]]) -> set[Expr]:
+    """What arguments are made of, element by element, and these themselves.
+
+    Args:
+        expr: Where to look.
+        asked: Tells which arguments of an operation.
+    """
     found: set[Expr] = set()
     for node in reversed(list(walk(expr))):
-        if not isinstance(node, Apply) or node.axis is not None:
-            continue
-        if node in found:
-            found.update(node.args)
-        elif node.op not in _GENTLE:
-            found.update(node.args[index] for index in unsafe_arguments(node))
+        if isinstance(node, Apply) and node.axis is None:
+            found.update(node.args if node in found else asked(node))
     return found
+
+
+def _poles(node: Apply) -> list[Expr]:
+    """The arguments at which an operation may have no finite slope; none is large."""
+    if node.op in ("exp", "expm1"):
+        return []
+    return [node.args[index] for index in unsafe_arguments(node)]
+
+
+def _curved(node: Apply) -> Collection[Expr]:
+    """The arguments whose size the slope of an operation grows with."""
+    smooth = node.op in FUNCTIONS and FUNCTIONS[node.op].kind is Kind.SMOOTH
+    curved = smooth and node.op not in ("exp", "expm1", "stop_gradient")
+    return node.args if curved or node.op == "pow" else _poles(node)
