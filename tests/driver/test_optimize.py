@@ -137,7 +137,8 @@ def test_the_command_prints_a_better_form_and_the_rule_that_is_missing(tmp_path)
     done = run_lossgen("optimize", "surplus.yaml", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     better, missing = done.stdout.split("better: ")[1].split("what is missing in ")
-    assert "softplus(y_pred) - y_true*y_pred\n" in better
+    # softplus(u) - y*u, as softplus(u) = u + softplus(-u).
+    assert "y_true*softplus(-y_pred) + (1 - y_true)*softplus(y_pred)\n" in better
     assert "fresh points" in better
     assert missing.startswith("transform/rules.py:\n    Rule(\n")
 
