@@ -152,6 +152,15 @@ def test_log_of_a_marked_part_of_a_softmax(xla: bool) -> None:
 
 
 @BOTH
+def test_a_softly_marked_part_of_a_softmax(xla: bool) -> None:
+    marks, rows = [[0.25, 0.25, 0.5]], np.log([[1.0, 2.0, 4.0]]) + 100
+    value, slope, _ = derivatives("soft_share", marks, rows, xla=xla)
+    assert value == pytest.approx(np.log(7 / 2.75), rel=2e-5)
+    shares = np.array([[1.0, 2, 4]]) / 7 - np.array([[0.25, 0.5, 2]]) / 2.75
+    assert slope == pytest.approx(shares, rel=2e-5)
+
+
+@BOTH
 def test_a_marked_part_of_the_batch(xla: bool) -> None:
     marks, rows = [[1.0], [0.0], [1.0], [0.0]], [[50.0], [-3.0], [49.0], [20.0]]
     value, slope, _ = derivatives("marked_in_batch", marks, rows, xla=xla)
@@ -299,6 +308,26 @@ def test_counts_by_log_mean_and_log_dispersion(
                 bound = 2e-5 * abs(expected) + 1e-6 * max(1, abs(at[k])) * label**0.5
                 bound += 1e-8
                 assert abs(slope[index, k] - expected) <= bound, (row, k)
+
+
+@BOTH
+def test_counts_of_little_dispersion(xla: bool) -> None:
+    labels, rows, theta = [0.0, 3.0, 5.0, 700.0], [2.0, 2.0, 8.0, 6.5], 0.01
+    value, slope, _ = derivatives(
+        "counts_of_little_dispersion",
+        [[item] for item in labels],
+        [[item] for item in rows],
+        xla=xla,
+    )
+    y, mu = np.array(labels), np.exp(rows)
+    # (theta + y)*mu/(theta + mu) - y, of which nothing cancels here.
+    assert slope[:, 0] == pytest.approx(theta * (mu - y) / (theta + mu), rel=1e-5)
+    with mp.workdps(50):
+        for index, label in enumerate(labels):
+            gammas = mp.loggamma(mpf(theta)) - mp.loggamma(label + mpf(theta))
+            rest = (theta + label) * mp.log(theta + mp.exp(rows[index]))
+            rest -= theta * mp.log(mpf(theta)) + label * rows[index]
+            assert value[index] == pytest.approx(float(gammas + rest), rel=1e-5)
 
 
 @BOTH

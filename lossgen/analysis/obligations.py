@@ -412,8 +412,10 @@ _MESSAGES = {
 }
 
 _HELP = {
-    "log": "restrict a domain (`y_pred: probability`), or guard with a condition",
-    "div": "add a positive constant to the divisor, or restrict a domain",
+    "log": "restrict a domain (to `positive`, or to `probability` between 0 and 1), or "
+    "state under `assume` that it is positive",
+    "div": "add a positive constant to what is nowhere negative, restrict a domain, or "
+    "state the sign of the divisor under `assume`",
     "sqrt": "restrict a domain, or take the square root of a sum of squares plus a "
     "positive constant",
     "pow": "restrict a domain, or take the power of abs(…)",
