@@ -316,3 +316,22 @@ def test_graph_and_symbolic_batch() -> None:
     found = run([[3.0], [0.0]], [[2.0], [5.0]])
     # log of the number of multisets: C(4, 3) and C(4, 0).
     np.testing.assert_allclose(found, [np.log(4), 0.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize(
+    ("name", "label", "prediction"),
+    [
+        ("distance", [0.0, 0.0], [np.nan, 1.0]),
+        ("sample_distance", [np.nan, 0.0], [0.0, 1.0]),
+        ("log_of_multisets", [np.nan], [2.0]),
+        ("full_negative_binomial", [np.nan], [2.0, 3.0]),
+        ("full_poisson", [np.nan], [2.0]),
+    ],
+)
+def test_what_is_no_number_does_not_count_as_0(
+    name: str, label: list[float], prediction: list[float], xla: bool
+) -> None:
+    rows = [np.array([row], np.float32) for row in (label, prediction)]
+    run = tf.function(generating.function(name), jit_compile=xla)
+    assert np.isnan(run(*rows)).all()
