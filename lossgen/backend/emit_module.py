@@ -159,7 +159,7 @@ def _standing_helpers(emission: Emission) -> set[str]:
 
 
 def _kept_lines(emission: Emission) -> list[str]:
-    """What gives the mask of the values the rank of the inputs."""
+    """What the mask of the values has to be for the inputs, and for the mean."""
     if emission.shape.kind == "rows":
         return ["kept = kept[..., tf.newaxis]"]
     if emission.shape.kind == "batch":

@@ -30,7 +30,7 @@ from lossgen.backend.tables import (
 from lossgen.backend.templating import render
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import Apply, Axis, Role, depends_on, walk
-from lossgen.ir.loss import Loss, Smoothness, Variable
+from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.options import Options
 from lossgen.ir.program import LossProgram, Placeholders
 from lossgen.ir.reference import (
@@ -163,7 +163,6 @@ def emit_test(
         "at_kinks": table.probabilities[0].at_kinks,
         "level": _is_level(table.probabilities[0].rows),
         "flat": all(map(_is_flat, table.probabilities[0].rows)),
-        "smooth": program.checked.certificate.smoothness is Smoothness.SMOOTH,
     }
     tables = [ends, kinks, *(case.rows for case in (*cases, *logits_cases))]
     context["repeated"] = any(REPEATED in _text(row) for row in chain(*tables))

@@ -19,15 +19,15 @@ from lossgen.analysis.guards import Guard, guards
 from lossgen.analysis.loci import Locus, loci
 from lossgen.analysis.ranges import Ranges
 from lossgen.analysis.samples import Sample, generic, satisfying, typical_length
-from lossgen.calculus.arrays import Array
-from lossgen.calculus.evaluate import Undefined
+from lossgen.calculus.arrays import Array, along_rows
+from lossgen.calculus.evaluate import Evaluation, Undefined
 from lossgen.calculus.jets import Ties
 from lossgen.ir.domain import DomainKind
 from lossgen.ir.expr import Apply, Role, walk
 from lossgen.ir.functions import FUNCTIONS, Kind
 from lossgen.ir.loss import Loss, Variable
 from lossgen.ir.reference import KinkRow
-from lossgen.oracle.evaluation import Formula
+from lossgen.oracle.evaluation import Formula, environment
 from lossgen.oracle.samples import Batch, joined, nested
 
 _ROWS = 16
@@ -210,7 +210,7 @@ def _slopes(
     """The least and the largest slope that is right; None where nothing is to be told.
 
     Where the sides of the whole loss agree it is theirs, however the operations lean:
-    pieces meet smoothly there, unless it is because several elements are extreme.
+    pieces meet smoothly there, unless several elements share an extreme.
     """
     index = (0,) * batch.inputs[variable.name].ndim
     sides = [
@@ -219,9 +219,23 @@ def _slopes(
     leaning = _leaning_slopes(formula, variable, batch)
     if not _apart(leaning):
         return None
-    ops = {node.op for node in walk(formula.expression) if isinstance(node, Apply)}
-    smooth = not _apart(sides) and ops.isdisjoint(("amax", "amin"))
+    smooth = not _apart(sides) and not _shares_an_extreme(formula, batch)
     return _ends(sides if smooth else [*sides, *leaning])
+
+
+def _shares_an_extreme(formula: Formula, batch: Batch) -> bool:
+    """Whether several elements are the largest or the smallest of a row."""
+    run = Evaluation(environment(batch), batch.mask)
+    for node in walk(formula.expression):
+        if isinstance(node, Apply) and node.op in ("amax", "amin"):
+            assert node.axis is not None
+            rows, _ = along_rows(run.value(node.args[0]), node.axis, run.rank)
+            for row in rows.reshape(-1, rows.shape[-1]):
+                kept = sorted(item for item in row if item is not None)
+                pair = kept[-2:] if node.op == "amax" else kept[:2]
+                if len(pair) == 2 and pair[0] == pair[1]:
+                    return True
+    return False
 
 
 def _leaning_slopes(formula: Formula, variable: Variable, batch: Batch) -> list[Any]:

@@ -28,13 +28,11 @@ def _chosen(symbol: Expr, multiple: Expr) -> Expr | None:
     if not (isinstance(symbol, Symbol) and isinstance(multiple, Apply)):
         return None
     factors = [arg for arg in multiple.args if arg != symbol]
-    if multiple.op not in ("mul", "div") or len(factors) != 1 or _varies(factors[0]):
+    if multiple.op not in ("mul", "div") or len(factors) != 1:
         return None
     (factor,) = factors
+    if depends_on(factor, Role.Y_TRUE, Role.Y_PRED, Role.DERIVED):
+        return None
     shrinks = multiple.op == "mul" and isinstance(factor, Number) and factor.value <= 1
     condition = Apply("gt", (symbol, ZERO if shrinks else multiple))
     return Apply("where", (condition, symbol, multiple))
-
-
-def _varies(factor: Expr) -> bool:
-    return depends_on(factor, Role.Y_TRUE, Role.Y_PRED, Role.DERIVED)

@@ -40,6 +40,9 @@ fill made of it, a logarithm or a quotient further out would spoil the gradient.
 _FAR = ("log_softmax", "log1m_softmax", "logcumsumexp")
 """For a dropped element these give next to the most negative number that there is."""
 
+_LEVEL = ("exp", "expm1", "stop_gradient")
+"""Of what is far below 0 these have a slope of 0."""
+
 
 def mask_reductions(
     expr: Expr, kept: Expr, loss: Loss, axes: Collection[Axis], filled: Axis | None
@@ -102,7 +105,7 @@ def _decisive(expr: Expr, asked: Callable[[Apply], Collection[Expr]]) -> set[Exp
 
 def _poles(node: Apply) -> list[Expr]:
     """The arguments at which an operation may have no finite slope; none is large."""
-    if node.op in ("exp", "expm1"):
+    if node.op in _LEVEL:
         return []
     return [node.args[index] for index in unsafe_arguments(node)]
 
@@ -110,5 +113,5 @@ def _poles(node: Apply) -> list[Expr]:
 def _curved(node: Apply) -> Collection[Expr]:
     """The arguments whose size the slope of an operation grows with."""
     smooth = node.op in FUNCTIONS and FUNCTIONS[node.op].kind is Kind.SMOOTH
-    curved = smooth and node.op not in ("exp", "expm1", "stop_gradient")
-    return node.args if curved or node.op == "pow" else _poles(node)
+    curved = node.op == "pow" or (smooth and node.op not in _LEVEL)
+    return node.args if curved else _poles(node)

@@ -104,3 +104,22 @@ def test_points_beside_kinks():
     batch = beside_kinks(loss, tuple(points_on_kinks(loss)))
     gaps = batch.inputs["y_pred"] - batch.inputs["y_true"]
     assert set(gaps.flat) == {-1 / 256, 1 / 256}
+
+
+def test_elements_that_share_an_extreme_take_parts_of_its_slope():
+    # From a negative element and 0 the least relu is 0 whichever of them moves, and
+    # TensorFlow gives each a half of what its relu lets through.
+    rows = found("loss: min(relu(y_pred), axis=last) + y_pred\ny_true: unused\n")
+    shared = [row for row in rows if min(row.y_pred) < 0]
+    assert shared
+    for row in shared:
+        length = len(row.y_pred)
+        assert (row.low, row.high) == pytest.approx((1 / length, 1 + 1 / length))
+
+
+def test_beside_an_extreme_that_is_not_shared_pieces_meet_smoothly():
+    rows = found(f"{JOINT}".replace("relu(-d)", "relu(-d) + max(y_pred, axis=last)"))
+    assert rows
+    for row in rows:
+        assert len(set(row.y_pred)) == len(row.y_pred)
+        assert row.low == row.high

@@ -5,15 +5,21 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from losses import resolved
+from losses import ROOT, catalogue, resolved
 from mpmath import mp, mpf
 
+from lossgen.compiler import compile_source
+from lossgen.diagnostics.source import SourceFile
+from lossgen.ir.options import Options
 from lossgen.oracle.reference import OUT_OF_STEPS, NoSamplesError, reference
 from lossgen.oracle.tolerance import tolerance
 from lossgen.transform.guard import guards
 from lossgen.transform.stabilize import to_logits
 
 BCE = "-(y_true*log(y_pred) + (1 - y_true)*log(1 - y_pred))"
+
+LOSSES = catalogue()
+OPTIONS = Options("lossgen", None, ".", (str(ROOT / "templates"),))
 
 
 def table(text):
@@ -78,6 +84,19 @@ def test_logits():
             value = t * mp.log1p(mp.exp(-z)) + (1 - t) * mp.log1p(mp.exp(z))
             assert close(row.value, value)
             assert close(row.gradient[0], 1 / (1 + mp.exp(-z)) - t)
+
+
+def test_far_logits_are_those_at_which_nothing_overflows():
+    """The logarithm of 1 - sigmoid(100), as it is written, is that of 0."""
+    spec = "y_true: unit\ny_pred: {domain: probability, logits: sigmoid}\n"
+    assert table(f"loss: {BCE}\n{spec}").far_logits == (0.0,)
+
+
+@pytest.mark.parametrize("name", [k for k, v in LOSSES.items() if v.spec.y_pred.logits])
+def test_no_logit_is_too_far_for_the_catalogue(name):
+    path = ROOT / "specs" / f"{name}.yaml"
+    (found,) = compile_source(SourceFile(path.name, path.read_text("utf-8")), OPTIONS)
+    assert found.table.far_logits == (-1000.0, -100.0, 0.0, 100.0, 1000.0)
 
 
 def test_softmax_logits():
